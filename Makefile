@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: MIT
+#
+# lariat's Makefile. `make` builds ./lariat, `make help` lists the rest.
+#
+#   src/*.c           one object each under build/<variant>/; the variants are release, asan and lint
+#   lua/**/*.lua      embedded: src/embed.sh turns them into build/embedded.c
+#   .ci/deps.sh       which Debian packages each target needs; checks for them, installs them
+#   spec/support/run.sh   runs the specs and ends with the line "N passed, N failed"
+#
+# Nothing here calls make again. Whatever compiles or runs something waits for the target `ready`, which checks the
+# packages that the targets on the command line need. `make demo`, `make test` and their like install what is missing;
+# plain `make` only says what is missing. Until `ready` is done pkg-config and the compiler may not exist, so every
+# variable that asks them is expanded late, inside recipes.
+
+VERSION = 0.1.0
+
+PREFIX   = /usr/local
+CFLAGS  ?= -O2 -g
+LUA_PC  ?= lua5.4
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+
+# What a person may narrow a run with: make test SPEC=spec/tcp_spec.lua FILTER="partial results" SCALE=4
+SPEC      ?= spec/
+FILTER    ?=
+TESTFLAGS ?=
+CASE      ?=
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+.PHONY: all ready deps deps-peers demo test asan valgrind lint format bench-build bench
+.PHONY: install uninstall clean help lint-lua lint-format lint-cppcheck lint-compile
+
+all: lariat  ## build ./lariat
+
+## ---- packages -------------------------------------------------------------------------------------------------------
+
+wants   = $(filter $(1),$(MAKECMDGOALS))
+NEEDS   = build $(if $(call wants,deps test asan valgrind),test) $(if $(call wants,deps lint format),lint) \
+          $(if $(call wants,deps valgrind),valgrind) $(if $(call wants,deps-peers),peers)
+INSTALL = $(call wants,deps deps-peers demo test asan valgrind lint format bench bench-build)
+
+ready:
+	@.ci/deps.sh $(if $(INSTALL),install,check) $(NEEDS)
+
+deps: ready  ## install what building, testing and linting need (Debian; says so, uses sudo if not root)
+	@echo "deps: everything is installed"
+
+deps-peers: ready  ## install the other runtimes that benchmarks compare with
+	@echo "deps-peers: everything is installed"
+
+## ---- the program ----------------------------------------------------------------------------------------------------
+
+SOURCES   := $(sort $(wildcard src/*.c))
+LUA_TREE  := $(sort $(shell find lua -type d -o -type f -name '*.lua'))
+LUA_FILES := $(filter %.lua,$(LUA_TREE))
+objects    = $(SOURCES:src/%.c=build/$(1)/%.o) build/$(1)/embedded.o
+
+# Asked once, at first use. Lua's headers count as system headers, so that its macros raise none of our warnings.
+late       = $(eval $(1) := $$(shell $(2)))$($(1))
+LUA_CFLAGS = $(call late,LUA_CFLAGS,pkg-config --cflags $(LUA_PC) libuv | sed 's/-I */-isystem /g')
+LUA_LIBS   = $(call late,LUA_LIBS,pkg-config --libs $(LUA_PC) libuv)
+UV_LIBS    = $(call late,UV_LIBS,pkg-config --libs libuv)
+
+# Our symbols stay hidden: Lua's C modules must find Lua's names in the program (-Wl,-E), never ours by accident.
+LANGUAGE = -std=c11 -D_GNU_SOURCE -DLARIAT_VERSION='"$(VERSION)"' -Isrc -pthread -fvisibility=hidden
+WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined
+COMPILE  = $(CC) $(LANGUAGE) $(WARNINGS) $(LUA_CFLAGS) $(CPPFLAGS) $(MODE) -MMD -MP
+LINK     = $(CC) $(MODE) -pthread -Wl,-E $(LDFLAGS)
+LIBS     = $(LUA_LIBS) -lreadline -lpthread -ldl
+
+MODE          = $(CFLAGS)
+build/asan/%: MODE = -O1 -g -fno-omit-frame-pointer $(SANITIZE)
+build/lint/%: MODE = -O2 -Werror
+
+lariat: $(call objects,release)
+	$(LINK) -o $@ $^ $(LIBS)
+
+build/asan/lariat: $(call objects,asan)
+	$(LINK) -o $@ $^ $(LIBS)
+
+define compile
+@mkdir -p $(@D)
+$(COMPILE) -c -o $@ $<
+endef
+
+build/release/%.o: src/%.c Makefile | ready
+	$(compile)
+
+build/asan/%.o: src/%.c Makefile | ready
+	$(compile)
+
+build/lint/%.o: src/%.c Makefile | ready
+	$(compile)
+
+build/%/embedded.o: build/embedded.c Makefile | ready
+	$(compile)
+
+# The folders are prerequisites too: their times change when a file is added or removed.
+build/embedded.c: src/embed.sh $(LUA_TREE)
+	@mkdir -p $(@D)
+	sh src/embed.sh $(LUA_FILES) >$@
+
+-include $(wildcard build/*/*.d build/lint/bench/*.d)
+
+## ---- running it -----------------------------------------------------------------------------------------------------
+
+demo: lariat  ## build, then show a server and a client talking over TCP and UDP
+	./lariat examples/demo.lua
+
+# LARIAT names the program for specs that start another one; SCALE divides the sizes of the big specs and multiplies
+# their time limits.
+RUN_SPECS = --test $(SPEC) $(if $(FILTER),"--filter=$$FILTER") $(TESTFLAGS)
+MEMCHECK  = valgrind --quiet --leak-check=full --num-callers=30 --error-exitcode=99 --trace-children=no \
+            --child-silent-after-fork=yes $(addprefix --suppressions=,$(wildcard .valgrind.supp))
+
+test: lariat  ## run the specs; SPEC=file FILTER=pattern TESTFLAGS="..." narrow the run
+	@LARIAT=$(abspath lariat) SCALE=$(or $(SCALE),1) spec/support/run.sh ./lariat $(RUN_SPECS)
+
+asan: build/asan/lariat  ## run the specs with the address, leak and undefined-behaviour sanitizers
+	@LARIAT=$(abspath $<) SCALE=$(or $(SCALE),4) \
+	ASAN_OPTIONS=detect_leaks=1:exitcode=99:$$ASAN_OPTIONS UBSAN_OPTIONS=print_stacktrace=1:$$UBSAN_OPTIONS \
+	spec/support/run.sh $< $(RUN_SPECS)
+
+valgrind: lariat  ## run the specs under valgrind
+	@LARIAT=$(abspath lariat) SCALE=$(or $(SCALE),20) spec/support/run.sh $(MEMCHECK) ./lariat $(RUN_SPECS)
+
+## ---- style ----------------------------------------------------------------------------------------------------------
+
+LUA_DIRS   = $(wildcard lua examples spec bench)
+C_FILES    = $(wildcard src/*.[ch] bench/*.[ch])
+BENCH      = $(wildcard bench/*.c)
+
+lint: lint-lua lint-format lint-cppcheck lint-compile  ## luacheck, clang-format, cppcheck, warnings as errors
+	@echo "lint: clean"
+
+lint-lua: | ready
+	luacheck --quiet --no-color $(LUA_DIRS)
+
+lint-format: | ready
+	clang-format --dry-run --Werror $(C_FILES)
+
+lint-cppcheck: | ready
+	@mkdir -p build/cppcheck
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	  --suppress=missingIncludeSystem --cppcheck-build-dir=build/cppcheck -D_GNU_SOURCE -D__linux__ \
+	  -DLARIAT_VERSION='"$(VERSION)"' -Isrc $(filter %.c,$(C_FILES))
+
+lint-compile: $(call objects,lint) $(BENCH:%.c=build/lint/%.o)
+
+build/lint/bench/%.o: bench/%.c Makefile | ready
+	$(compile)
+
+format: | ready  ## let clang-format rewrite the C files
+	clang-format -i $(C_FILES)
+
+## ---- benchmarks -----------------------------------------------------------------------------------------------------
+
+# bench/load.c and the files bench/load_*.c make one program; a file without such a head is a program by itself.
+bench_head  = $(firstword $(subst _, ,$(1:%.c=%))).c
+BENCH_PARTS = $(foreach c,$(BENCH),$(if $(filter-out $(c),$(filter $(call bench_head,$(c)),$(BENCH))),$(c)))
+PROGRAMS    = $(patsubst %.c,build/%,$(filter-out $(BENCH_PARTS),$(BENCH)))
+parts_of    = $(patsubst %.c,build/%.o,$(filter bench/$(1)_%,$(BENCH_PARTS)))
+
+bench-build: lariat $(PROGRAMS)  ## build the reference servers and the load generator
+bench: bench-build  ## compare with the references; CASE=name picks one
+	bench/run.sh $(CASE)
+
+build/bench/%.o: bench/%.c Makefile | ready
+	$(compile)
+
+.SECONDEXPANSION:
+$(PROGRAMS): build/bench/%: build/bench/%.o $$(call parts_of,$$*)
+	$(CC) $(MODE) -pthread $(LDFLAGS) -o $@ $^ $(UV_LIBS) -lm
+
+## ---- installing -----------------------------------------------------------------------------------------------------
+
+BIN   = $(DESTDIR)$(PREFIX)/bin
+MAN   = $(DESTDIR)$(PREFIX)/share/man/man1
+DOC   = $(DESTDIR)$(PREFIX)/share/doc/lariat
+SHARE = $(DESTDIR)$(PREFIX)/share/lariat
+
+install: lariat  ## install under PREFIX=/usr/local (DESTDIR= is put in front)
+	install -d $(BIN) $(MAN) $(DOC) $(SHARE)/types
+	install -m 755 lariat $(BIN)/lariat
+	install -m 644 docs/lariat.1 $(MAN)/lariat.1
+	install -m 644 README.md CHANGELOG.md LICENSE $(wildcard docs/*.md) $(DOC)
+	install -m 644 $(wildcard docs/types/*.lua) $(SHARE)/types
+
+uninstall:  ## remove what install put there
+	rm -f $(BIN)/lariat $(MAN)/lariat.1
+	rm -rf $(DOC) $(SHARE)
+
+clean:  ## remove everything that was built
+	rm -rf build lariat
+
+help:  ## this list
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -1,0 +1,1 @@
+return function(...) local a={...}; local f=assert(loadfile(a[2])); return f(select(3,...)) end

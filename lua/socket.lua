@@ -1,0 +1,270 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The module `socket`: LuaSocket 3.1's API, whole, over the sockets of socket.core. Every blocking
+-- call suspends its task only. What is written here is what reads better in Lua and is not hot:
+-- helpers, try/protect, sinks and sources, and the conveniences of servers.
+
+local core = require "socket.core"
+local lariat = require "lariat.core"
+local task = lariat.task
+
+local socket = {
+  _VERSION = "LuaSocket 3.1.0",
+  _SETSIZE = 1024, -- LuaSocket's; select here has no limit
+  _DATAGRAMSIZE = 65535,
+  _DEBUG = false,
+  BLOCKSIZE = 2048,
+  tcp = core.tcp, tcp4 = core.tcp4, tcp6 = core.tcp6,
+  udp = core.udp, udp4 = core.udp4, udp6 = core.udp6,
+  select = core.select,
+  gettime = core.gettime,
+  dns = core.dns,
+}
+
+function socket.__unload()
+  return 1
+end
+
+--- Suspends the calling task.
+---@param seconds number
+function socket.sleep(seconds)
+  if seconds < 0 then seconds = 0 end
+  task.sleep(seconds)
+end
+
+--- Drops the first `n` of its other arguments.
+---@param n integer
+function socket.skip(n, ...)
+  return select(n + 1, ...)
+end
+
+-- Exceptions ---------------------------------------------------------------------------------
+
+-- An error raised by try carries its value in a table of this kind, which only protect unwraps.
+local exception = {}
+exception.__index = exception
+exception.__tostring = function(self) return tostring(self[1]) end
+
+--- Makes a `try` that calls `finalizer` before it raises.
+---@param finalizer? fun()
+---@return fun(...): ...
+function socket.newtry(finalizer)
+  return function(...)
+    if ... then return ... end
+    if finalizer then pcall(finalizer) end
+    error(setmetatable({ (select(2, ...)) }, exception), 0)
+  end
+end
+
+--- Returns its arguments, or raises the second if the first is false or nil.
+socket.try = socket.newtry()
+
+local function unwrap(ok, ...)
+  if ok then return ... end
+  local err = ...
+  if getmetatable(err) == exception then return nil, err[1] end
+  error(err, 0)
+end
+
+--- Makes a function that returns nil and the value where `f` raised by `try`.
+---@param f function
+---@return function
+function socket.protect(f)
+  return function(...) return unwrap(pcall(f, ...)) end
+end
+
+-- Helpers ------------------------------------------------------------------------------------
+
+local function unix_path(address)
+  return type(address) == "string" and address:match "^unix:(.*)$"
+end
+
+--- Connects a new client, to a host and port or to "unix:/path".
+---@param address string
+---@param port? integer|string
+---@param local_address? string
+---@param local_port? integer
+---@param family? "inet"|"inet4"|"inet6"
+---@return table? client
+---@return string? message
+function socket.connect(address, port, local_address, local_port, family)
+  local client, ok, message
+  local path = unix_path(address)
+  if path then
+    client = core.unix_stream()
+    ok, message = client:connect(path)
+  else
+    client = family == "inet6" and core.tcp6() or
+      (family == "inet" or family == "inet4") and core.tcp4() or core.tcp()
+    if local_address then
+      ok, message = client:bind(local_address, local_port or 0)
+      if not ok then client:close() return nil, message end
+    end
+    ok, message = client:connect(address, port)
+  end
+  if not ok then client:close() return nil, message end
+  return client
+end
+
+function socket.connect4(address, port, local_address, local_port)
+  return socket.connect(address, port, local_address, local_port, "inet")
+end
+
+function socket.connect6(address, port, local_address, local_port)
+  return socket.connect(address, port, local_address, local_port, "inet6")
+end
+
+local function bind_unix(path, backlog)
+  local server = core.unix_stream()
+  local ok, message = server:bind(path)
+  if ok then ok, message = server:listen(backlog) end
+  if not ok then server:close() return nil, message end
+  return server
+end
+
+local function bind_one(info, port, backlog)
+  local server, message = (info.family == "inet" and core.tcp4 or core.tcp6)()
+  if not server then return nil, message end
+  server:setoption("reuseaddr", true)
+  local ok
+  ok, message = server:bind(info.addr, port)
+  if ok then ok, message = server:listen(backlog) end
+  if not ok then server:close() return nil, message end
+  return server
+end
+
+--- Binds a new server to a host and port ("*" for every IPv4 address) or to "unix:/path".
+---@param host string
+---@param port? integer|string 0 for any free port
+---@param backlog? integer
+---@return table? server
+---@return string? message
+function socket.bind(host, port, backlog)
+  if unix_path(host) then return bind_unix(unix_path(host), backlog) end
+  if host == "*" then host = "0.0.0.0" end
+  local found, message = core.dns.getaddrinfo(host)
+  if not found then return nil, message end
+  local server
+  message = "no info on address"
+  for _, info in ipairs(found) do
+    server, message = bind_one(info, port, backlog)
+    if server then return server end
+  end
+  return nil, message
+end
+
+--- Makes a function that picks from `choices` by name; what is not a string means "default".
+function socket.choose(choices)
+  return function(name, option, more)
+    if type(name) ~= "string" then
+      name, option, more = "default", name, option
+    end
+    local f = choices[name or "nil"]
+    if not f then error("unknown key (" .. tostring(name) .. ")", 3) end
+    return f(option, more)
+  end
+end
+
+-- Sinks and sources --------------------------------------------------------------------------
+
+local function filter_of(sock, methods)
+  methods.getfd = function() return sock:getfd() end
+  methods.dirty = function() return sock:dirty() end
+  return methods
+end
+
+socket.sinkt = {
+  ["close-when-done"] = function(sock)
+    return setmetatable(filter_of(sock, {}), {
+      __call = function(_, chunk, message)
+        if chunk then return sock:send(chunk) end
+        sock:close()
+        if message then return nil, message end
+        return 1
+      end,
+    })
+  end,
+  ["keep-open"] = function(sock)
+    return setmetatable(filter_of(sock, {}), {
+      __call = function(_, chunk, message)
+        if chunk then return sock:send(chunk) end
+        if message then return nil, message end
+        return 1
+      end,
+    })
+  end,
+}
+socket.sinkt["default"] = socket.sinkt["keep-open"]
+socket.sink = socket.choose(socket.sinkt)
+
+socket.sourcet = {
+  ["by-length"] = function(sock, length)
+    return setmetatable(filter_of(sock, {}), {
+      __call = function()
+        if length <= 0 then return nil end
+        local chunk, message = sock:receive(math.min(socket.BLOCKSIZE, length))
+        if message then return nil, message end
+        length = length - #chunk
+        return chunk
+      end,
+    })
+  end,
+  ["until-closed"] = function(sock)
+    local done
+    return setmetatable(filter_of(sock, {}), {
+      __call = function()
+        if done then return nil end
+        local chunk, message, partial = sock:receive(socket.BLOCKSIZE)
+        if not message then return chunk end
+        if message ~= "closed" then return nil, message end
+        sock:close()
+        done = true
+        if #partial > 0 then return partial end
+      end,
+    })
+  end,
+}
+socket.sourcet["default"] = socket.sourcet["until-closed"]
+socket.source = socket.choose(socket.sourcet)
+
+-- Conveniences on the objects ----------------------------------------------------------------
+
+local serve = require "lariat.serve"
+
+for _, class in ipairs { "tcp{server}", "tcp{master}", "unixstream{server}", "unixstream{master}" } do
+  core.methods(class).serve = serve.serve
+end
+
+--- Binds, and serves until another task closes the server: see server:serve.
+---@param host string
+---@param port? integer not with "unix:/path"
+---@param handler fun(conn: table)
+---@param options? { limit?: integer, timeout?: number, name?: string, backlog?: integer }
+---@return true?
+---@return string? message
+function socket.serve(host, port, handler, options)
+  if type(port) == "function" then port, handler, options = nil, port, handler end
+  if type(handler) ~= "function" then
+    error("bad argument #3 to 'serve' (function expected, got " .. type(handler) .. ")", 2)
+  end
+  local server, message = socket.bind(host, port, options and options.backlog or 128)
+  if not server then return nil, message end
+  return server:serve(handler, options)
+end
+
+--- Copies both ways until both ends have ended, passing each end on.
+---@param a table stream socket
+---@param b table stream socket
+---@return integer? from_a bytes moved from a to b
+---@return integer|string from_b bytes moved from b to a, or a message
+function socket.relay(a, b)
+  local back <close> = task.scoped(function() return b:pipe(a) end)
+  local moved, message = a:pipe(b)
+  if not moved then return nil, message end
+  local returned
+  returned, message = back:join()
+  if not returned then return nil, message end
+  return moved, returned
+end
+
+return socket

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Addresses: numeric text, wildcards, ports and unix paths. Never asks a name server.
+ */
+#include "address.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <lauxlib.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+
+const char *address_family_name(int family) {
+    switch (family) {
+    case AF_INET:
+        return "inet";
+    case AF_INET6:
+        return "inet6";
+    case AF_UNIX:
+        return "unix";
+    case AF_UNSPEC:
+        return "unspec";
+    default:
+        return "unknown";
+    }
+}
+
+/* A port is an integer, or a string holding one, as LuaSocket takes it. */
+int address_check_port(lua_State *L, int index, int *port) {
+    int is_integer;
+    lua_Integer n = lua_tointegerx(L, index, &is_integer);
+    if (!is_integer) {
+        const char *service = luaL_checkstring(L, index);
+        if (lua_type(L, index) == LUA_TNUMBER || *service == '\0' ||
+            strspn(service, "+-0123456789. ") == strlen(service)) {
+            luaL_argerror(L, index, "port is not an integer");
+        }
+        lua_pushnil(L);
+        lua_pushliteral(L, "service not supported for socket type");
+        return 2;
+    }
+    if (n < 0 || n > 65535) {
+        lua_pushnil(L);
+        lua_pushfstring(L, "port %I is out of range (0 to 65535)", n);
+        return 2;
+    }
+    *port = (int)n;
+    return 0;
+}
+
+void address_set_port(struct address *a, int port) {
+    if (a->storage.ss_family == AF_INET6) {
+        ((struct sockaddr_in6 *)&a->storage)->sin6_port = htons((uint16_t)port);
+    } else if (a->storage.ss_family == AF_INET) {
+        ((struct sockaddr_in *)&a->storage)->sin_port = htons((uint16_t)port);
+    }
+}
+
+bool address_parse(const char *host, int port, int family, struct address *a) {
+    struct addrinfo hints = {.ai_family = family, .ai_flags = AI_NUMERICHOST}, *info = NULL;
+    memset(a, 0, sizeof(*a));
+    if (family == AF_UNIX || getaddrinfo(host, NULL, &hints, &info) != 0) {
+        return false;
+    }
+    memcpy(&a->storage, info->ai_addr, info->ai_addrlen);
+    a->length = info->ai_addrlen;
+    freeaddrinfo(info);
+    address_set_port(a, port);
+    return true;
+}
+
+void address_wildcard(int family, int port, struct address *a) {
+    memset(a, 0, sizeof(*a));
+    a->storage.ss_family = (sa_family_t)family;
+    a->length = family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    address_set_port(a, port);
+}
+
+/* A path starting with a zero byte is Linux's abstract namespace. */
+int address_unix(const char *path, size_t size, struct address *a) {
+    struct sockaddr_un *un = (struct sockaddr_un *)&a->storage;
+    memset(a, 0, sizeof(*a));
+    if (size >= sizeof(un->sun_path)) {
+        return -ENAMETOOLONG;
+    }
+    un->sun_family = AF_UNIX;
+    memcpy(un->sun_path, path, size);
+    bool abstract = size > 0 && path[0] == '\0';
+    a->length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size + !abstract);
+    return 0;
+}
+
+static int push_unix(lua_State *L, const struct address *a) {
+    const struct sockaddr_un *un = (const struct sockaddr_un *)&a->storage;
+    size_t size = a->length - offsetof(struct sockaddr_un, sun_path);
+    if (a->length <= offsetof(struct sockaddr_un, sun_path)) {
+        lua_pushliteral(L, "");
+    } else if (un->sun_path[0] == '\0') {
+        lua_pushlstring(L, un->sun_path, size);
+    } else {
+        lua_pushlstring(L, un->sun_path, strnlen(un->sun_path, size));
+    }
+    return 1;
+}
+
+int address_push_host_port(lua_State *L, const struct address *a) {
+    char text[INET6_ADDRSTRLEN + IF_NAMESIZE + 1];
+    int port;
+    if (a->storage.ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)&a->storage;
+        inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
+        port = ntohs(in->sin_port);
+    } else if (a->storage.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a->storage;
+        char name[IF_NAMESIZE];
+        inet_ntop(AF_INET6, &in6->sin6_addr, text, INET6_ADDRSTRLEN);
+        if (in6->sin6_scope_id != 0 && if_indextoname(in6->sin6_scope_id, name) != NULL) {
+            strcat(text, "%");
+            strcat(text, name);
+        }
+        port = ntohs(in6->sin6_port);
+    } else {
+        return push_unix(L, a);
+    }
+    lua_pushstring(L, text);
+    lua_pushinteger(L, port);
+    return 2;
+}
+
+int address_push(lua_State *L, const struct address *a) {
+    int n = address_push_host_port(L, a);
+    if (n == 2) {
+        lua_pushstring(L, address_family_name(a->storage.ss_family));
+        n = 3;
+    }
+    return n;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Lua's coroutine library, such that a coroutine of the script's own may wait for a socket: a yield
+ * of the runtime (rt.tasks.parking) passes through any number of resumes to the scheduler, and the
+ * wake-up comes back the same way. Everything else is as in Lua 5.4.
+ *
+ * The extra space of a lua_State holds a mark while its coroutine is suspended by the runtime and
+ * not by its own yield; it is then "normal", and cannot be resumed by anybody else. A task's own
+ * coroutine passes for the main one.
+ */
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "module.h"
+#include "runtime.h"
+
+static const char in_runtime; /* the mark */
+
+static const void **mark_of(lua_State *co) {
+    return lua_getextraspace(co);
+}
+
+static bool is_task(lua_State *L) {
+    return rt.tasks.current != NULL && rt.tasks.current->co == L;
+}
+
+static lua_State *check_coroutine(lua_State *L) {
+    lua_State *co = lua_tothread(L, 1);
+    if (co == NULL) {
+        luaL_typeerror(L, 1, "coroutine");
+    }
+    return co;
+}
+
+/* ---- status ---- */
+
+static const char *status_of(lua_State *L, lua_State *co) {
+    lua_Debug frame;
+    if (co == L) {
+        return "running";
+    }
+    if (*mark_of(co) == &in_runtime) {
+        return "normal";
+    }
+    switch (lua_status(co)) {
+    case LUA_YIELD:
+        return "suspended";
+    case LUA_OK:
+        if (lua_getstack(co, 0, &frame)) {
+            return "normal";
+        }
+        return lua_gettop(co) == 0 ? "dead" : "suspended";
+    default:
+        return "dead";
+    }
+}
+
+static int co_status(lua_State *L) {
+    lua_pushstring(L, status_of(L, check_coroutine(L)));
+    return 1;
+}
+
+static int co_running(lua_State *L) {
+    int main = lua_pushthread(L);
+    lua_pushboolean(L, main || is_task(L));
+    return 2;
+}
+
+static int co_isyieldable(lua_State *L) {
+    lua_State *co = lua_isthread(L, 1) ? lua_tothread(L, 1) : L;
+    lua_pushboolean(L, lua_isyieldable(co) && !is_task(co));
+    return 1;
+}
+
+/* ---- resume ---- */
+
+static int refuse(lua_State *L, const char *message) {
+    lua_pushstring(L, message);
+    return -1;
+}
+
+/* Moves `nargs` values from L to co and resumes it. Results are moved back to L: their number, or
+ * -1 with the error on top. A wait inside co suspends L as well, which then goes on in `k`. */
+static int resume(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
+    int nresults;
+    if (lua_status(co) == LUA_OK && lua_gettop(co) == 0) {
+        return refuse(L, "cannot resume dead coroutine");
+    }
+    if (!lua_checkstack(co, nargs)) {
+        return refuse(L, "too many arguments to resume");
+    }
+    lua_xmove(L, co, nargs);
+    bool pinned = rt.tasks.pinned;
+    rt.tasks.pinned = pinned || !lua_isyieldable(L);
+    rt.running = co;
+    int status = lua_resume(co, L, nargs, &nresults);
+    rt.running = L;
+    rt.tasks.pinned = pinned;
+    if (status == LUA_YIELD && rt.tasks.parking) {
+        *mark_of(co) = &in_runtime;
+        return lua_yieldk(L, 0, (lua_KContext)co, k);
+    }
+    if (status != LUA_OK && status != LUA_YIELD) {
+        lua_xmove(co, L, 1);
+        return -1;
+    }
+    if (!lua_checkstack(L, nresults + 1)) {
+        lua_pop(co, nresults);
+        return refuse(L, "too many results to resume");
+    }
+    lua_xmove(co, L, nresults);
+    return nresults;
+}
+
+static int resumable(lua_State *L, lua_State *co) {
+    if (*mark_of(co) == &in_runtime || is_task(co)) {
+        return refuse(L, "cannot resume non-suspended coroutine");
+    }
+    return 0;
+}
+
+static int resume_ended(lua_State *L, int n) {
+    lua_pushboolean(L, n >= 0);
+    lua_insert(L, n >= 0 ? -(n + 1) : -2);
+    return n >= 0 ? n + 1 : 2;
+}
+
+static int resume_again(lua_State *L, int status, lua_KContext ctx) {
+    lua_State *co = (lua_State *)ctx;
+    (void)status;
+    *mark_of(co) = NULL;
+    return resume_ended(L, resume(L, co, 0, resume_again));
+}
+
+static int co_resume(lua_State *L) {
+    lua_State *co = check_coroutine(L);
+    if (resumable(L, co) < 0) {
+        return resume_ended(L, -1);
+    }
+    return resume_ended(L, resume(L, co, lua_gettop(L) - 1, resume_again));
+}
+
+/* ---- wrap ---- */
+
+/* The error of a wrapped coroutine is the caller's: closed, and with the caller's position. */
+static int wrap_ended(lua_State *L, lua_State *co, int n) {
+    if (n >= 0) {
+        return n;
+    }
+    int status = lua_status(co);
+    if (status != LUA_OK && status != LUA_YIELD) {
+        lua_pop(L, 1);
+        lua_pushvalue(L, lua_upvalueindex(1));
+        status = lua_resetthread(co);
+        lua_xmove(co, L, 1);
+    }
+    if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
+        luaL_where(L, 1);
+        lua_insert(L, -2);
+        lua_concat(L, 2);
+    }
+    return lua_error(L);
+}
+
+static int wrap_again(lua_State *L, int status, lua_KContext ctx) {
+    lua_State *co = (lua_State *)ctx;
+    (void)status;
+    *mark_of(co) = NULL;
+    return wrap_ended(L, co, resume(L, co, 0, wrap_again));
+}
+
+static int wrap_call(lua_State *L) {
+    lua_State *co = lua_tothread(L, lua_upvalueindex(1));
+    if (resumable(L, co) < 0) {
+        return wrap_ended(L, co, -1);
+    }
+    return wrap_ended(L, co, resume(L, co, lua_gettop(L), wrap_again));
+}
+
+static int co_create(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_State *co = lua_newthread(L);
+    lua_pushvalue(L, 1);
+    lua_xmove(L, co, 1);
+    return 1;
+}
+
+static int co_wrap(lua_State *L) {
+    co_create(L);
+    lua_pushcclosure(L, wrap_call, 1);
+    return 1;
+}
+
+/* ---- yield and close ---- */
+
+static int co_yield(lua_State *L) {
+    if (is_task(L)) {
+        return luaL_error(L, "attempt to yield from outside a coroutine");
+    }
+    return lua_yield(L, lua_gettop(L));
+}
+
+static int co_close(lua_State *L) {
+    lua_State *co = check_coroutine(L);
+    const char *status = status_of(L, co);
+    if (*status != 'd' && *status != 's') {
+        return luaL_error(L, "cannot close a %s coroutine", status);
+    }
+    if (lua_resetthread(co) == LUA_OK) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    lua_pushboolean(L, 0);
+    lua_xmove(co, L, 1);
+    return 2;
+}
+
+void coroutine_install(lua_State *L) {
+    static const luaL_Reg functions[] = {
+        {"create", co_create}, {"resume", co_resume}, {"wrap", co_wrap},
+        {"status", co_status}, {"close", co_close},   {"isyieldable", co_isyieldable},
+        {"yield", co_yield},   {"running", co_running}, {NULL, NULL},
+    };
+    lua_getglobal(L, LUA_COLIBNAME);
+    luaL_setfuncs(L, functions, 0);
+    lua_pop(L, 1);
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Datagrams in batches, below UDP and unix datagram sockets alike.
+ *
+ * Receiving: one recvmmsg fills a shared area, which is lent to the socket until somebody else
+ * receives; only then are datagrams left in it copied to memory of its own. Sending: one shared
+ * batch of BATCH datagrams, sent by one sendmmsg when it is full, when all ready tasks have run, or
+ * when another socket sends. Unix datagrams are not batched: there a full receiver is an error to
+ * be told at once.
+ *
+ * Invariant: datagrams leave and arrive in the order of the calls; none is dropped here.
+ */
+#include "datagram.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+
+#include "driver.h"
+#include "runtime.h"
+#include "socket.h"
+
+#define BATCH 32
+#define LARGEST 65536         /* room for one received datagram */
+#define SEND_ROOM (64 * 1024) /* bytes in one batch to send */
+
+/* ---- receiving ---- */
+
+struct slot {
+    char *data;
+    size_t size;
+    struct sockaddr_storage from;
+    socklen_t from_length;
+};
+
+/* A socket's own copy of what was left in the shared area, slots[next, count). */
+struct datagrams {
+    unsigned next, count;
+    struct slot slots[BATCH];
+    char bytes[];
+};
+
+static struct {
+    struct socket *lent;     /* whose datagrams lie in `area` */
+    unsigned next, count;
+    struct mmsghdr headers[BATCH];
+    struct iovec parts[BATCH];
+    struct sockaddr_storage from[BATCH];
+    char *area;              /* BATCH times LARGEST; pages are used only as far as they fill */
+} inbox;
+
+bool datagrams_waiting(const struct socket *s) {
+    return s->batch != NULL || (inbox.lent == s && inbox.next < inbox.count);
+}
+
+static void inbox_slot(unsigned i, struct slot *slot) {
+    slot->data = inbox.area + (size_t)i * LARGEST;
+    slot->size = inbox.headers[i].msg_len;
+    slot->from = inbox.from[i];
+    slot->from_length = inbox.headers[i].msg_hdr.msg_namelen;
+}
+
+/* Somebody else needs the area: copy what its borrower has not taken. */
+static void settle(void) {
+    struct socket *s = inbox.lent;
+    inbox.lent = NULL;
+    if (s == NULL || inbox.next == inbox.count) {
+        return;
+    }
+    size_t bytes = 0;
+    for (unsigned i = inbox.next; i < inbox.count; i++) {
+        bytes += inbox.headers[i].msg_len;
+    }
+    struct datagrams *own = runtime_alloc(sizeof(*own) + bytes);
+    char *at = own->bytes;
+    own->next = own->count = 0;
+    for (unsigned i = inbox.next; i < inbox.count; i++) {
+        struct slot *slot = &own->slots[own->count++];
+        inbox_slot(i, slot);
+        slot->data = memcpy(at, slot->data, slot->size);
+        at += slot->size;
+    }
+    s->batch = own;
+}
+
+void datagrams_release(struct socket *s) {
+    if (inbox.lent == s) {
+        inbox.lent = NULL;
+    }
+    runtime_free(s->batch);
+    s->batch = NULL;
+}
+
+static int fill(struct socket *s) {
+    if (s->watch.drained) {
+        return -EAGAIN;
+    }
+    settle();
+    if (inbox.area == NULL) {
+        inbox.area = runtime_alloc((size_t)BATCH * LARGEST);
+    }
+    for (unsigned i = 0; i < BATCH; i++) {
+        inbox.parts[i] = (struct iovec){inbox.area + (size_t)i * LARGEST, LARGEST};
+        inbox.headers[i].msg_hdr = (struct msghdr){.msg_name = &inbox.from[i],
+                                                   .msg_namelen = sizeof(inbox.from[i]),
+                                                   .msg_iov = &inbox.parts[i],
+                                                   .msg_iovlen = 1};
+    }
+    int n = s->watch.driver->recvmmsg(s->watch.fd, inbox.headers, BATCH);
+    task_spent(1);
+    if (n < 0) {
+        s->watch.drained = n == -EAGAIN;
+        return n;
+    }
+    s->watch.drained = n < BATCH;
+    inbox.lent = s;
+    inbox.next = 0;
+    inbox.count = (unsigned)n;
+    return 0;
+}
+
+static void give(struct datagram *d, const struct slot *slot) {
+    d->data = slot->data;
+    d->size = slot->size;
+    d->from = slot->from;
+    d->from_length = slot->from_length;
+}
+
+/* Called with the datagram's bytes copied: an emptied batch of its own goes. */
+static struct datagrams *spent_batch;
+
+int datagrams_take(struct socket *s, struct datagram *d) {
+    struct slot slot;
+    runtime_free(spent_batch);
+    spent_batch = NULL;
+    if (s->batch != NULL) {
+        struct datagrams *own = s->batch;
+        give(d, &own->slots[own->next++]);
+        if (own->next == own->count) {
+            spent_batch = own;
+            s->batch = NULL;
+        }
+    } else {
+        if (inbox.lent != s || inbox.next == inbox.count) {
+            int err = fill(s);
+            if (err < 0) {
+                return err;
+            }
+        }
+        inbox_slot(inbox.next++, &slot);
+        give(d, &slot);
+    }
+    s->received += d->size;
+    return 0;
+}
+
+/* ---- sending ---- */
+
+static struct {
+    struct socket *socket; /* whose datagrams these are */
+    unsigned next, count;
+    size_t used;
+    struct mmsghdr headers[BATCH];
+    struct iovec parts[BATCH];
+    struct sockaddr_storage to[BATCH];
+    char bytes[SEND_ROOM];
+} outbox;
+
+/* 0: nothing is left; -EAGAIN: the kernel takes no more now. Errors belong to the sender's socket
+ * and to the one datagram: the rest goes on. */
+int datagrams_flush(void) {
+    struct socket *s = outbox.socket;
+    if (s == NULL) {
+        return 0;
+    }
+    while (outbox.next < outbox.count && s->watch.fd >= 0) {
+        int n = s->watch.driver->sendmmsg(s->watch.fd, outbox.headers + outbox.next,
+                                          outbox.count - outbox.next);
+        if (n == -EAGAIN) {
+            watch_arm(&s->watch, POLLOUT);
+            return n;
+        }
+        if (n < 0) {
+            s->out.error = -n;
+            n = 1;
+        }
+        outbox.next += (unsigned)n;
+    }
+    outbox.socket = NULL;
+    outbox.next = outbox.count = 0;
+    outbox.used = 0;
+    return 0;
+}
+
+static int send_now(struct socket *s, const char *data, size_t size, const struct sockaddr *to,
+                    socklen_t to_length) {
+    struct iovec part = {(void *)(uintptr_t)data, size};
+    struct msghdr message = {.msg_name = (void *)(uintptr_t)to,
+                             .msg_namelen = to_length,
+                             .msg_iov = &part,
+                             .msg_iovlen = 1};
+    ssize_t n = s->watch.driver->sendmsg(s->watch.fd, &message);
+    task_spent(1);
+    if (n < 0) {
+        return (int)n;
+    }
+    s->sent += size;
+    return 0;
+}
+
+static size_t largest_payload(const struct socket *s) {
+    return s->family == AF_INET6 ? 65535 - 8 : 65535 - 8 - 20;
+}
+
+static void enqueue(struct socket *s, const char *data, size_t size, const struct sockaddr *to,
+                    socklen_t to_length) {
+    unsigned i = outbox.count++;
+    outbox.socket = s;
+    memcpy(outbox.bytes + outbox.used, data, size);
+    if (to != NULL) {
+        memcpy(&outbox.to[i], to, to_length);
+    }
+    outbox.parts[i] = (struct iovec){outbox.bytes + outbox.used, size};
+    outbox.headers[i].msg_hdr = (struct msghdr){.msg_name = to ? &outbox.to[i] : NULL,
+                                                .msg_namelen = to_length,
+                                                .msg_iov = &outbox.parts[i],
+                                                .msg_iovlen = 1};
+    outbox.used += size;
+    s->sent += size;
+}
+
+int datagram_send(struct socket *s, const char *data, size_t size, const struct sockaddr *to,
+                  socklen_t to_length) {
+    if (s->out.error != 0) {
+        int err = -s->out.error;
+        s->out.error = 0;
+        return err;
+    }
+    if (s->family == AF_UNIX || s->out.immediate) {
+        return send_now(s, data, size, to, to_length);
+    }
+    if (size > largest_payload(s)) {
+        return -EMSGSIZE;
+    }
+    bool full = outbox.count == BATCH || outbox.used + size > SEND_ROOM;
+    if (outbox.socket != NULL && (outbox.socket != s || full || outbox.next > 0)) {
+        task_spent(1);
+        if (datagrams_flush() == -EAGAIN) {
+            return outbox.socket == s ? -EAGAIN : send_now(s, data, size, to, to_length);
+        }
+    }
+    enqueue(s, data, size, to, to_length);
+    return 0;
+}
+
+void datagrams_forget(struct socket *s) {
+    if (outbox.socket == s) {
+        datagrams_flush();
+        outbox.socket = NULL;
+        outbox.next = outbox.count = 0;
+        outbox.used = 0;
+    }
+}
+
+void datagrams_close(void) {
+    runtime_free(inbox.area);
+    inbox.area = NULL;
+    runtime_free(spent_batch);
+    spent_batch = NULL;
+}

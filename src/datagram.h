@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Datagrams in batches: see datagram.c.
+ */
+#ifndef LARIAT_DATAGRAM_H
+#define LARIAT_DATAGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+struct socket;
+
+/* One datagram as received; valid until the next call of any function below. */
+struct datagram {
+    const char *data;
+    size_t size;
+    struct sockaddr_storage from;
+    socklen_t from_length;
+};
+
+bool datagrams_waiting(const struct socket *s);
+int datagrams_take(struct socket *s, struct datagram *d); /* 0, -EAGAIN or -errno */
+void datagrams_release(struct socket *s); /* what it has received and not taken is dropped */
+
+/* Queues or sends one datagram; `to` may be NULL. 0, -EAGAIN or -errno. */
+int datagram_send(struct socket *s, const char *data, size_t size, const struct sockaddr *to,
+                  socklen_t to_length);
+int datagrams_flush(void);        /* the batch of whichever socket has one */
+void datagrams_forget(struct socket *s); /* before the descriptor goes: send what is queued */
+void datagrams_close(void);       /* free the shared memory */
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The driver: everything the runtime asks of the world below sockets. `driver_kernel` answers with
+ * syscalls and libuv; a simulated network can answer from memory. Buffering, framing, timeouts and
+ * tasks live above this table and exist once.
+ *
+ * Every function returns a value >= 0, or -errno. None of them blocks, none touches Lua.
+ */
+#ifndef LARIAT_DRIVER_H
+#define LARIAT_DRIVER_H
+
+#include <poll.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+struct lookup;
+struct watch;
+
+struct driver {
+    /* sockets: non-blocking, close-on-exec */
+    int (*socket)(int family, int type, int protocol);
+    int (*close)(int fd);
+    int (*bind)(int fd, const struct sockaddr *address, socklen_t length);
+    int (*listen)(int fd, int backlog);
+    int (*accept)(int fd, struct sockaddr_storage *peer, socklen_t *length);
+    int (*connect)(int fd, const struct sockaddr *address, socklen_t length);
+    int (*shutdown)(int fd, int how);
+    int (*getsockname)(int fd, struct sockaddr_storage *address, socklen_t *length);
+    int (*getpeername)(int fd, struct sockaddr_storage *address, socklen_t *length);
+    int (*getsockopt)(int fd, int level, int name, void *value, socklen_t *length);
+    int (*setsockopt)(int fd, int level, int name, const void *value, socklen_t length);
+
+    /* bytes and datagrams */
+    ssize_t (*recv)(int fd, void *data, size_t size);
+    ssize_t (*sendmsg)(int fd, const struct msghdr *message);
+    int (*recvmmsg)(int fd, struct mmsghdr *messages, unsigned count);
+    int (*sendmmsg)(int fd, struct mmsghdr *messages, unsigned count);
+
+    /* readiness: `poll` looks once and never waits; `watch` reports level-triggered readiness of
+     * w->fd through watch_ready() until asked for other events (POLLIN | POLLOUT, 0 stops). */
+    int (*poll)(struct pollfd *set, nfds_t count);
+    int (*watch)(struct watch *w, int events);
+    struct watch *(*owner)(int fd); /* the watch a descriptor number belongs to, or NULL */
+
+    /* time: `alarm` has clock_fire() called at `due` or later */
+    uint64_t (*monotonic)(void);
+    double (*wall)(void);
+    void (*alarm)(uint64_t due);
+
+    /* names: starts a lookup, which ends in lookup_done() */
+    int (*lookup)(struct lookup *lookup);
+};
+
+extern const struct driver driver_kernel;
+
+void driver_kernel_open(void);
+void driver_kernel_close(void);
+
+#endif

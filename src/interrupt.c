@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What ends code that does not wait: Ctrl-C, SIGTERM and a test's time limit reach even
+ * `while true do end`, because their handlers set a hook on the coroutine that runs. (libuv's
+ * signals only arrive between ticks.)
+ *
+ * SIGINT and SIGTERM cancel every task, so that `<close>` variables run, and the process then dies
+ * by the signal; a second one kills at once. During teardown a hook bounds what a task that catches
+ * its cancellation can still do.
+ */
+#include "interrupt.h"
+
+#include <lauxlib.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "module.h"
+#include "runtime.h"
+
+#define TEARDOWN_INSTRUCTIONS 10000000
+#define LIMIT_REPEATS 3 /* times a task may catch the time limit's error */
+
+static struct {
+    uv_async_t async;           /* wakes the loop from a handler */
+    volatile sig_atomic_t pressed;     /* SIGINT while it interrupts a task only */
+    volatile sig_atomic_t limit_hits;  /* times the limit has passed and not been acted on */
+    int limit_raised;
+    int limited;                /* registry reference to the limited task */
+    int interruptible;          /* registry reference to the task that Ctrl-C interrupts */
+    char limit_message[160];
+} state = {.limited = LUA_NOREF, .interruptible = LUA_NOREF};
+
+static struct task *referenced(int reference) {
+    struct task *task = NULL;
+    if (reference != LUA_NOREF) {
+        lua_rawgeti(rt.L, LUA_REGISTRYINDEX, reference);
+        task = lua_touserdata(rt.L, -1);
+        lua_pop(rt.L, 1);
+    }
+    return task;
+}
+
+/* ---- in the running coroutine ---- */
+
+static void on_hook(lua_State *L, lua_Debug *frame) {
+    (void)frame;
+    lua_sethook(L, NULL, 0, 0);
+    if (rt.interrupted) {
+        rt.exiting = true;
+        if (rt.closing && lua_isyieldable(L)) {
+            lua_yield(L, 0);
+            return;
+        }
+        task_push_cancelled_value(L);
+        lua_error(L);
+    }
+    if (state.pressed) {
+        state.pressed = 0;
+        luaL_error(L, "interrupted!");
+    }
+    if (state.limit_hits) {
+        state.limit_hits = 0;
+        state.limit_raised++;
+        luaL_error(L, "%s", state.limit_message);
+    }
+}
+
+/* A task that outlives its cancellation is suspended for good; the scheduler then closes it. */
+static void on_teardown_hook(lua_State *L, lua_Debug *frame) {
+    (void)frame;
+    if (lua_isyieldable(L)) {
+        lua_yield(L, 0);
+    } else {
+        luaL_error(L, "still running at exit");
+    }
+}
+
+void interrupt_bound(lua_State *L) {
+    lua_sethook(L, on_teardown_hook, LUA_MASKCOUNT, TEARDOWN_INSTRUCTIONS);
+}
+
+/* ---- handlers: async-signal-safe; lua_sethook is meant to be called from one ---- */
+
+static void reach_running(void) {
+    if (rt.running != NULL) {
+        lua_sethook(rt.running, on_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+    }
+    uv_async_send(&state.async);
+}
+
+static void die_by_default(int number) {
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigaction(number, &action, NULL);
+}
+
+static void on_signal(int number) {
+    if (number == SIGALRM) {
+        state.limit_hits++;
+    } else if (number == SIGINT && state.interruptible != LUA_NOREF) {
+        state.pressed = 1;
+    } else {
+        rt.interrupted = number;
+        die_by_default(number);
+    }
+    reach_running();
+}
+
+static void handle(int number) {
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(number, &action, NULL);
+}
+
+void interrupt_restore(int number) {
+    if (number == SIGINT || number == SIGTERM) {
+        handle(number);
+    }
+}
+
+/* ---- in the loop ---- */
+
+static void on_async(uv_async_t *async) {
+    (void)async;
+}
+
+void interrupt_poll(void) {
+    if (rt.interrupted && !rt.exiting) {
+        runtime_exit(1);
+    }
+    if (state.pressed) {
+        struct task *task = referenced(state.interruptible);
+        state.pressed = 0;
+        if (task != NULL) {
+            task_interrupt(task, "interrupted!");
+        }
+    }
+    if (state.limit_hits) {
+        struct task *task = referenced(state.limited);
+        state.limit_hits = 0;
+        if (task != NULL && state.limit_raised++ < LIMIT_REPEATS) {
+            task_interrupt(task, state.limit_message);
+        } else if (task != NULL) {
+            lua_writestringerror("lariat: %s, and could not be stopped\n", state.limit_message);
+            runtime_exit(1);
+        }
+    }
+}
+
+void interrupt_open(void) {
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGPIPE, &ignore, NULL);
+    uv_async_init(&rt.loop, &state.async, on_async);
+    uv_unref((uv_handle_t *)&state.async);
+    handle(SIGINT);
+    handle(SIGTERM);
+    handle(SIGALRM);
+}
+
+void interrupt_close(void) {
+    struct itimerval off = {{0, 0}, {0, 0}};
+    setitimer(ITIMER_REAL, &off, NULL);
+    die_by_default(SIGINT);
+    die_by_default(SIGTERM);
+    die_by_default(SIGALRM);
+}
+
+/* ---- for lua/lariat ---- */
+
+/* limit(seconds, message): raise message in the current task after so long; limit(0) takes it off. */
+static int fn_limit(lua_State *L) {
+    double seconds = luaL_checknumber(L, 1);
+    const char *message = luaL_optstring(L, 2, "time limit exceeded");
+    struct itimerval timer = {{0, 0}, {0, 0}};
+    luaL_argcheck(L, seconds >= 0 && seconds < 1e8, 1, "seconds out of range");
+    luaL_unref(L, LUA_REGISTRYINDEX, state.limited);
+    state.limited = LUA_NOREF;
+    state.limit_hits = 0;
+    state.limit_raised = 0;
+    if (seconds > 0 && rt.tasks.current != NULL) {
+        task_push(L, rt.tasks.current);
+        state.limited = luaL_ref(L, LUA_REGISTRYINDEX);
+        strncpy(state.limit_message, message, sizeof(state.limit_message) - 1);
+        timer.it_value.tv_sec = (time_t)seconds;
+        timer.it_value.tv_usec = (suseconds_t)((seconds - (double)(time_t)seconds) * 1e6) + 1;
+        timer.it_interval.tv_sec = 1;
+    }
+    setitimer(ITIMER_REAL, &timer, NULL);
+    return 0;
+}
+
+/* interruptible(task): Ctrl-C raises "interrupted!" in it and ends nothing; nil: as before. */
+static int fn_interruptible(lua_State *L) {
+    bool on = !lua_isnoneornil(L, 1);
+    if (on) {
+        task_check(L, 1);
+    }
+    luaL_unref(L, LUA_REGISTRYINDEX, state.interruptible);
+    state.interruptible = LUA_NOREF;
+    if (on) {
+        lua_settop(L, 1);
+        state.interruptible = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    return 0;
+}
+
+int interrupt_open_module(lua_State *L) {
+    static const luaL_Reg functions[] = {
+        {"limit", fn_limit}, {"interruptible", fn_interruptible}, {NULL, NULL}};
+    luaL_newlib(L, functions);
+    return 1;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What ends code that does not wait: see interrupt.c.
+ */
+#ifndef LARIAT_INTERRUPT_H
+#define LARIAT_INTERRUPT_H
+
+#include <lua.h>
+
+void interrupt_open(void);          /* SIGINT, SIGTERM; SIGPIPE is ignored */
+void interrupt_close(void);         /* default actions again */
+void interrupt_restore(int number); /* a script's watch of this signal has ended */
+void interrupt_poll(void);          /* from the loop: act on what arrived */
+void interrupt_bound(lua_State *L); /* teardown: let this coroutine run only so long */
+int interrupt_open_module(lua_State *L);
+
+#endif

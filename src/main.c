@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The program: command line to runtime to exit status. The command line itself is read by
+ * lua/lariat/main.lua, which runs as the main task.
+ */
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "module.h"
+#include "runtime.h"
+#include "task.h"
+
+/* -E must be known before the libraries are opened. */
+static bool ignores_environment(int argc, char **argv) {
+    for (int i = 1; i < argc && argv[i][0] == '-'; i++) {
+        if (strcmp(argv[i], "-E") == 0) {
+            return true;
+        }
+        if (strcmp(argv[i], "-e") == 0 || strcmp(argv[i], "-l") == 0) {
+            i++;
+        }
+    }
+    return false;
+}
+
+static void warn_off(void *ud, const char *message, int to_continue);
+
+/* Lua's warning functions: "@on" and "@off" switch, everything else is printed while on. */
+static void warn_on(void *ud, const char *message, int to_continue) {
+    static bool continuing;
+    if (!continuing && !to_continue && *message == '@') {
+        if (strcmp(message, "@off") == 0) {
+            lua_setwarnf(ud, warn_off, ud);
+        }
+        return;
+    }
+    fprintf(stderr, "%s%s%s", continuing ? "" : "lariat: warning: ", message,
+            to_continue ? "" : "\n");
+    continuing = to_continue;
+}
+
+static void warn_off(void *ud, const char *message, int to_continue) {
+    if (!to_continue && strcmp(message, "@on") == 0) {
+        lua_setwarnf(ud, warn_on, ud);
+    }
+}
+
+/* Spawns lariat.main with the command line. */
+static int start(lua_State *L) {
+    int argc = (int)lua_tointeger(L, 1);
+    char **argv = lua_touserdata(L, 2);
+    if (ignores_environment(argc, argv)) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+    }
+    luaL_openlibs(L);
+    module_open_all(L);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "lariat.main");
+    lua_call(L, 1, 1);
+    luaL_checkstack(L, argc, "too many arguments");
+    for (int i = 0; i < argc; i++) {
+        lua_pushstring(L, argv[i]);
+    }
+    rt.tasks.main = task_spawn(L, argc, "main");
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    runtime_open();
+    lua_setwarnf(rt.L, warn_off, rt.L);
+    lua_pushcfunction(rt.L, start);
+    lua_pushinteger(rt.L, argc);
+    lua_pushlightuserdata(rt.L, argv);
+    if (lua_pcall(rt.L, 2, 0, 0) != LUA_OK) {
+        fprintf(stderr, "lariat: %s\n", lua_tostring(rt.L, -1));
+        rt.status = 1;
+    } else {
+        runtime_run();
+    }
+    return runtime_close();
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Builds what scripts can require: socket.core and lariat.core in C, and the embedded Lua modules.
+ * All are in package.preload, so that a `socket` installed for another Lua is never found first.
+ */
+#include "module.h"
+
+#include <stdlib.h>
+#include <lualib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <uv.h>
+
+#include "embedded.h"
+#include "interrupt.h"
+#include "resolve.h"
+#include "runtime.h"
+#include "task.h"
+
+static void add_socket_methods(lua_State *L) {
+    static const luaL_Reg option_methods[] = {
+        {"setoption", socket_setoption}, {"getoption", socket_getoption}, {NULL, NULL}};
+    socket_open_classes(L);
+    socket_add_methods(L, ANY_SOCKET, option_methods);
+    socket_add_methods(L, ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), receive_methods);
+    socket_add_methods(L, ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), send_methods);
+    socket_add_methods(L, ANY_TCP | ANY_UNIX, server_methods);
+    socket_add_methods(L, ANY_TCP, tcp_methods);
+    socket_add_methods(L, ANY_UNIX, unix_stream_methods);
+    socket_add_methods(L, ANY_DGRAM, datagram_methods);
+    socket_add_methods(L, ANY_UDP, udp_methods);
+    socket_add_methods(L, ANY_UNIX_DGRAM, unix_dgram_methods);
+}
+
+static int socket_gettime(lua_State *L) {
+    lua_pushnumber(L, clock_wall());
+    return 1;
+}
+
+static int open_socket_core(lua_State *L) {
+    static const luaL_Reg functions[] = {
+        {"tcp", tcp_create},           {"tcp4", tcp_create4},
+        {"tcp6", tcp_create6},         {"udp", udp_create},
+        {"udp4", udp_create4},         {"udp6", udp_create6},
+        {"unix_stream", unix_create_stream}, {"unix_dgram", unix_create_dgram},
+        {"select", socket_select},     {"gettime", socket_gettime},
+        {"methods", socket_methods_of}, {NULL, NULL},
+    };
+    luaL_newlib(L, functions);
+    resolve_open_dns(L);
+    lua_setfield(L, -2, "dns");
+    return 1;
+}
+
+/* ---- lariat.core ---- */
+
+static int exit_parked(lua_State *L, int status, lua_KContext ctx) {
+    (void)status, (void)ctx;
+    task_resumed();
+    task_push_cancelled_value(L);
+    return lua_error(L);
+}
+
+/* os.exit([code [, close]]): ends the program now; `<close>` variables of all tasks run. */
+int module_exit(lua_State *L) {
+    int status;
+    if (lua_isboolean(L, 1)) {
+        status = lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE;
+    } else {
+        status = (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
+    }
+    outputs_flush();
+    runtime_exit(status);
+    if (task_can_wait(L)) {
+        rt.exit_caller = rt.tasks.current;
+        return task_park(L, "exit", NEVER, false, 0, exit_parked);
+    }
+    task_push_cancelled_value(L);
+    return lua_error(L);
+}
+
+static int versions(lua_State *L) {
+    lua_pushliteral(L, LARIAT_VERSION);
+    lua_pushfstring(L, "%s.%s", LUA_VERSION, LUA_VERSION_RELEASE);
+    lua_pushstring(L, uv_version_string());
+    return 3;
+}
+
+static int on_deadlock(lua_State *L) {
+    rt.on_deadlock = lua_isnoneornil(L, 1) ? NULL : task_check(L, 1);
+    return 0;
+}
+
+static int flush_all(lua_State *L) {
+    (void)L;
+    outputs_flush();
+    return 0;
+}
+
+static int open_lariat_core(lua_State *L) {
+    static const luaL_Reg functions[] = {
+        {"versions", versions}, {"on_deadlock", on_deadlock}, {"flush", flush_all}, {NULL, NULL}};
+    luaL_newlib(L, functions);
+    task_open(L);
+    lua_setfield(L, -2, "task");
+    interrupt_open_module(L);
+    lua_setfield(L, -2, "interrupt");
+    standard_open(L);
+    lua_setfield(L, -2, "standard");
+    signal_open(L);
+    lua_setfield(L, -2, "signal");
+    process_open(L);
+    lua_setfield(L, -2, "process");
+    return 1;
+}
+
+/* ---- embedded modules ---- */
+
+static int load_embedded(lua_State *L) {
+    const struct embedded_module *m = lua_touserdata(L, lua_upvalueindex(1));
+    const char *chunk = lua_pushfstring(L, "=%s", m->name);
+    if (luaL_loadbufferx(L, m->source, m->size, chunk, "t") != LUA_OK) {
+        return lua_error(L);
+    }
+    lua_pushstring(L, m->name);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+static void preload(lua_State *L, const char *name, lua_CFunction open) {
+    lua_pushcfunction(L, open);
+    lua_setfield(L, -2, name);
+}
+
+void module_open_all(lua_State *L) {
+    add_socket_methods(L);
+    coroutine_install(L);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    preload(L, "socket.core", open_socket_core);
+    preload(L, "lariat.core", open_lariat_core);
+    for (const struct embedded_module *m = embedded_modules; m->name != NULL; m++) {
+        lua_pushlightuserdata(L, (void *)(uintptr_t)m);
+        lua_pushcclosure(L, load_embedded, 1);
+        lua_setfield(L, -2, m->name);
+    }
+    lua_pop(L, 1);
+    lua_getglobal(L, "os");
+    lua_pushcfunction(L, module_exit);
+    lua_setfield(L, -2, "exit");
+    lua_pop(L, 1);
+}
+
+/* Before lua_close: what holds handles of the loop lets them go. */
+void module_close_all(void) {
+    signal_close_all();
+    process_close_all();
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Every C function that scripts reach, listed once. module.c builds the modules from these.
+ */
+#ifndef LARIAT_MODULE_H
+#define LARIAT_MODULE_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "address.h"
+#include "socket.h"
+
+/* socket.core */
+int tcp_create(lua_State *L);
+int tcp_create4(lua_State *L);
+int tcp_create6(lua_State *L);
+int udp_create(lua_State *L);
+int udp_create4(lua_State *L);
+int udp_create6(lua_State *L);
+int unix_create_stream(lua_State *L);
+int unix_create_dgram(lua_State *L);
+int socket_select(lua_State *L);
+int socket_setoption(lua_State *L);
+int socket_getoption(lua_State *L);
+int socket_methods_of(lua_State *L);
+
+/* methods, by file */
+extern const luaL_Reg receive_methods[];
+extern const luaL_Reg send_methods[];
+extern const luaL_Reg server_methods[];
+extern const luaL_Reg tcp_methods[];
+extern const luaL_Reg datagram_methods[];
+extern const luaL_Reg udp_methods[];
+extern const luaL_Reg unix_stream_methods[];
+extern const luaL_Reg unix_dgram_methods[];
+
+/* methods that several classes share under different names */
+int inet_bind(lua_State *L, struct socket *s);
+int inet_getpeername(lua_State *L);
+int inet_getsockname(lua_State *L);
+int inet_getfamily(lua_State *L);
+int datagram_send_to(lua_State *L, struct socket *s, const struct address *a);
+
+/* the rest of the world */
+int gate_new(lua_State *L);
+void gate_open(lua_State *L);
+int standard_open(lua_State *L);
+int signal_open(lua_State *L);
+int process_open(lua_State *L);
+void coroutine_install(lua_State *L);
+int module_exit(lua_State *L);
+
+void signal_close_all(void);
+void process_close_all(void);
+
+void module_open_all(lua_State *L);
+void module_close_all(void);
+
+#endif

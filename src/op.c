@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Running an operation: attempt it, park the task while it cannot be done, attempt again. This is
+ * the whole of what "blocking" means here; every socket call goes through op_run().
+ *
+ * Invariant: an operation that ends without its attempt (timeout, closed, cancelled) leaves nothing
+ * behind: no queued callback, no bytes taken and not returned.
+ */
+#include "op.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <poll.h>
+#include <string.h>
+
+#include "driver.h"
+#include "result.h"
+#include "runtime.h"
+#include "socket.h"
+#include "task.h"
+
+#define FIRST_PAUSE_NS (1000 * 1000)
+#define LONGEST_PAUSE 6 /* doublings: 64 ms */
+
+static const struct timeout *timeout_of(const struct op *op) {
+    return op->timeout ? op->timeout : &op->socket->timeout;
+}
+
+static uint64_t saturated(double seconds) {
+    return seconds < 1e9 ? (uint64_t)(seconds * 1e9) : NEVER / 2;
+}
+
+/* When the wait that begins now must end; LuaSocket's rule for its two timeouts. */
+static uint64_t due(struct op *op) {
+    const struct timeout *t = timeout_of(op);
+    if (t->block < 0 && t->total < 0) {
+        return NEVER;
+    }
+    uint64_t now = clock_now();
+    if (op->start == 0) {
+        op->start = now;
+    }
+    if (t->total < 0) {
+        return op->start + saturated(t->block);
+    }
+    uint64_t end = op->start + saturated(t->total);
+    uint64_t wait_end = t->block < 0 ? end : now + saturated(t->block);
+    return wait_end < end ? wait_end : end;
+}
+
+static bool no_patience(const struct op *op) {
+    const struct timeout *t = timeout_of(op);
+    return t->block == 0 || t->total == 0;
+}
+
+static int op_resumed(lua_State *L, int status, lua_KContext ctx);
+
+/* Why a parked operation is attempted again. */
+enum resume_after { AFTER_READINESS, AFTER_PAUSE, AFTER_TURN };
+
+/* Joins the queue that keeps the socket alive and, if `exclusive`, others from interleaving. */
+static void join(struct op *op, int want, bool exclusive, bool front) {
+    struct task *task = rt.tasks.current;
+    struct watch *watch = &op->socket->watch;
+    bool writing = want == WANT_WRITE || want == WANT_PAUSE;
+    task->op = *op;
+    task->interest.exclusive = exclusive;
+    waitq_join(writing ? &watch->writers : &watch->readers, &task->interest, task, front);
+}
+
+/* `again`: the task has waited for this operation before and keeps its place in line. */
+static int park(lua_State *L, struct op *op, int want, bool again) {
+    task_prepare(L, op->name);
+    uint64_t end = due(op);
+    if (want == WANT_TURN) {
+        join(op, want, true, true);
+        return task_give_way(L, AFTER_TURN, op_resumed);
+    }
+    if (want == WANT_PAUSE) {
+        unsigned doublings = op->pauses < LONGEST_PAUSE ? op->pauses : LONGEST_PAUSE;
+        uint64_t until = clock_now() + ((uint64_t)FIRST_PAUSE_NS << doublings);
+        op->pauses++;
+        join(op, want, true, again);
+        return task_park(L, op->name, until < end ? until : end, true, AFTER_PAUSE, op_resumed);
+    }
+    int err = watch_arm(&op->socket->watch, want == WANT_READ ? POLLIN : POLLOUT);
+    if (err < 0) {
+        return op->fail(L, op, result_message(err));
+    }
+    join(op, want, true, again);
+    return task_park(L, op->name, end, true, AFTER_READINESS, op_resumed);
+}
+
+/* The time is up: show what was held back, ask the kernel and not a hint, then give up. */
+static int last_attempt(lua_State *L, struct op *op) {
+    outputs_flush();
+    op->socket->watch.drained = false;
+    int n = op->attempt(L, op);
+    return n >= 0 ? n : op->fail(L, op, "timeout");
+}
+
+static int attempt(lua_State *L, struct op *op, bool again) {
+    int n;
+    do {
+        n = op->attempt(L, op);
+    } while (n == WANT_TURN && !task_can_wait(L));
+    if (n >= 0) {
+        return n;
+    }
+    return n != WANT_TURN && no_patience(op) ? last_attempt(L, op) : park(L, op, n, again);
+}
+
+static int op_resumed(lua_State *L, int status, lua_KContext ctx) {
+    (void)status;
+    struct op op = rt.tasks.current->op;
+    enum wake why = task_resumed();
+    if (why == WAKE_CANCELLED) {
+        return task_raise(L);
+    }
+    if (why == WAKE_CLOSED || op.socket->closed) {
+        return op.fail(L, &op, "closed");
+    }
+    bool late = ctx == AFTER_READINESS ? why == WAKE_DEADLINE
+                                       : op.start != 0 && clock_now() >= due(&op);
+    return late ? last_attempt(L, &op) : attempt(L, &op, ctx != AFTER_TURN);
+}
+
+int op_run(lua_State *L, struct op *op) {
+    if (rt.tasks.budget <= 0 && task_can_wait(L)) {
+        task_prepare(L, op->name);
+        join(op, WANT_TURN, false, false);
+        return task_give_way(L, AFTER_TURN, op_resumed);
+    }
+    return attempt(L, op, false);
+}

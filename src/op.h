@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * An operation is an attempt that may be repeated: a blocking call's non-blocking heart. It says
+ * DONE by returning how many results it pushed, or what it needs before it can be tried again.
+ */
+#ifndef LARIAT_OP_H
+#define LARIAT_OP_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WANT_READ (-1)
+#define WANT_WRITE (-2)
+#define WANT_PAUSE (-3) /* readiness cannot be reported: try again after a back-off */
+#define WANT_TURN (-4)  /* it could go on, but has used up its turn */
+
+struct op;
+struct socket;
+
+/* LuaSocket's two timeouts, in seconds; negative: none. */
+struct timeout {
+    double block; /* for one wait */
+    double total; /* for the whole call */
+};
+
+/* Pushes results and returns their number, or WANT_*; sets op->socket to whom to wait for. */
+typedef int (*op_attempt)(lua_State *L, struct op *op);
+/* Pushes the results of an operation that ended without its attempt: "timeout", "closed", ... */
+typedef int (*op_fail)(lua_State *L, struct op *op, const char *why);
+
+struct op {
+    const char *name; /* what the script called, for messages and dumps */
+    op_attempt attempt;
+    op_fail fail;
+    struct socket *socket;         /* whose readiness and timeouts apply */
+    const struct timeout *timeout; /* NULL: as the socket's */
+    uint64_t start;                /* when the call first had to wait; 0: not yet */
+    bool shared;                   /* others may wait in line (accept, datagrams, sends) */
+    bool zero;                     /* timeout 0: ask the kernel, never a hint */
+    unsigned pauses;               /* back-offs so far */
+    union {
+        struct {
+            size_t want;       /* bytes still wanted; the limit of receiveany */
+            size_t scanned;    /* input already searched for the delimiter */
+            size_t max;        /* the longest unit allowed; 0: any */
+            const char *delim; /* anchored by the caller's stack */
+            size_t delim_size;
+            int pattern;
+            bool iterate;      /* called as an iterator: raise instead of nil, message */
+            bool inclusive;
+            bool got;          /* "*a" received something */
+        } receive;
+        struct {
+            const char *data; /* anchored by the caller's stack */
+            size_t size;
+            size_t sent;
+            long first;       /* index of data[0] in the caller's counting */
+            bool begun;
+        } send;
+        struct {
+            uint64_t moved;
+        } pipe;
+        struct {
+            size_t size;
+            size_t address_size;
+            const char *data;
+            bool from;
+            bool iterate;
+            long done;
+            char address[128];
+        } datagram;
+    } as;
+};
+
+/* Runs an operation from a method: attempts, parks the task as often as needed, returns results. */
+int op_run(lua_State *L, struct op *op);
+
+#endif

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Output bytes, corked per tick: send appends to the socket's block and puts the socket on one dirty
+ * list, flushed when all ready tasks have run (or 1 ms after the tick began, or by whatever could
+ * show the delay). Sixteen pipelined replies so cost one system call.
+ *
+ * Invariants: a socket with a block is on the dirty list or is `blocked` with POLLOUT armed; bytes
+ * in a block are the runtime's and are never reported as unsent; a block never holds more than the
+ * high-water mark. Blocks come from a free list, so in a busy loop always the one in cache.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "datagram.h"
+#include "driver.h"
+#include "runtime.h"
+#include "socket.h"
+
+#define FREE_BLOCKS 64        /* kept for reuse */
+#define LATE_NS (1000 * 1000) /* how long a tick may hold output back */
+
+struct output_block {
+    struct output_block *next; /* in the free list */
+    size_t begin, end;
+    char data[OUTPUT_HIGH_WATER];
+};
+
+static struct output_block *take_block(void) {
+    struct output_block *block = rt.sockets.free_blocks;
+    if (block != NULL) {
+        rt.sockets.free_blocks = block->next;
+        rt.sockets.free_count--;
+    } else {
+        block = runtime_alloc(sizeof(*block));
+    }
+    block->begin = block->end = 0;
+    return block;
+}
+
+static void give_block(struct socket *s) {
+    struct output_block *block = s->out.block;
+    s->out.block = NULL;
+    if (block == NULL) {
+        return;
+    }
+    if (rt.sockets.free_count >= FREE_BLOCKS) {
+        runtime_free(block);
+        return;
+    }
+    block->next = rt.sockets.free_blocks;
+    rt.sockets.free_blocks = block;
+    rt.sockets.free_count++;
+}
+
+void outputs_free_blocks(void) {
+    while (rt.sockets.free_blocks != NULL) {
+        struct output_block *block = rt.sockets.free_blocks;
+        rt.sockets.free_blocks = block->next;
+        runtime_free(block);
+    }
+    rt.sockets.free_count = 0;
+}
+
+size_t output_pending(const struct socket *s) {
+    return s->out.block ? s->out.block->end - s->out.block->begin : 0;
+}
+
+void output_discard(struct socket *s) {
+    give_block(s);
+    s->out.blocked = false;
+}
+
+static void mark_dirty(struct socket *s) {
+    if (!s->out.corked) {
+        s->out.corked = true;
+        s->dirty_next = rt.sockets.dirty;
+        rt.sockets.dirty = s;
+    }
+}
+
+/* Copies what fits below the high-water mark into the block; how much that was. */
+static size_t append(struct socket *s, const char *data, size_t size) {
+    if (s->out.block == NULL) {
+        s->out.block = take_block();
+    }
+    struct output_block *block = s->out.block;
+    size_t held = block->end - block->begin;
+    if (size > OUTPUT_HIGH_WATER - held) {
+        size = OUTPUT_HIGH_WATER - held;
+    }
+    if (size > OUTPUT_HIGH_WATER - block->end) {
+        memmove(block->data, block->data + block->begin, held);
+        block->begin = 0;
+        block->end = held;
+    }
+    memcpy(block->data + block->end, data, size);
+    block->end += size;
+    s->sent += size;
+    return size;
+}
+
+bool output_cork(struct socket *s, const char *data, size_t size) {
+    size_t held = output_pending(s);
+    if (s->out.blocked) {
+        if (held + size > OUTPUT_HIGH_WATER) {
+            return false;
+        }
+    } else if (s->out.immediate || held + size >= OUTPUT_DIRECT) {
+        return false;
+    } else {
+        mark_dirty(s);
+    }
+    append(s, data, size);
+    return true;
+}
+
+static void block_on_kernel(struct socket *s) {
+    s->out.blocked = true;
+    int err = watch_arm(&s->watch, POLLOUT);
+    if (err < 0) {
+        s->out.error = -err;
+        output_discard(s);
+    }
+}
+
+/* One sendmsg of block and data together; advances both. 0, -EAGAIN or -errno. */
+static int write_once(struct socket *s, const char *data, size_t size, size_t *sent) {
+    struct output_block *block = s->out.block;
+    size_t held = output_pending(s);
+    struct iovec parts[2];
+    size_t count = 0;
+    if (held > 0) {
+        parts[count++] = (struct iovec){block->data + block->begin, held};
+    }
+    if (size > 0) {
+        parts[count++] = (struct iovec){(void *)(uintptr_t)data, size};
+    }
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+    ssize_t n = s->watch.driver->sendmsg(s->watch.fd, &message);
+    task_spent(1);
+    if (n < 0) {
+        return (int)n;
+    }
+    size_t done = (size_t)n;
+    if (done < held) {
+        block->begin += done;
+        return -EAGAIN;
+    }
+    give_block(s);
+    *sent += done - held;
+    s->sent += done - held;
+    return done - held < size ? -EAGAIN : 0;
+}
+
+static void finish_shutdown(struct socket *s) {
+    if (s->out.shutdown && output_pending(s) == 0) {
+        s->out.shutdown = false;
+        s->watch.driver->shutdown(s->watch.fd, SHUT_WR);
+    }
+}
+
+/* Writes block and data; what the kernel refuses is kept up to the high-water mark. `sent` counts
+ * the bytes of data that are the kernel's or the runtime's by now. */
+int output_write(struct socket *s, const char *data, size_t size, size_t *sent) {
+    if (s->out.error != 0) {
+        return -s->out.error;
+    }
+    int err = write_once(s, data, size, sent);
+    if (err == 0) {
+        s->out.blocked = false;
+        finish_shutdown(s);
+        return 0;
+    }
+    if (err != -EAGAIN) {
+        s->out.error = -err;
+        output_discard(s);
+        return err;
+    }
+    *sent += size > *sent ? append(s, data + *sent, size - *sent) : 0;
+    block_on_kernel(s);
+    return s->out.error ? -s->out.error : *sent < size ? -EAGAIN : 0;
+}
+
+int output_flush(struct socket *s) {
+    size_t sent = 0;
+    if (output_pending(s) == 0) {
+        finish_shutdown(s);
+        return s->out.error ? -s->out.error : 0;
+    }
+    int err = output_write(s, NULL, 0, &sent);
+    return err != 0 ? err : output_pending(s) > 0 ? -EAGAIN : 0;
+}
+
+/* Writable: go on with the block, unless a sender waits who will write it with his own bytes. */
+bool output_on_writable(struct watch *w) {
+    struct socket *s = (struct socket *)w;
+    if (output_pending(s) == 0 || waitq_has_exclusive(&w->writers)) {
+        return false;
+    }
+    int err = output_flush(s);
+    if (s->draining) {
+        socket_drained(s, err);
+    }
+    return err == -EAGAIN;
+}
+
+void outputs_flush(void) {
+    struct socket *s;
+    while ((s = rt.sockets.dirty) != NULL) {
+        rt.sockets.dirty = s->dirty_next;
+        s->out.corked = false;
+        if (!s->out.blocked && !s->closed) {
+            output_flush(s);
+        }
+    }
+    datagrams_flush();
+}
+
+void outputs_flush_if_late(void) {
+    if (clock_now() - rt.sockets.tick > LATE_NS) {
+        outputs_flush();
+        rt.sockets.tick = clock_now();
+    }
+}

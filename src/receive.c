@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The receiving half of a stream: patterns served from the input buffer. Follows LuaSocket 3.1's
+ * buffer.c in results (data, nil, nil | nil, message, partial) and in stripping every CR from "*l".
+ *
+ * Invariant: bytes stay in the socket's input until the moment they are returned, so that a
+ * cancelled receive loses nothing, and an attempt that has consumed reads no state afterwards
+ * (a finalizer may run in the push and use the same socket).
+ */
+#include <errno.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "module.h"
+#include "result.h"
+#include "runtime.h"
+#include "socket.h"
+
+enum { LINE, LINE_WITH_END, ALL, COUNT, ANY, UNTIL, PEEK };
+
+#define PREFIX 3
+
+/* ---- pushing ---- */
+
+/* Removes every CR from the string on top. */
+static void strip_cr(lua_State *L) {
+    size_t size, length = 0;
+    const char *data = lua_tolstring(L, -1, &size);
+    luaL_Buffer b;
+    char *out = luaL_buffinitsize(L, &b, size);
+    for (size_t i = 0; i < size; i++) {
+        if (data[i] != '\r') {
+            out[length++] = data[i];
+        }
+    }
+    luaL_pushresultsize(&b, length);
+    lua_remove(L, -2);
+}
+
+/* Takes `size` bytes, of which the first `shown` become the result, behind the prefix. The bytes
+ * are taken first and copied by the first push: a finalizer that runs later cannot move them. */
+static void push_taken(lua_State *L, struct op *op, size_t size, size_t shown) {
+    struct socket *s = op->socket;
+    size_t prefix = op->as.receive.pattern <= COUNT ? lua_rawlen(L, PREFIX) : 0;
+    const char *data = input_take(s, size);
+    if (op->as.receive.pattern == LINE) {
+        const char *cr = memchr(data, '\r', shown);
+        shown -= cr != NULL && cr == data + shown - 1;
+        bool inside = cr != NULL && cr < data + shown;
+        lua_pushlstring(L, data, shown);
+        if (inside) {
+            strip_cr(L);
+        }
+    } else {
+        lua_pushlstring(L, data, shown);
+    }
+    if (prefix > 0) {
+        lua_pushvalue(L, PREFIX);
+        lua_insert(L, -2);
+        lua_concat(L, 2);
+    }
+    input_trim(s);
+}
+
+static int done(lua_State *L, struct op *op, size_t size, size_t shown) {
+    push_taken(L, op, size, shown);
+    if (op->as.receive.pattern > COUNT || op->as.receive.iterate) {
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushnil(L);
+    return 3;
+}
+
+static size_t partial_size(const struct op *op) {
+    size_t size = input_size(op->socket);
+    if (op->as.receive.pattern == COUNT && size > op->as.receive.want) {
+        size = op->as.receive.want;
+    }
+    if (op->as.receive.max > 0 && size > op->as.receive.max) {
+        size = op->as.receive.max;
+    }
+    return size;
+}
+
+/* nil, message, partial: all that has come and belongs to the unit asked for. */
+static int failed(lua_State *L, struct op *op, const char *why) {
+    lua_pushnil(L);
+    lua_pushstring(L, why);
+    if (op->as.receive.pattern == PEEK) {
+        return 2;
+    }
+    if (op->as.receive.iterate && strcmp(why, "closed") != 0) {
+        return luaL_error(L, "%s", why); /* what has come stays for the next call */
+    }
+    size_t size = op->as.receive.pattern == ANY ? 0 : partial_size(op);
+    push_taken(L, op, size, size);
+    if (!op->as.receive.iterate) {
+        return 3;
+    }
+    if (lua_rawlen(L, -1) == 0) {
+        lua_pushnil(L);
+    }
+    return 1; /* the last, unterminated line, or the end */
+}
+
+/* ---- attempts ---- */
+
+/* Looks for a whole unit in the input: its size with and without the delimiter. */
+static bool find_unit(struct op *op, size_t *size, size_t *shown) {
+    struct socket *s = op->socket;
+    const char *data = input_data(s);
+    size_t held = input_size(s);
+    const char *hit;
+    switch (op->as.receive.pattern) {
+    case LINE:
+    case LINE_WITH_END:
+        hit = memchr(data + op->as.receive.scanned, '\n', held - op->as.receive.scanned);
+        op->as.receive.scanned = held;
+        if (hit == NULL) {
+            return false;
+        }
+        *size = (size_t)(hit - data) + 1;
+        *shown = op->as.receive.pattern == LINE ? *size - 1 : *size;
+        return true;
+    case UNTIL: {
+        size_t length = op->as.receive.delim_size;
+        hit = memmem(data + op->as.receive.scanned, held - op->as.receive.scanned,
+                     op->as.receive.delim, length);
+        if (hit == NULL) {
+            op->as.receive.scanned = held >= length ? held - length + 1 : 0;
+            return false;
+        }
+        *size = (size_t)(hit - data) + length;
+        *shown = op->as.receive.inclusive ? *size : *size - length;
+        return true;
+    }
+    case COUNT:
+        *size = *shown = op->as.receive.want;
+        return held >= *size;
+    case ANY:
+        *size = *shown = held < op->as.receive.want ? held : op->as.receive.want;
+        return held > 0;
+    case PEEK:
+        return held >= op->as.receive.want;
+    default: /* ALL */
+        return false;
+    }
+}
+
+/* A limited unit that cannot fit any more, or has come whole and is too long. */
+static bool too_long(const struct op *op, bool found, size_t shown) {
+    size_t max = op->as.receive.max;
+    return max > 0 && (found ? shown > max : input_size(op->socket) > max);
+}
+
+static int ended(lua_State *L, struct op *op, ssize_t n) {
+    bool all = op->as.receive.pattern == ALL;
+    if (n == 0 && all && (op->as.receive.got || input_size(op->socket) > 0)) {
+        return done(L, op, input_size(op->socket), input_size(op->socket));
+    }
+    if (n == 0 && op->as.receive.pattern == PEEK && input_size(op->socket) > 0) {
+        lua_pushlstring(L, input_data(op->socket), input_size(op->socket));
+        return 1;
+    }
+    return op->fail(L, op, n == 0 ? "closed" : result_message((int)n));
+}
+
+static int attempt_receive(lua_State *L, struct op *op) {
+    struct socket *s = op->socket;
+    if (waitq_has_exclusive(&s->watch.readers)) {
+        return result_error(L, "socket busy reading");
+    }
+    for (;;) {
+        size_t size = 0, shown = 0;
+        bool found = input_size(s) > 0 && find_unit(op, &size, &shown);
+        if (too_long(op, found, shown)) {
+            return op->fail(L, op, "too long");
+        }
+        if (found && op->as.receive.pattern == PEEK) {
+            lua_pushlstring(L, input_data(s), op->as.receive.want);
+            return 1;
+        }
+        if (found) {
+            return done(L, op, size, shown);
+        }
+        size_t wanted = op->as.receive.pattern == COUNT ? op->as.receive.want - input_size(s) : 0;
+        if (rt.tasks.budget <= 0) {
+            return WANT_TURN;
+        }
+        ssize_t n = input_fill(s, wanted);
+        if (n == -EAGAIN) {
+            return WANT_READ;
+        }
+        if (n <= 0) {
+            return ended(L, op, n);
+        }
+        op->as.receive.got = true;
+    }
+}
+
+static int run(lua_State *L, struct op *op) {
+    op->attempt = attempt_receive;
+    op->fail = failed;
+    if (op->socket == NULL) {
+        lua_pushnil(L);
+        lua_pushliteral(L, "closed");
+        lua_pushliteral(L, "");
+        return op->as.receive.pattern == PEEK ? 2 : 3;
+    }
+    if (op->as.receive.max == 0 && op->as.receive.pattern != COUNT &&
+        op->as.receive.pattern < ANY) {
+        op->as.receive.max = op->socket->max_receive;
+    }
+    return op_run(L, op);
+}
+
+/* ---- methods ---- */
+
+static int parse_pattern(lua_State *L, const char *p, struct op *op) {
+    p += *p == '*';
+    switch (*p) {
+    case 'l':
+        return op->as.receive.pattern = LINE;
+    case 'L':
+        return op->as.receive.pattern = LINE_WITH_END;
+    case 'a':
+        return op->as.receive.pattern = ALL;
+    default:
+        return luaL_argerror(L, 2, "invalid receive pattern");
+    }
+}
+
+/* With self, pattern and prefix at 1, 2 and 3. */
+static int receive(lua_State *L, struct op *op) {
+    size_t prefix = 0;
+    luaL_optlstring(L, PREFIX, "", &prefix);
+    lua_settop(L, PREFIX);
+    if (lua_isnumber(L, 2)) {
+        lua_Number n = lua_tonumber(L, 2);
+        luaL_argcheck(L, n >= 0, 2, "invalid receive pattern");
+        size_t want = n < 9e15 ? (size_t)n : (size_t)9e15;
+        op->as.receive.pattern = COUNT;
+        op->as.receive.want = want > prefix ? want - prefix : 0;
+        if (prefix > 0 && op->as.receive.want == 0) {
+            lua_pushnil(L);
+            lua_pushnil(L);
+            return 3; /* the prefix is all that was wanted */
+        }
+    } else {
+        parse_pattern(L, luaL_optstring(L, 2, "*l"), op);
+    }
+    return run(L, op);
+}
+
+/* receive([pattern [, prefix]]) -> data, nil, nil | nil, message, partial */
+static int method_receive(lua_State *L) {
+    struct op op = {.name = "receive", .socket = socket_check(L, ANY_STREAM, "client socket")};
+    return receive(L, &op);
+}
+
+/* receiveany([max]) -> at least one byte | nil, message, "" */
+static int method_receiveany(lua_State *L) {
+    struct op op = {.name = "receiveany", .socket = socket_check(L, ANY_STREAM, "client socket")};
+    lua_Integer max = luaL_optinteger(L, 2, SHARED_SIZE);
+    luaL_argcheck(L, max > 0, 2, "positive number of bytes expected");
+    op.as.receive.pattern = ANY;
+    op.as.receive.want = (size_t)max;
+    return run(L, &op);
+}
+
+/* receiveuntil(delim [, {inclusive=, max=}]) -> string | nil, message, partial */
+static int method_receiveuntil(lua_State *L) {
+    struct op op = {.name = "receiveuntil"};
+    op.socket = socket_check(L, ANY_STREAM, "client socket");
+    op.as.receive.delim = luaL_checklstring(L, 2, &op.as.receive.delim_size);
+    luaL_argcheck(L, op.as.receive.delim_size > 0, 2, "delimiter is empty");
+    op.as.receive.pattern = UNTIL;
+    op.as.receive.max = op.socket ? op.socket->max_receive : 0;
+    if (!lua_isnoneornil(L, 3)) {
+        luaL_checktype(L, 3, LUA_TTABLE);
+        lua_getfield(L, 3, "inclusive");
+        op.as.receive.inclusive = lua_toboolean(L, -1);
+        if (lua_getfield(L, 3, "max") != LUA_TNIL) {
+            lua_Integer max = luaL_checkinteger(L, -1);
+            luaL_argcheck(L, max > 0, 3, "max: positive number of bytes expected");
+            op.as.receive.max = (size_t)max;
+        }
+        lua_pop(L, 2);
+    }
+    return run(L, &op);
+}
+
+/* peek(n) -> the next n bytes, not consumed (fewer at the end of the stream) | nil, message */
+static int method_peek(lua_State *L) {
+    struct op op = {.name = "peek", .socket = socket_check(L, ANY_STREAM, "client socket")};
+    lua_Integer n = luaL_checkinteger(L, 2);
+    luaL_argcheck(L, n > 0, 2, "positive number of bytes expected");
+    op.as.receive.pattern = PEEK;
+    op.as.receive.want = (size_t)n;
+    return run(L, &op);
+}
+
+static int next_line(lua_State *L) {
+    lua_settop(L, 0);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, lua_upvalueindex(2));
+    struct op op = {.name = "lines", .socket = socket_check(L, ANY_STREAM, "client socket")};
+    op.as.receive.iterate = true;
+    if (op.socket == NULL) {
+        return luaL_error(L, "closed");
+    }
+    return receive(L, &op);
+}
+
+/* lines([pattern]) -> iterator: ends at the end of the stream, raises any other failure */
+static int method_lines(lua_State *L) {
+    struct op op = {0};
+    socket_check(L, ANY_STREAM, "client socket");
+    if (!lua_isnumber(L, 2)) {
+        parse_pattern(L, luaL_optstring(L, 2, "*l"), &op);
+    }
+    lua_settop(L, 2);
+    lua_pushcclosure(L, next_line, 2);
+    return 1;
+}
+
+const luaL_Reg receive_methods[] = {
+    {"receive", method_receive},           {"receiveany", method_receiveany},
+    {"receiveuntil", method_receiveuntil}, {"peek", method_peek},
+    {"lines", method_lines},               {NULL, NULL},
+};

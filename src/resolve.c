@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Names: lookups through the driver, and LuaSocket's dns functions on top of them. A lookup in
+ * flight cannot be stopped; its waiter can, and leaves it to free itself when it completes.
+ */
+#include "resolve.h"
+
+#include <lauxlib.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "driver.h"
+#include "module.h"
+#include "result.h"
+#include "runtime.h"
+
+static struct lookup *start(lua_State *L, struct lookup *lookup) {
+    int err = rt.driver->lookup(lookup);
+    if (err < 0) {
+        lookup->done = true;
+        lookup->err = err;
+    }
+    (void)L;
+    return lookup;
+}
+
+struct lookup *lookup_start(lua_State *L, const char *host, int family, int type) {
+    struct lookup *lookup = runtime_alloc(sizeof(*lookup));
+    memset(lookup, 0, sizeof(*lookup));
+    lookup->hints.ai_family = family;
+    lookup->hints.ai_socktype = type;
+    if (strlen(host) >= sizeof(lookup->host)) {
+        lookup->done = true;
+        lookup->err = UV_EAI_NONAME;
+        return lookup;
+    }
+    strcpy(lookup->host, host);
+    return start(L, lookup);
+}
+
+struct lookup *lookup_start_reverse(lua_State *L, const struct sockaddr *address, int flags) {
+    struct lookup *lookup = runtime_alloc(sizeof(*lookup));
+    memset(lookup, 0, sizeof(*lookup));
+    lookup->reverse = true;
+    lookup->flags = flags;
+    size_t size = address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                 : sizeof(struct sockaddr_in);
+    memcpy(&lookup->address, address, size);
+    return start(L, lookup);
+}
+
+void lookup_free(struct lookup *lookup) {
+    if (lookup->result != NULL) {
+        uv_freeaddrinfo(lookup->result);
+    }
+    runtime_free(lookup);
+}
+
+void lookup_done(struct lookup *lookup) {
+    lookup->done = true;
+    if (lookup->abandoned) {
+        lookup_free(lookup);
+    } else {
+        waitq_wake_all(&lookup->waiters, WAKE_READY);
+    }
+}
+
+/* task_prepare() has been called. A lookup that is done already takes one turn. */
+int lookup_wait(lua_State *L, struct lookup *lookup, uint64_t due, lua_KFunction k) {
+    if (lookup->done) {
+        return task_give_way(L, (lua_KContext)lookup, k);
+    }
+    struct task *task = rt.tasks.current;
+    waitq_join(&lookup->waiters, &task->interest, task, false);
+    return task_park(L, "name lookup", due, true, (lua_KContext)lookup, k);
+}
+
+enum wake lookup_resumed(struct lookup *lookup) {
+    enum wake why = task_resumed();
+    if (why == WAKE_READY) {
+        return why;
+    }
+    if (lookup->done) {
+        lookup_free(lookup);
+    } else {
+        lookup->abandoned = true;
+    }
+    return why;
+}
+
+/* ---- socket.dns ---- */
+
+static void push_family_entry(lua_State *L, const struct addrinfo *info) {
+    struct address a = {.length = info->ai_addrlen};
+    memcpy(&a.storage, info->ai_addr, info->ai_addrlen);
+    lua_createtable(L, 0, 2);
+    lua_pushstring(L, address_family_name(info->ai_family));
+    lua_setfield(L, -2, "family");
+    lua_pop(L, address_push_host_port(L, &a) - 1);
+    lua_setfield(L, -2, "addr");
+}
+
+/* getaddrinfo(host) -> {{family=, addr=}, ...} | nil, message */
+static int push_addrinfo(lua_State *L, struct lookup *lookup) {
+    lua_newtable(L);
+    lua_Integer i = 1;
+    for (struct addrinfo *info = lookup->result; info != NULL; info = info->ai_next) {
+        push_family_entry(L, info);
+        lua_rawseti(L, -2, i++);
+    }
+    return 1;
+}
+
+/* The "resolved" table of toip and tohostname: {name=, alias={}, ip={...}}. */
+static void push_resolved(lua_State *L, const char *name, const struct addrinfo *info) {
+    lua_newtable(L);
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, "name");
+    lua_newtable(L);
+    lua_setfield(L, -2, "alias");
+    lua_newtable(L);
+    lua_Integer i = 1;
+    for (; info != NULL; info = info->ai_next) {
+        struct address a = {.length = info->ai_addrlen};
+        memcpy(&a.storage, info->ai_addr, info->ai_addrlen);
+        lua_pop(L, address_push_host_port(L, &a) - 1);
+        lua_rawseti(L, -2, i++);
+    }
+    lua_setfield(L, -2, "ip");
+}
+
+static int push_toip(lua_State *L, struct lookup *lookup) {
+    struct addrinfo *info = lookup->result;
+    struct address a = {.length = info->ai_addrlen};
+    memcpy(&a.storage, info->ai_addr, info->ai_addrlen);
+    lua_pop(L, address_push_host_port(L, &a) - 1);
+    push_resolved(L, info->ai_canonname ? info->ai_canonname : lua_tostring(L, 1), info);
+    return 2;
+}
+
+static int push_tohostname(lua_State *L, struct lookup *lookup) {
+    lua_pushstring(L, lookup->host);
+    struct address a = {.length = sizeof(lookup->address), .storage = lookup->address};
+    struct addrinfo info = {.ai_addr = (struct sockaddr *)&a.storage, .ai_addrlen = a.length};
+    push_resolved(L, lookup->host, &info);
+    return 2;
+}
+
+static int push_nameinfo(lua_State *L, struct lookup *lookup) {
+    if (!lua_isnoneornil(L, 1)) {
+        lua_createtable(L, 1, 0);
+        lua_pushstring(L, lookup->host);
+        lua_rawseti(L, -2, 1);
+    } else {
+        lua_createtable(L, 0, 0);
+    }
+    lua_pushstring(L, lua_isnoneornil(L, 2) ? "" : lookup->service);
+    return 2;
+}
+
+/* What each function does with a finished lookup; the stack holds its arguments and this. */
+typedef int (*finisher)(lua_State *L, struct lookup *lookup);
+
+static int finished(lua_State *L, int status, lua_KContext ctx) {
+    struct lookup *lookup = (struct lookup *)ctx;
+    (void)status;
+    if (lookup_resumed(lookup) != WAKE_READY) {
+        return task_raise(L);
+    }
+    finisher finish = (finisher)(uintptr_t)lua_touserdata(L, 3);
+    int n = lookup->err ? result_error(L, result_lookup_message(lookup->err)) : finish(L, lookup);
+    lookup_free(lookup);
+    return n;
+}
+
+static int wait_for(lua_State *L, struct lookup *lookup, finisher finish) {
+    lua_settop(L, 2);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)finish);
+    return lookup_wait(L, lookup, NEVER, finished);
+}
+
+static int dns_getaddrinfo(lua_State *L) {
+    const char *host = luaL_checkstring(L, 1);
+    task_prepare(L, "getaddrinfo");
+    return wait_for(L, lookup_start(L, host, AF_UNSPEC, SOCK_STREAM), push_addrinfo);
+}
+
+static int dns_toip(lua_State *L) {
+    const char *host = luaL_checkstring(L, 1);
+    task_prepare(L, "toip");
+    struct lookup *lookup = lookup_start(L, host, AF_INET, SOCK_STREAM);
+    return wait_for(L, lookup, push_toip);
+}
+
+static int dns_tohostname(lua_State *L) {
+    const char *host = luaL_checkstring(L, 1);
+    struct address a;
+    if (!address_parse(host, 0, AF_UNSPEC, &a)) {
+        return result_error(L, "host not found");
+    }
+    task_prepare(L, "tohostname");
+    struct lookup *lookup =
+        lookup_start_reverse(L, (struct sockaddr *)&a.storage, NI_NAMEREQD);
+    return wait_for(L, lookup, push_tohostname);
+}
+
+/* getnameinfo(host, service): numeric host or service to names */
+static int dns_getnameinfo(lua_State *L) {
+    const char *host = luaL_optstring(L, 1, NULL);
+    const char *service = luaL_optstring(L, 2, NULL);
+    struct address a;
+    int port = service != NULL ? (int)strtol(service, NULL, 10) : 0;
+    if (host == NULL && service == NULL) {
+        return luaL_error(L, "host and service cannot be both nil");
+    }
+    if (!address_parse(host ? host : "0.0.0.0", port, AF_UNSPEC, &a)) {
+        return result_error(L, "host not found");
+    }
+    task_prepare(L, "getnameinfo");
+    return wait_for(L, lookup_start_reverse(L, (struct sockaddr *)&a.storage, 0), push_nameinfo);
+}
+
+static int dns_gethostname(lua_State *L) {
+    char name[257] = "";
+    if (gethostname(name, sizeof(name) - 1) < 0) {
+        return result_error(L, "gethostname failed");
+    }
+    lua_pushstring(L, name);
+    return 1;
+}
+
+int resolve_open_dns(lua_State *L) {
+    static const luaL_Reg functions[] = {
+        {"getaddrinfo", dns_getaddrinfo}, {"toip", dns_toip},
+        {"tohostname", dns_tohostname},   {"getnameinfo", dns_getnameinfo},
+        {"gethostname", dns_gethostname}, {NULL, NULL},
+    };
+    luaL_newlib(L, functions);
+    return 1;
+}

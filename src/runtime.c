@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The runtime's life: open, run, close, in that order.
+ *
+ * A tick runs the ready tasks, flushes what they sent, and frees what they closed; then libuv polls.
+ * Teardown, in this order: cancel the tasks (bounded), close the sockets, let pending output drain
+ * (bounded), run the loop empty, lua_close. When every task waits and nothing outside can wake one,
+ * that is a deadlock and is reported.
+ */
+#include "runtime.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "datagram.h"
+#include "driver.h"
+#include "interrupt.h"
+#include "module.h"
+#include "socket.h"
+
+#define EXIT_TASKS_NS (1000ull * 1000 * 1000)
+#define EXIT_DRAIN_NS (5000ull * 1000 * 1000)
+
+struct runtime rt;
+
+/* ---- memory ---- */
+
+static void *checked(void *block, size_t size) {
+    if (block == NULL && size > 0) {
+        fprintf(stderr, "lariat: out of memory (%zu bytes)\n", size);
+        abort();
+    }
+    return block;
+}
+
+void *runtime_alloc(size_t size) {
+    return checked(malloc(size), size);
+}
+
+void *runtime_realloc(void *block, size_t size) {
+    return checked(realloc(block, size), size);
+}
+
+void runtime_free(void *block) {
+    free(block);
+}
+
+/* ---- open ---- */
+
+/* Debian's soft limit is 1024 descriptors, its hard one a million. Children get the old one back. */
+static void raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        rt.soft_descriptors = limit.rlim_cur;
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+void runtime_open(void) {
+    memset(&rt, 0, sizeof(rt));
+    rt.driver = &driver_kernel;
+    rt.clock.alarm = NEVER;
+    raise_descriptor_limit();
+    if (getenv("UV_THREADPOOL_SIZE") == NULL) {
+        setenv("UV_THREADPOOL_SIZE", "32", 1); /* libuv resolves on half of them */
+        rt.own_pool_size = true;
+    }
+    checked(uv_loop_init(&rt.loop) == 0 ? &rt : NULL, sizeof(rt.loop));
+    driver_kernel_open();
+    interrupt_open();
+    rt.sockets.shared = runtime_alloc(SHARED_SIZE);
+    rt.L = checked(luaL_newstate(), sizeof(void *));
+}
+
+/* ---- run ---- */
+
+void runtime_exit(int status) {
+    if (!rt.exiting) {
+        rt.exiting = true;
+        rt.status = status;
+    }
+}
+
+void runtime_tick(void) {
+    if (rt.tasks.running) {
+        return;
+    }
+    rt.sockets.tick = clock_now();
+    task_run_ready();
+    outputs_flush();
+    sockets_free_dead();
+}
+
+static bool anything_ready(void) {
+    return rt.tasks.ready_first != NULL || rt.tasks.later_first != NULL;
+}
+
+static void poll_once(void) {
+    uv_run(&rt.loop, anything_ready() ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+    interrupt_poll();
+}
+
+/* Every task waits for another one. The hook, if there is one, is the test runner's. */
+static void deadlock(void) {
+    if (rt.on_deadlock != NULL) {
+        task_interrupt(rt.on_deadlock, "deadlock: waits for something that nothing can bring about");
+        return;
+    }
+    fflush(stdout);
+    lua_writestringerror("lariat: deadlock: %s\n", "every task waits and nothing can wake one");
+    for (struct task *t = rt.tasks.all; t != NULL; t = t->all_next) {
+        task_describe(rt.L, t);
+        lua_writestringerror("  %s\n", lua_tostring(rt.L, -1));
+        lua_pop(rt.L, 1);
+    }
+    runtime_exit(1);
+}
+
+void runtime_run(void) {
+    for (;;) {
+        runtime_tick();
+        interrupt_poll();
+        if (rt.exiting || rt.tasks.live == 0) {
+            return;
+        }
+        if (!anything_ready() && rt.tasks.sources == 0) {
+            deadlock();
+            continue;
+        }
+        poll_once();
+    }
+}
+
+/* ---- close ---- */
+
+static void wake_loop(struct timer *timer) {
+    (void)timer;
+    uv_stop(&rt.loop);
+}
+
+/* Runs ticks until `over` says so, but not longer than `ns`. */
+static void run_until(bool (*over)(void), uint64_t ns) {
+    struct timer bound = {.due = NEVER, .fire = wake_loop};
+    uint64_t end = clock_now() + ns;
+    timer_set(&bound, end);
+    while (!over() && clock_now() < end) {
+        runtime_tick();
+        if (!over()) {
+            poll_once();
+        }
+    }
+    timer_remove(&bound);
+}
+
+static bool no_tasks(void) {
+    return rt.tasks.live == 0 || (!anything_ready() && rt.tasks.sources == 0);
+}
+
+static bool no_drains(void) {
+    return rt.sockets.draining == 0;
+}
+
+static void end_tasks(void) {
+    struct task *next;
+    rt.closing = true;
+    if (rt.exit_caller != NULL) {
+        task_abandon(rt.exit_caller); /* os.exit does not return: only `<close>` variables run */
+    }
+    for (struct task *t = rt.tasks.all; t != NULL; t = t->all_next) {
+        interrupt_bound(t->co);
+        task_cancel(t);
+    }
+    rt.exiting = false;
+    run_until(no_tasks, EXIT_TASKS_NS);
+    for (struct task *t = rt.tasks.all; t != NULL; t = next) {
+        next = t->all_next;
+        task_abandon(t);
+    }
+}
+
+static void close_handle(uv_handle_t *handle, void *unused) {
+    (void)unused;
+    if (!uv_is_closing(handle)) {
+        uv_close(handle, NULL);
+    }
+}
+
+/* A lookup in flight keeps the loop and its thread: the process then leaves without waiting. */
+static void close_loop(void) {
+    uv_walk(&rt.loop, close_handle, NULL);
+    while (uv_run(&rt.loop, UV_RUN_NOWAIT) != 0 && rt.lookups == 0) {
+    }
+    if (uv_loop_close(&rt.loop) == 0) {
+        driver_kernel_close();
+    }
+}
+
+int runtime_close(void) {
+    end_tasks();
+    sockets_close_all();
+    outputs_flush();
+    run_until(no_drains, EXIT_DRAIN_NS);
+    sockets_force_close();
+    sockets_free_dead();
+    if (rt.tasks.unjoined_errors > 0 && rt.status == 0) {
+        rt.status = 1;
+    }
+    module_close_all();
+    lua_close(rt.L);
+    sockets_close();
+    datagrams_close();
+    interrupt_close();
+    close_loop();
+    clock_close();
+    fflush(NULL);
+    if (rt.interrupted) {
+        raise((int)rt.interrupted);
+    }
+    if (rt.lookups > 0) {
+        _exit(rt.status);
+    }
+    return rt.status;
+}

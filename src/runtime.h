@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The one runtime: a Lua state, an event loop and what the subsystems keep between ticks. Each
+ * struct below is owned by the file it is named after; nobody else writes to it.
+ */
+#ifndef LARIAT_RUNTIME_H
+#define LARIAT_RUNTIME_H
+
+#include <lua.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/resource.h>
+#include <uv.h>
+
+#include "clock.h"
+#include "task.h"
+
+#define SHARED_SIZE (64 * 1024)
+
+struct driver;
+struct output_block;
+struct socket;
+
+struct clock {
+    struct timer **heap; /* 1-based */
+    size_t count, capacity;
+    uint64_t alarm;      /* when the driver's alarm is set to ring */
+};
+
+struct scheduler {
+    struct task *ready_first, *ready_last; /* woken: run in this tick */
+    struct task *later_first, *later_last; /* yielded: run in the next */
+    struct task *all;                      /* every task that has not ended */
+    struct task *current;                  /* the one whose coroutine runs, or NULL */
+    struct task *main;                     /* the script itself */
+    size_t live;                           /* length of `all` */
+    size_t sources;                        /* waits that something outside the tasks can end */
+    int budget;                            /* what the current task may still do this turn */
+    size_t unjoined_errors;                /* reported errors nobody has joined since */
+    bool running;                          /* inside task_run_ready */
+    bool parking;                          /* the yield under way is the runtime's own */
+    bool pinned;                           /* a resume further out cannot be suspended */
+};
+
+struct sockets {
+    struct socket *all;      /* every open or draining socket */
+    struct socket *dirty;    /* sockets with corked output */
+    struct socket *dead;     /* closed ones, freed at the end of the tick */
+    struct socket *lent;     /* whose input lies in `shared` */
+    size_t draining;         /* closed sockets that still send */
+    uint64_t tick;           /* when this tick began, for the 1 ms bound on corking */
+    struct output_block *free_blocks;
+    size_t free_count;
+    char *shared;            /* one receive buffer for everybody: SHARED_SIZE bytes */
+};
+
+struct runtime {
+    lua_State *L; /* the main state: owns everything, runs no user code itself */
+    uv_loop_t loop;
+    const struct driver *driver;
+    struct clock clock;
+    struct scheduler tasks;
+    struct sockets sockets;
+    bool loop_open;
+    bool closing;      /* teardown has begun: nothing new may start */
+    bool exiting;      /* os.exit was called, or the main script failed */
+    int status;        /* exit status so far */
+    size_t lookups;    /* name lookups in flight */
+    struct task *on_deadlock; /* told of a deadlock instead of ending the program */
+    struct task *exit_caller; /* it called os.exit, which does not return */
+    rlim_t soft_descriptors;  /* the descriptor limit children get back */
+    bool own_pool_size;       /* UV_THREADPOOL_SIZE is ours: not for children */
+    lua_State *volatile running;           /* innermost running coroutine, for signal handlers */
+    volatile sig_atomic_t interrupted;     /* signal number of a SIGINT or SIGTERM to die by */
+};
+
+extern struct runtime rt;
+
+void runtime_open(void);
+void runtime_tick(void);       /* run what is ready, flush, free */
+void runtime_run(void);        /* until every task has ended or an exit was asked for */
+int runtime_close(void);       /* cancel, close, drain, free; returns the exit status */
+void runtime_exit(int status); /* ask the loop to end; tasks are unwound by runtime_close */
+
+/* Memory that is not Lua's. Out of memory ends the process with a message. */
+void *runtime_alloc(size_t size);
+void *runtime_realloc(void *block, size_t size);
+void runtime_free(void *block);
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * socket.select over our sockets, and over any object with `getfd` (and `dirty`), as LuaSocket's.
+ * A look at once decides by poll; otherwise the task waits with one interest an entry.
+ *
+ * Invariant: a descriptor that is not one of our sockets is watched only while the task waits, by a
+ * watch in the selection, which stops them even if it is collected.
+ */
+#include <errno.h>
+#include <lauxlib.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "datagram.h"
+#include "driver.h"
+#include "module.h"
+#include "runtime.h"
+#include "socket.h"
+
+#define SELECTION_TYPE "lariat.selection"
+
+struct entry {
+    struct socket *socket; /* NULL: a foreign object */
+    struct watch watch;    /* for a foreign descriptor */
+    int fd;
+    int events;            /* POLLIN or POLLOUT */
+    lua_Integer index;     /* in the script's table */
+    bool dirty;            /* readable without asking the kernel */
+    bool ready;
+};
+
+struct selection {
+    size_t count;
+    uint64_t end;
+    struct interest *interests;
+    struct pollfd *polls;
+    struct entry entries[];
+};
+
+#define RECEIVERS 1
+#define SENDERS 2
+
+/* ---- collecting ---- */
+
+static size_t length_of(lua_State *L, int table) {
+    if (lua_isnoneornil(L, table)) {
+        return 0;
+    }
+    luaL_checktype(L, table, LUA_TTABLE);
+    return (size_t)luaL_len(L, table);
+}
+
+/* The object on top, by its methods: what LuaSocket asks of any object. */
+static void ask_foreign(lua_State *L, struct entry *e) {
+    int top = lua_gettop(L);
+    e->fd = -1;
+    if (lua_type(L, top) != LUA_TTABLE && lua_type(L, top) != LUA_TUSERDATA) {
+        return;
+    }
+    if (lua_getfield(L, top, "getfd") != LUA_TNIL) {
+        lua_pushvalue(L, top);
+        lua_call(L, 1, 1);
+        e->fd = lua_isnumber(L, -1) ? (int)lua_tonumber(L, -1) : -1;
+    }
+    if (e->events == POLLIN && lua_getfield(L, top, "dirty") != LUA_TNIL) {
+        lua_pushvalue(L, top);
+        lua_call(L, 1, 1);
+        e->dirty = lua_toboolean(L, -1);
+    }
+    lua_settop(L, top);
+}
+
+static void collect(lua_State *L, struct selection *sel, int table, size_t n, int events) {
+    for (size_t i = 1; i <= n; i++) {
+        struct entry *e = &sel->entries[sel->count];
+        memset(e, 0, sizeof(*e));
+        e->events = events;
+        e->index = (lua_Integer)i;
+        lua_geti(L, table, (lua_Integer)i);
+        struct socket_box *box = socket_test(L, -1);
+        if (box != NULL) {
+            e->socket = box->socket;
+            e->fd = box->socket ? box->socket->watch.fd : -1;
+        } else {
+            ask_foreign(L, e);
+        }
+        lua_pop(L, 1);
+        sel->count += e->fd >= 0 || e->dirty;
+    }
+}
+
+static int selection_gc(lua_State *L) {
+    struct selection *sel = lua_touserdata(L, 1);
+    for (size_t i = 0; i < sel->count; i++) {
+        if (sel->entries[i].socket == NULL && sel->entries[i].watch.armed) {
+            watch_stop(&sel->entries[i].watch);
+        }
+    }
+    return 0;
+}
+
+static struct selection *selection_new(lua_State *L) {
+    size_t receivers = length_of(L, RECEIVERS), senders = length_of(L, SENDERS);
+    size_t n = receivers + senders;
+    struct selection *sel;
+    size_t each = sizeof(*sel->entries) + sizeof(*sel->interests) + sizeof(*sel->polls);
+    sel = lua_newuserdatauv(L, sizeof(*sel) + n * each, 0);
+    sel->count = 0;
+    sel->interests = (struct interest *)(sel->entries + n);
+    sel->polls = (struct pollfd *)(sel->interests + n);
+    if (luaL_newmetatable(L, SELECTION_TYPE)) {
+        lua_pushcfunction(L, selection_gc);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    collect(L, sel, RECEIVERS, receivers, POLLIN);
+    collect(L, sel, SENDERS, senders, POLLOUT);
+    return sel;
+}
+
+/* ---- looking ---- */
+
+static bool ready_without_kernel(const struct entry *e) {
+    const struct socket *s = e->socket;
+    if (s == NULL) {
+        return e->dirty;
+    }
+    if (s->closed) {
+        return true; /* another task closed it: the next call says so */
+    }
+    return e->events == POLLIN && (input_size(s) > 0 || s->eof || datagrams_waiting(s));
+}
+
+/* Writable means that a send would be taken: nothing waits for the kernel. */
+static bool ready_by_kernel(const struct entry *e, int revents) {
+    if (!(revents & (e->events | POLLERR | POLLHUP | POLLNVAL))) {
+        return false;
+    }
+    return e->events == POLLIN || e->socket == NULL || !e->socket->out.blocked;
+}
+
+static bool look(struct selection *sel) {
+    bool any = false;
+    outputs_flush();
+    for (size_t i = 0; i < sel->count; i++) {
+        sel->polls[i] = (struct pollfd){.fd = sel->entries[i].fd,
+                                        .events = (short)sel->entries[i].events};
+    }
+    rt.driver->poll(sel->polls, sel->count);
+    task_spent(1 + (int)(sel->count / 16));
+    for (size_t i = 0; i < sel->count; i++) {
+        struct entry *e = &sel->entries[i];
+        bool by_kernel = ready_by_kernel(e, sel->polls[i].revents);
+        e->ready = by_kernel || ready_without_kernel(e);
+        if (by_kernel && e->socket != NULL && e->events == POLLIN) {
+            e->socket->watch.drained = false;
+        }
+        any |= e->ready;
+    }
+    return any;
+}
+
+/* ---- results ---- */
+
+static void push_ready(lua_State *L, const struct selection *sel, int events, int from) {
+    lua_Integer n = 0;
+    lua_newtable(L);
+    for (size_t i = 0; i < sel->count; i++) {
+        const struct entry *e = &sel->entries[i];
+        if (!e->ready || e->events != events) {
+            continue;
+        }
+        lua_geti(L, from, e->index);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, -3, ++n);
+        lua_pushinteger(L, n);
+        lua_rawset(L, -3);
+    }
+}
+
+static int results(lua_State *L, const struct selection *sel, bool any) {
+    push_ready(L, sel, POLLIN, RECEIVERS);
+    push_ready(L, sel, POLLOUT, SENDERS);
+    if (any) {
+        return 2;
+    }
+    lua_pushliteral(L, "timeout");
+    return 3;
+}
+
+/* ---- waiting ---- */
+
+static int select_resumed(lua_State *L, int status, lua_KContext ctx);
+
+/* The watch to wait on; a foreign descriptor that poll cannot report is ready by definition. */
+static struct watch *watch_for(struct entry *e) {
+    if (e->socket != NULL) {
+        return &e->socket->watch;
+    }
+    struct watch *owner = rt.driver->owner(e->fd);
+    if (owner != NULL) {
+        return owner;
+    }
+    watch_init(&e->watch, rt.driver, e->fd);
+    return &e->watch;
+}
+
+static int wait(lua_State *L, struct selection *sel) {
+    struct task *task = rt.tasks.current;
+    task_prepare(L, "select");
+    task->set = sel->interests;
+    task->set_count = sel->count;
+    memset(sel->interests, 0, sel->count * sizeof(*sel->interests));
+    for (size_t i = 0; i < sel->count; i++) {
+        struct entry *e = &sel->entries[i];
+        struct watch *w = watch_for(e);
+        watch_arm(w, e->events);
+        waitq_join(e->events == POLLIN ? &w->readers : &w->writers, &sel->interests[i], task,
+                   false);
+    }
+    return task_park(L, "select", sel->end, sel->count > 0, (lua_KContext)sel, select_resumed);
+}
+
+static int select_resumed(lua_State *L, int status, lua_KContext ctx) {
+    struct selection *sel = (struct selection *)ctx;
+    (void)status;
+    enum wake why = task_resumed();
+    for (size_t i = 0; i < sel->count; i++) {
+        if (sel->entries[i].socket == NULL) {
+            watch_stop(&sel->entries[i].watch);
+        }
+    }
+    if (why == WAKE_CANCELLED) {
+        return task_raise(L);
+    }
+    bool any = look(sel);
+    return any || why == WAKE_DEADLINE || clock_now() >= sel->end ? results(L, sel, any)
+                                                                  : wait(L, sel);
+}
+
+static int select_now(lua_State *L, int status, lua_KContext ctx) {
+    (void)status, (void)ctx;
+    if (rt.tasks.current != NULL && ctx && task_resumed() == WAKE_CANCELLED) {
+        return task_raise(L);
+    }
+    double seconds = luaL_optnumber(L, 3, -1);
+    struct selection *sel = selection_new(L);
+    bool any = look(sel);
+    if (any || seconds == 0) {
+        return results(L, sel, any);
+    }
+    sel->end = clock_after(seconds);
+    return wait(L, sel);
+}
+
+/* select(receivers, senders [, seconds]) -> readable, writable [, "timeout"] */
+int socket_select(lua_State *L) {
+    lua_settop(L, 3);
+    length_of(L, RECEIVERS);
+    length_of(L, SENDERS);
+    luaL_optnumber(L, 3, -1);
+    if (rt.tasks.budget <= 0 && task_can_wait(L)) {
+        task_prepare(L, "select");
+        return task_give_way(L, 1, select_now);
+    }
+    return select_now(L, LUA_OK, 0);
+}

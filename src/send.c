@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The sending half of a stream: send, flush, shutdown and pipe. Output goes through output.c, which
+ * corks it per tick. Results follow LuaSocket 3.1: last, nil, nil | nil, message, last, where `last`
+ * is the index of the last byte that the runtime or the kernel owns: resuming at last + 1 repeats
+ * and loses nothing.
+ *
+ * Messages are whole: while one send waits, another task's send queues behind it.
+ */
+#include <errno.h>
+#include <lauxlib.h>
+#include <string.h>
+
+#include "driver.h"
+#include "module.h"
+#include "result.h"
+#include "runtime.h"
+#include "socket.h"
+
+/* ---- send ---- */
+
+static int send_failed(lua_State *L, struct op *op, const char *why) {
+    lua_pushnil(L);
+    lua_pushstring(L, why);
+    lua_pushinteger(L, (lua_Integer)op->as.send.sent + op->as.send.first - 1);
+    return 3;
+}
+
+static int sent_all(lua_State *L, struct op *op) {
+    struct socket *s = op->socket;
+    lua_pushinteger(L, (lua_Integer)op->as.send.size + op->as.send.first - 1);
+    lua_pushnil(L);
+    lua_pushnil(L);
+    waitq_wake_first(&s->watch.writers, WAKE_READY);
+    return 3;
+}
+
+static int attempt_send(lua_State *L, struct op *op) {
+    struct socket *s = op->socket;
+    size_t sent = 0;
+    if (!op->as.send.begun && waitq_has_exclusive(&s->watch.writers)) {
+        return WANT_WRITE;
+    }
+    if (s->out.error != 0) {
+        return send_failed(L, op, result_message(s->out.error));
+    }
+    op->as.send.begun = true;
+    const char *rest = op->as.send.data + op->as.send.sent;
+    size_t size = op->as.send.size - op->as.send.sent;
+    if (output_cork(s, rest, size)) {
+        outputs_flush_if_late();
+        op->as.send.sent += size;
+        return sent_all(L, op);
+    }
+    int err = output_write(s, rest, size, &sent);
+    op->as.send.sent += sent;
+    if (err == -EAGAIN) {
+        return WANT_WRITE;
+    }
+    return err < 0 ? send_failed(L, op, result_message(err)) : sent_all(L, op);
+}
+
+/* Appends a table's strings, numbers and tables, in order; guards against cycles by depth. */
+static void add_table(lua_State *L, luaL_Buffer *b, int index, int depth) {
+    luaL_argcheck(L, depth < 100, 2, "table is nested too deeply");
+    lua_Integer n = (lua_Integer)lua_rawlen(L, index);
+    luaL_checkstack(L, 4, "table is nested too deeply");
+    for (lua_Integer i = 1; i <= n; i++) {
+        int type = lua_rawgeti(L, index, i);
+        if (type == LUA_TTABLE) {
+            int nested = lua_gettop(L);
+            luaL_Buffer inner;
+            luaL_buffinit(L, &inner);
+            add_table(L, &inner, nested, depth + 1);
+            luaL_pushresult(&inner);
+            lua_remove(L, nested);
+        } else if (type != LUA_TSTRING && type != LUA_TNUMBER) {
+            luaL_error(L, "bad argument #1 to 'send' (element %I: string expected, got %s)", i,
+                       lua_typename(L, type));
+        }
+        luaL_addvalue(b);
+    }
+}
+
+/* A table is sent as one string: what it costs is one copy, as with table.concat. */
+static void flatten(lua_State *L, int index) {
+    luaL_Buffer b;
+    luaL_buffinit(L, &b);
+    add_table(L, &b, index, 0);
+    luaL_pushresult(&b);
+    lua_replace(L, index);
+}
+
+/* send(data [, i [, j]]) -> last, nil, nil | nil, message, last; data: string or table */
+static int method_send(lua_State *L) {
+    struct op op = {.name = "send", .attempt = attempt_send, .fail = send_failed};
+    op.socket = socket_check(L, ANY_STREAM, "client socket");
+    size_t size = 0;
+    if (lua_istable(L, 2)) {
+        flatten(L, 2);
+    }
+    const char *data = luaL_checklstring(L, 2, &size);
+    lua_Integer first = luaL_optinteger(L, 3, 1);
+    lua_Integer last = luaL_optinteger(L, 4, -1);
+    first = first < 0 ? (lua_Integer)size + first + 1 : first;
+    last = last < 0 ? (lua_Integer)size + last + 1 : last;
+    first = first < 1 ? 1 : first;
+    last = last > (lua_Integer)size ? (lua_Integer)size : last;
+    op.as.send.first = (long)first;
+    if (op.socket == NULL) {
+        return send_failed(L, &op, "closed");
+    }
+    if (first > last) {
+        lua_pushinteger(L, first - 1);
+        lua_pushnil(L);
+        lua_pushnil(L);
+        return 3;
+    }
+    op.as.send.data = data + first - 1;
+    op.as.send.size = (size_t)(last - first + 1);
+    return op_run(L, &op);
+}
+
+/* ---- flush ---- */
+
+static int result_only(lua_State *L, struct op *op, const char *why) {
+    (void)op;
+    return result_error(L, why);
+}
+
+static int attempt_flush(lua_State *L, struct op *op) {
+    if (waitq_has_exclusive(&op->socket->watch.writers)) {
+        return WANT_WRITE;
+    }
+    int err = output_flush(op->socket);
+    if (err == -EAGAIN) {
+        return WANT_WRITE;
+    }
+    waitq_wake_first(&op->socket->watch.writers, WAKE_READY);
+    return result_ok(L, err);
+}
+
+/* flush() -> 1 once the kernel has everything that was sent | nil, message */
+static int method_flush(lua_State *L) {
+    struct op op = {.name = "flush", .attempt = attempt_flush, .fail = result_only};
+    op.socket = socket_check(L, ANY_STREAM, "client socket");
+    return op.socket ? op_run(L, &op) : result_error(L, "closed");
+}
+
+/* ---- shutdown ---- */
+
+/* Ends the sending side once everything sent has gone out. 0 or -errno. */
+static int stream_shutdown_send(struct socket *s) {
+    int err = output_flush(s);
+    if (err == -EAGAIN) {
+        s->out.shutdown = true;
+        return 0;
+    }
+    return err < 0 ? err : s->watch.driver->shutdown(s->watch.fd, SHUT_WR);
+}
+
+/* shutdown([mode]) -> 1 | nil, message; what was sent before is delivered first */
+static int method_shutdown(lua_State *L) {
+    static const char *const modes[] = {"receive", "send", "both", NULL};
+    struct socket *s = socket_check(L, ANY_STREAM, "client socket");
+    int mode = luaL_checkoption(L, 2, "both", modes);
+    if (s == NULL) {
+        return result_error(L, "closed");
+    }
+    int err = 0;
+    if (mode != 1) {
+        s->watch.drained = false;
+        err = s->watch.driver->shutdown(s->watch.fd, SHUT_RD);
+    }
+    if (mode != 0) {
+        int send_err = stream_shutdown_send(s);
+        err = err < 0 ? err : send_err;
+    }
+    return result_ok(L, err);
+}
+
+/* ---- pipe ---- */
+
+#define PIPE_ERRNO 1000 /* keeps -errno apart from WANT_* */
+
+static int pipe_failed(lua_State *L, struct op *op, const char *why) {
+    lua_pushnil(L);
+    lua_pushstring(L, why);
+    lua_pushinteger(L, (lua_Integer)op->as.pipe.moved);
+    return 3;
+}
+
+static struct socket *stream_at(lua_State *L, int index) {
+    return ((struct socket_box *)lua_touserdata(L, index))->socket;
+}
+
+static int pipe_ended(lua_State *L, struct op *op, struct socket *to, ssize_t n) {
+    if (n < 0) {
+        return pipe_failed(L, op, result_message((int)n));
+    }
+    stream_shutdown_send(to);
+    lua_pushinteger(L, (lua_Integer)op->as.pipe.moved);
+    return 1;
+}
+
+/* Has `to` room? 0, -EAGAIN or -errno. */
+static int pipe_room(struct socket *to) {
+    if (waitq_has_exclusive(&to->watch.writers)) {
+        return -EAGAIN;
+    }
+    return to->out.blocked ? output_flush(to) : 0;
+}
+
+/* One round: make room, receive, write. 1: moved something, 0: the end of `from`, WANT_* or -errno
+ * below them. */
+static ssize_t pipe_round(struct op *op, struct socket *from, struct socket *to) {
+    ssize_t n = pipe_room(to);
+    if (n == -EAGAIN) {
+        op->socket = to;
+        return WANT_WRITE;
+    }
+    op->socket = from;
+    if (n == 0 && input_size(from) == 0) {
+        n = input_fill(from, 0);
+        if (n == 0 || n == -EAGAIN) {
+            return n == 0 ? 0 : WANT_READ;
+        }
+    }
+    if (n < 0) {
+        return n - PIPE_ERRNO;
+    }
+    size_t sent = 0;
+    int err = output_write(to, input_data(from), input_size(from), &sent);
+    op->as.pipe.moved += sent;
+    input_take(from, sent);
+    input_trim(from);
+    return err < 0 && err != -EAGAIN ? err - PIPE_ERRNO : 1;
+}
+
+static int attempt_pipe(lua_State *L, struct op *op) {
+    for (;;) {
+        struct socket *from = stream_at(L, 1);
+        struct socket *to = stream_at(L, 2);
+        if (from == NULL || to == NULL) {
+            return pipe_failed(L, op, "closed");
+        }
+        if (waitq_has_exclusive(&from->watch.readers)) {
+            return pipe_failed(L, op, "socket busy reading");
+        }
+        if (rt.tasks.budget <= 0) {
+            op->socket = from;
+            return WANT_TURN;
+        }
+        ssize_t n = pipe_round(op, from, to);
+        if (n == WANT_READ || n == WANT_WRITE) {
+            return (int)n;
+        }
+        if (n <= 0) {
+            return pipe_ended(L, op, to, n < 0 ? n + PIPE_ERRNO : 0);
+        }
+    }
+}
+
+/* a:pipe(b) -> bytes moved until a's end, which is passed on | nil, message, bytes moved */
+static int method_pipe(lua_State *L) {
+    struct op op = {.name = "pipe", .attempt = attempt_pipe, .fail = pipe_failed};
+    op.socket = socket_check(L, ANY_STREAM, "client socket");
+    struct socket_box *to = socket_test(L, 2);
+    luaL_argcheck(L, to != NULL && (CLASS(to->class) & ANY_STREAM), 2, "stream socket expected");
+    if (op.socket == NULL || to->socket == NULL) {
+        return pipe_failed(L, &op, "closed");
+    }
+    return op_run(L, &op);
+}
+
+const luaL_Reg send_methods[] = {
+    {"send", method_send}, {"flush", method_flush}, {"shutdown", method_shutdown},
+    {"pipe", method_pipe}, {NULL, NULL},
+};

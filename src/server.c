@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Listening: listen and accept, the same for TCP and unix streams. Accepts of several tasks queue in
+ * order. The accepted socket inherits TCP_NODELAY from its listener (Linux), so accepting costs one
+ * system call.
+ */
+#include <errno.h>
+#include <lauxlib.h>
+
+#include "driver.h"
+#include "module.h"
+#include "result.h"
+#include "runtime.h"
+#include "socket.h"
+
+#define DEFAULT_BACKLOG 32 /* LuaSocket's */
+
+static enum socket_class relative(const struct socket *s, enum socket_class tcp,
+                                  enum socket_class unix_stream) {
+    return CLASS(s->class) & ANY_UNIX ? unix_stream : tcp;
+}
+
+/* listen([backlog]) -> 1 | nil, message; the object becomes a server */
+static int method_listen(lua_State *L) {
+    struct socket *s = socket_check(L, ANY_MASTER, "tcp{master}");
+    lua_Integer backlog = luaL_optinteger(L, 2, DEFAULT_BACKLOG);
+    luaL_argcheck(L, backlog >= 0 && backlog <= INT32_MAX, 2, "backlog out of range");
+    if (s == NULL) {
+        return result_error(L, "closed");
+    }
+    int err = s->watch.driver->listen(s->watch.fd, (int)backlog);
+    if (err == 0) {
+        socket_become(L, 1, relative(s, TCP_SERVER, UNIX_SERVER));
+    }
+    return result_ok(L, err < 0 ? err : 1);
+}
+
+static int accept_failed(lua_State *L, struct op *op, const char *why) {
+    (void)op;
+    return result_error(L, why);
+}
+
+static int attempt_accept(lua_State *L, struct op *op) {
+    struct socket *s = op->socket;
+    int fd;
+    task_spent(1);
+    do {
+        struct sockaddr_storage peer;
+        socklen_t length = sizeof(peer);
+        fd = s->watch.driver->accept(s->watch.fd, &peer, &length);
+    } while (fd == -ECONNABORTED);
+    if (fd == -EAGAIN) {
+        return WANT_READ;
+    }
+    if (fd < 0) {
+        return result_fail(L, fd);
+    }
+    struct socket *client = socket_new(L, relative(s, TCP_CLIENT, UNIX_CLIENT), s->family);
+    socket_adopt(client, fd);
+    return 1;
+}
+
+/* accept() -> client socket | nil, message */
+static int method_accept(lua_State *L) {
+    struct op op = {.name = "accept", .attempt = attempt_accept, .fail = accept_failed};
+    op.socket = socket_check(L, ANY_SERVER, "tcp{server}");
+    return op.socket ? op_run(L, &op) : result_error(L, "closed");
+}
+
+const luaL_Reg server_methods[] = {
+    {"listen", method_listen},
+    {"accept", method_accept},
+    {NULL, NULL},
+};

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The socket object and what its files share. Ownership, in one sentence: Lua owns a box that holds
+ * one pointer; the runtime owns the struct; close empties the box, wakes the waiters with "closed",
+ * stops the watch and closes the descriptor, and the struct is freed at the end of the tick.
+ */
+#ifndef LARIAT_SOCKET_H
+#define LARIAT_SOCKET_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "op.h"
+#include "watch.h"
+
+/* LuaSocket's classes: one metatable each, all classes of a family with the same methods. */
+enum socket_class {
+    TCP_MASTER,
+    TCP_CLIENT,
+    TCP_SERVER,
+    UNIX_MASTER,
+    UNIX_CLIENT,
+    UNIX_SERVER,
+    UDP_UNCONNECTED,
+    UDP_CONNECTED,
+    UNIX_DGRAM_UNCONNECTED,
+    UNIX_DGRAM_CONNECTED,
+    FILE_STREAM,
+    SOCKET_CLASSES,
+};
+
+#define CLASS(c) (1u << (c))
+#define ANY_TCP (CLASS(TCP_MASTER) | CLASS(TCP_CLIENT) | CLASS(TCP_SERVER))
+#define ANY_UNIX (CLASS(UNIX_MASTER) | CLASS(UNIX_CLIENT) | CLASS(UNIX_SERVER))
+#define ANY_MASTER (CLASS(TCP_MASTER) | CLASS(UNIX_MASTER))
+#define ANY_SERVER (CLASS(TCP_SERVER) | CLASS(UNIX_SERVER))
+#define ANY_STREAM (CLASS(TCP_CLIENT) | CLASS(UNIX_CLIENT) | CLASS(FILE_STREAM))
+#define ANY_UDP (CLASS(UDP_UNCONNECTED) | CLASS(UDP_CONNECTED))
+#define ANY_UNIX_DGRAM (CLASS(UNIX_DGRAM_UNCONNECTED) | CLASS(UNIX_DGRAM_CONNECTED))
+#define ANY_DGRAM (ANY_UDP | ANY_UNIX_DGRAM)
+#define ANY_SOCKET (CLASS(SOCKET_CLASSES) - 1)
+
+/* Input received and not yet taken: base[begin, end). base is the connection's own memory, or the
+ * shared receive buffer while that is lent to this socket (rt.sockets.lent). */
+struct input {
+    char *base;
+    char *own;
+    size_t capacity; /* of own */
+    size_t begin, end;
+};
+
+/* Output not yet taken by the kernel. */
+struct output {
+    struct output_block *block; /* NULL: nothing pending */
+    int error;                  /* of an earlier flush: reported by the next send or flush */
+    bool corked;                /* in the dirty list */
+    bool blocked;               /* the kernel refused more: wait for writable */
+    bool immediate;             /* setoption("cork", false) */
+    bool shutdown;              /* shut the sending side once all is sent */
+};
+
+struct datagrams;     /* a received batch, see datagram.c */
+struct saved_option;  /* an option set before there is a descriptor, see options.c */
+
+struct socket {
+    struct watch watch;          /* first: the descriptor and who waits for it */
+    struct socket *all_prev, *all_next;
+    struct socket *dirty_next;
+    struct socket *dead_next;
+    struct socket_box *box;      /* NULL once closed */
+    enum socket_class class;
+    int family;                  /* AF_UNSPEC until known */
+    struct timeout timeout;
+    struct input in;
+    struct output out;
+    struct datagrams *batch;
+    struct saved_option *options;
+    size_t max_receive;          /* 0: no limit */
+    uint64_t received, sent;     /* bytes */
+    double born;                 /* clock_now() in seconds, for getstats */
+    struct timer drain;          /* the limit of a background drain */
+    bool eof;                    /* the peer has ended its side */
+    bool connecting;             /* connect() is under way */
+    bool bound;                  /* bind() has given it a local address */
+    bool draining;               /* closed by the script, still sending */
+    bool closed;
+};
+
+struct socket_box {
+    struct socket *socket; /* NULL once closed */
+    enum socket_class class;
+    uint64_t received, sent; /* what getstats says after close */
+    double born;
+};
+
+/* ---- objects ---- */
+void socket_open_classes(lua_State *L);
+void socket_add_methods(lua_State *L, unsigned classes, const luaL_Reg *methods);
+struct socket *socket_new(lua_State *L, enum socket_class class, int family); /* pushes it */
+int socket_create_descriptor(struct socket *s, int family); /* 0 or -errno */
+void socket_adopt(struct socket *s, int fd);                /* fd becomes the socket's own */
+void socket_become(lua_State *L, int index, enum socket_class class);
+int socket_type(const struct socket *s);                    /* SOCK_STREAM or SOCK_DGRAM */
+
+/* The socket at index 1; raises if it is of another class; NULL if it is closed. */
+struct socket *socket_check(lua_State *L, unsigned classes, const char *expected);
+struct socket_box *socket_test(lua_State *L, int index); /* NULL: not a socket of ours */
+
+/* ---- the end of a life ---- */
+void socket_close(struct socket *s);                /* idempotent, never yields */
+void socket_drained(struct socket *s, int err);     /* progress of a background drain */
+void sockets_free_dead(void);
+void sockets_close_all(void);
+void sockets_force_close(void);                     /* ends the drains */
+void sockets_close(void);                           /* frees what they shared */
+
+/* ---- output, see output.c ---- */
+#define OUTPUT_HIGH_WATER (64 * 1024)
+#define OUTPUT_DIRECT (8 * 1024)
+bool output_cork(struct socket *s, const char *data, size_t size); /* false: does not fit */
+int output_write(struct socket *s, const char *data, size_t size, size_t *sent);
+int output_flush(struct socket *s);   /* 0: all sent, -EAGAIN, or -errno */
+size_t output_pending(const struct socket *s);
+void output_discard(struct socket *s);
+bool output_on_writable(struct watch *w);
+void outputs_flush(void);             /* every corked socket, and the batch of datagrams */
+void outputs_free_blocks(void);
+void outputs_flush_if_late(void);     /* the same once 1 ms has passed since the tick began */
+
+/* ---- input, see input.c ---- */
+ssize_t input_fill(struct socket *s, size_t wanted); /* bytes, 0: end, or -errno */
+void input_settle(struct socket *s);                 /* give the shared buffer back */
+const char *input_take(struct socket *s, size_t size);
+void input_trim(struct socket *s); /* after a take: an empty buffer is given back */
+void input_discard(struct socket *s);
+static inline size_t input_size(const struct socket *s) {
+    return s->in.end - s->in.begin;
+}
+static inline const char *input_data(const struct socket *s) {
+    return s->in.base + s->in.begin;
+}
+
+#endif

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The scheduler: spawn, wait, wake, cancel. Holds the only lua_resume that starts or continues a
+ * task and the only lua_yieldk that suspends one (coroutine.c passes that yield through coroutines
+ * of the script's own).
+ *
+ * A task is a coroutine whose body runs under lua_pcallk, so that `<close>` variables run, and may
+ * wait, when an error or a cancellation leaves it. Readiness only queues a task; the attempt is
+ * repeated by the resumed task itself. So nothing runs Lua, or allocates, on behalf of a suspended
+ * task, and a memory error is the task's own.
+ */
+#include "task.h"
+
+#include <assert.h>
+#include <lauxlib.h>
+#include <string.h>
+
+#include "runtime.h"
+
+#define TURNS_PER_TICK 10000 /* then the network gets a look in, however many wake each other */
+
+/* ---- queues of waiters ---- */
+
+void waitq_join(struct waitq *queue, struct interest *interest, struct task *task, bool front) {
+    assert(interest->queue == NULL);
+    interest->task = task;
+    interest->queue = queue;
+    interest->prev = front ? NULL : queue->last;
+    interest->next = front ? queue->first : NULL;
+    *(interest->prev ? &interest->prev->next : &queue->first) = interest;
+    *(interest->next ? &interest->next->prev : &queue->last) = interest;
+}
+
+void waitq_leave(struct interest *interest) {
+    struct waitq *queue = interest->queue;
+    if (queue == NULL) {
+        return;
+    }
+    *(interest->prev ? &interest->prev->next : &queue->first) = interest->next;
+    *(interest->next ? &interest->next->prev : &queue->last) = interest->prev;
+    interest->queue = NULL;
+}
+
+bool waitq_wake_first(struct waitq *queue, enum wake why) {
+    for (struct interest *i = queue->first; i != NULL; i = i->next) {
+        if (task_wake(i->task, why)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void waitq_wake_all(struct waitq *queue, enum wake why) {
+    for (struct interest *i = queue->first; i != NULL; i = i->next) {
+        task_wake(i->task, why);
+    }
+}
+
+bool waitq_has_exclusive(const struct waitq *queue) {
+    for (const struct interest *i = queue->first; i != NULL; i = i->next) {
+        if (i->exclusive) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- ready and later ---- */
+
+static void append(struct task **first, struct task **last, struct task *task) {
+    task->next = NULL;
+    *(*first ? &(*last)->next : first) = task;
+    *last = task;
+}
+
+static void make_ready(struct task *task) {
+    task->state = TASK_READY;
+    append(&rt.tasks.ready_first, &rt.tasks.ready_last, task);
+}
+
+bool task_wake(struct task *task, enum wake why) {
+    if (task->state != TASK_WAITING) {
+        return false;
+    }
+    if (task->source) {
+        task->source = false;
+        rt.tasks.sources--;
+    }
+    task->wake = why;
+    make_ready(task);
+    return true;
+}
+
+static void deadline_passed(struct timer *timer) {
+    task_wake((struct task *)timer, WAKE_DEADLINE); /* the timer is a task's first member */
+}
+
+bool task_cancel(struct task *task) {
+    if (task->state == TASK_DONE) {
+        return false;
+    }
+    task->cancel = true;
+    task_wake(task, WAKE_CANCELLED);
+    return true;
+}
+
+void task_interrupt(struct task *task, const char *message) {
+    if (task->state == TASK_DONE || task->interrupt != NULL) {
+        return;
+    }
+    task->interrupt = runtime_alloc(strlen(message) + 1);
+    strcpy(task->interrupt, message);
+    task_wake(task, WAKE_CANCELLED);
+}
+
+bool task_spent(int cost) {
+    rt.tasks.budget -= cost;
+    return rt.tasks.budget <= 0;
+}
+
+/* ---- a task's life ---- */
+
+static void link_task(struct task *task) {
+    task->all_next = rt.tasks.all;
+    if (rt.tasks.all != NULL) {
+        rt.tasks.all->all_prev = task;
+    }
+    rt.tasks.all = task;
+    rt.tasks.live++;
+}
+
+static void unlink_task(struct task *task) {
+    *(task->all_prev ? &task->all_prev->all_next : &rt.tasks.all) = task->all_next;
+    if (task->all_next != NULL) {
+        task->all_next->all_prev = task->all_prev;
+    }
+    task->all_prev = task->all_next = NULL;
+    rt.tasks.live--;
+}
+
+/* Message handler of the task's body: keeps the error as it is, and the traceback beside it. */
+static int keep_traceback(lua_State *L) {
+    struct task *task = rt.tasks.current;
+    if (!task_is_cancelled_value(L, 1)) {
+        const char *message = lua_tostring(L, 1);
+        luaL_traceback(L, L, message ? message : luaL_tolstring(L, 1, NULL), 1);
+        task_push(L, task);
+        lua_insert(L, -2);
+        lua_setiuservalue(L, -2, TASK_TRACEBACK);
+        lua_settop(L, 1);
+    }
+    return 1;
+}
+
+static int task_ended(lua_State *L, int status, lua_KContext ctx) {
+    struct task *task = rt.tasks.current;
+    (void)ctx;
+    if (status == LUA_OK || status == LUA_YIELD) {
+        task->outcome = TASK_RETURNED;
+        return lua_gettop(L) - 1; /* all but the message handler */
+    }
+    task->outcome = task_is_cancelled_value(L, -1) ? TASK_CANCELLED : TASK_FAILED;
+    if (task->outcome == TASK_FAILED && task->joiners.first == NULL && !task->quiet) {
+        lua_pushvalue(L, -1);
+        task_report(L, task); /* may wait or fail: the outcome stands already */
+        lua_pop(L, 1);
+    }
+    return 1;
+}
+
+static int task_body(lua_State *L) {
+    lua_pushcfunction(L, keep_traceback);
+    lua_insert(L, 1);
+    return task_ended(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, task_ended), 0);
+}
+
+struct task *task_spawn(lua_State *L, int nargs, const char *name) {
+    int first = lua_gettop(L) - nargs; /* index of the function */
+    if (rt.closing) {
+        luaL_error(L, "the runtime is closing: no task can be started");
+    }
+    struct task *task = lua_newuserdatauv(L, sizeof(*task), TASK_USER_VALUES);
+    memset(task, 0, sizeof(*task));
+    task->timer.due = NEVER;
+    task->timer.fire = deadline_passed;
+    task->handle = LUA_NOREF;
+    task->state = TASK_DONE; /* until nothing below can raise any more */
+    luaL_setmetatable(L, TASK_TYPE);
+    task->co = lua_newthread(L);
+    lua_setiuservalue(L, -2, TASK_THREAD);
+    luaL_where(L, 1);
+    lua_setiuservalue(L, -2, TASK_SPAWNED_AT);
+    if (name != NULL) {
+        lua_pushstring(L, name);
+        lua_setiuservalue(L, -2, TASK_NAME);
+    }
+    luaL_checkstack(task->co, nargs + 2, "too many arguments");
+    lua_pushvalue(L, -1);
+    task->handle = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_insert(L, first);
+    lua_pushcfunction(task->co, task_body);
+    lua_xmove(L, task->co, nargs + 1);
+    task->nargs = nargs + 1;
+    link_task(task);
+    make_ready(task);
+    return task;
+}
+
+/* The coroutine has ended, one way or another. */
+static void finish(struct task *task) {
+    task->state = TASK_DONE;
+    timer_remove(&task->timer);
+    runtime_free(task->interrupt);
+    task->interrupt = NULL;
+    unlink_task(task);
+    if (task == rt.tasks.main && task->outcome != TASK_RETURNED && !rt.closing) {
+        runtime_exit(1);
+    }
+    waitq_wake_all(&task->joiners, WAKE_READY);
+    luaL_unref(rt.L, LUA_REGISTRYINDEX, task->handle);
+    task->handle = LUA_NOREF;
+}
+
+/* lua_resume ended with an error: memory, an error in reporting an error, or a foreign yield. */
+static void finish_broken(struct task *task) {
+    if (task->outcome == TASK_UNFINISHED) {
+        task->outcome = TASK_FAILED;
+        const char *message = lua_tostring(task->co, -1);
+        lua_writestringerror("lariat: task died: %s\n", message ? message : "(no message)");
+        task->reported = true;
+        rt.tasks.unjoined_errors++;
+    }
+    task->nresults = 1;
+}
+
+static void resume(struct task *task) {
+    lua_State *co = task->co;
+    int nargs = task->nargs;
+    task->nargs = 0;
+    task->state = TASK_RUNNING;
+    rt.tasks.current = task;
+    rt.tasks.budget = TASK_BUDGET;
+    rt.running = co;
+    rt.tasks.pinned = false;
+    int status = lua_resume(co, rt.L, nargs, &task->nresults);
+    if (status == LUA_YIELD && !rt.tasks.parking) {
+        lua_resetthread(co);
+        lua_settop(co, 0);
+        lua_pushliteral(co, "attempt to yield from outside a coroutine");
+        status = LUA_ERRRUN;
+    }
+    rt.tasks.parking = false;
+    if (status == LUA_OK || status == LUA_YIELD) {
+        if (status == LUA_OK) {
+            finish(task);
+        }
+    } else {
+        finish_broken(task);
+        finish(task);
+    }
+    rt.tasks.current = NULL;
+    rt.running = NULL;
+}
+
+void task_run_ready(void) {
+    struct scheduler *s = &rt.tasks;
+    if (s->running) {
+        return;
+    }
+    s->running = true;
+    if (s->later_first != NULL) {
+        *(s->ready_first ? &s->ready_last->next : &s->ready_first) = s->later_first;
+        s->ready_last = s->later_last;
+        s->later_first = s->later_last = NULL;
+    }
+    for (int turns = 0; s->ready_first != NULL && turns < TURNS_PER_TICK && !rt.exiting; turns++) {
+        struct task *task = s->ready_first;
+        s->ready_first = task->next;
+        resume(task);
+    }
+    s->running = false;
+}
+
+void task_abandon(struct task *task) {
+    if (task->state == TASK_DONE) {
+        return;
+    }
+    if (task->source) {
+        task->source = false;
+        rt.tasks.sources--;
+    }
+    rt.tasks.current = task;
+    lua_resetthread(task->co); /* runs pending `<close>` variables, which cannot wait */
+    task_resumed();
+    task->outcome = TASK_CANCELLED;
+    task->nresults = 0;
+    lua_settop(task->co, 0);
+    finish(task);
+    rt.tasks.current = NULL;
+}
+
+/* ---- waiting ---- */
+
+bool task_can_wait(lua_State *L) {
+    return rt.tasks.current != NULL && rt.running == L && !rt.tasks.pinned && lua_isyieldable(L);
+}
+
+bool task_must_raise(void) {
+    return rt.tasks.current->cancel || rt.tasks.current->interrupt != NULL;
+}
+
+int task_raise(lua_State *L) {
+    struct task *task = rt.tasks.current;
+    if (task->interrupt != NULL) {
+        char *message = task->interrupt;
+        luaL_where(L, 1);
+        lua_pushstring(L, message);
+        task->interrupt = NULL;
+        runtime_free(message);
+        lua_concat(L, 2);
+        return lua_error(L);
+    }
+    task_push_cancelled_value(L);
+    return lua_error(L);
+}
+
+void task_prepare(lua_State *L, const char *what) {
+    if (!task_can_wait(L)) {
+        luaL_error(L,
+                   "%s would have to wait, but Lua cannot suspend here (inside a metamethod or "
+                   "callback called from C, such as table.sort, string.gsub or __gc): call it "
+                   "outside, or spawn a task",
+                   what);
+    }
+    if (task_must_raise()) {
+        task_raise(L);
+    }
+}
+
+int task_park(lua_State *L, const char *what, uint64_t due, bool source, lua_KContext ctx,
+              lua_KFunction k) {
+    struct task *task = rt.tasks.current;
+    task->state = TASK_WAITING;
+    task->waiting_for = what;
+    timer_set(&task->timer, due);
+    task->source = source || due != NEVER;
+    rt.tasks.sources += task->source;
+    rt.tasks.parking = true;
+    return lua_yieldk(L, 0, ctx, k);
+}
+
+int task_give_way(lua_State *L, lua_KContext ctx, lua_KFunction k) {
+    struct task *task = rt.tasks.current;
+    task->state = TASK_READY;
+    task->wake = WAKE_READY;
+    append(&rt.tasks.later_first, &rt.tasks.later_last, task);
+    rt.tasks.parking = true;
+    return lua_yieldk(L, 0, ctx, k);
+}
+
+enum wake task_resumed(void) {
+    struct task *task = rt.tasks.current;
+    waitq_leave(&task->interest);
+    for (size_t i = 0; i < task->set_count; i++) {
+        waitq_leave(&task->set[i]);
+    }
+    task->set_count = 0;
+    task->waiting_for = NULL;
+    timer_clear(&task->timer);
+    return task_must_raise() ? WAKE_CANCELLED : task->wake;
+}

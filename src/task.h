@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Tasks and waits. A wait ends exactly one way: ready, deadline, cancelled or closed. A waiting task
+ * holds interests, each a place in some object's queue of waiters; it keeps them until its
+ * continuation runs, and a wake-up acts only on a task in state WAITING.
+ *
+ * One function resumes (task_run_ready) and one yields (task_park).
+ */
+#ifndef LARIAT_TASK_H
+#define LARIAT_TASK_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clock.h"
+#include "op.h"
+
+enum task_state { TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_DONE };
+enum task_outcome { TASK_UNFINISHED, TASK_RETURNED, TASK_FAILED, TASK_CANCELLED };
+enum wake { WAKE_READY, WAKE_DEADLINE, WAKE_CANCELLED, WAKE_CLOSED };
+
+/* One task's place in one queue of waiters. */
+struct interest {
+    struct task *task;
+    struct waitq *queue; /* NULL: not in any */
+    struct interest *prev, *next;
+    bool exclusive; /* an operation that others may not interleave with */
+};
+
+struct waitq {
+    struct interest *first, *last;
+};
+
+void waitq_join(struct waitq *queue, struct interest *interest, struct task *task, bool front);
+void waitq_leave(struct interest *interest);
+bool waitq_wake_first(struct waitq *queue, enum wake why); /* in order; false: nobody waits */
+void waitq_wake_all(struct waitq *queue, enum wake why);
+bool waitq_has_exclusive(const struct waitq *queue);
+
+struct task {
+    struct timer timer;         /* the deadline of the current wait */
+    struct task *next;          /* in the ready or later queue */
+    struct task *all_prev, *all_next;
+    lua_State *co;              /* anchored by the handle's first user value */
+    int handle;                 /* registry reference to the handle until the task has ended */
+    enum task_state state;
+    enum wake wake;             /* why it was woken */
+    enum task_outcome outcome;
+    bool cancel;                /* cancellation was asked for: every wait raises it */
+    bool source;                /* counted in rt.tasks.sources */
+    bool reported;              /* its error was printed and nobody has joined it yet */
+    bool quiet;                 /* its errors are its starter's business: not reported */
+    int nargs;                  /* what the first resume passes */
+    int nresults;               /* left on `co` once it has returned */
+    const char *waiting_for;    /* name of the operation it is parked in */
+    struct interest interest;   /* the usual single interest */
+    struct interest *set;       /* or several, in memory anchored by the waiting call's stack */
+    size_t set_count;
+    struct waitq joiners;
+    char *interrupt;            /* raised as an error at the next wake-up, owned */
+    struct op op;               /* the operation it is parked in */
+};
+
+#define TASK_TYPE "lariat.task"
+
+/* User values of the handle. */
+enum { TASK_THREAD = 1, TASK_SPAWNED_AT, TASK_TRACEBACK, TASK_NAME, TASK_USER_VALUES = TASK_NAME };
+
+/* ---- scheduling ---- */
+struct task *task_spawn(lua_State *L, int nargs, const char *name); /* f, args -> handle */
+void task_run_ready(void);
+bool task_wake(struct task *task, enum wake why);
+bool task_cancel(struct task *task);                           /* false: it had ended */
+void task_interrupt(struct task *task, const char *message);   /* raise this in it */
+void task_abandon(struct task *task);                          /* close without running it */
+
+/* ---- waiting: prepare, join queues, park; in the continuation, resumed ---- */
+bool task_can_wait(lua_State *L);
+void task_prepare(lua_State *L, const char *what); /* raises: not yieldable, cancelled */
+int task_park(lua_State *L, const char *what, uint64_t due, bool source, lua_KContext ctx,
+              lua_KFunction k);
+int task_give_way(lua_State *L, lua_KContext ctx, lua_KFunction k); /* run again next tick */
+enum wake task_resumed(void);                       /* leaves all queues; why it was woken */
+int task_raise(lua_State *L);                       /* raise the pending cancellation or interrupt */
+bool task_must_raise(void);
+
+/* Charges the current turn; true once it is used up and the task should give way. */
+#define TASK_BUDGET 64         /* attempts that reach the driver, per turn */
+#define TASK_BUDGET_BYTES 4096 /* bytes that count as one attempt */
+bool task_spent(int cost);
+
+/* ---- for scripts ---- */
+int task_open(lua_State *L);                            /* module lariat.task.core */
+struct task *task_check(lua_State *L, int index);
+void task_push(lua_State *L, struct task *task);
+void task_describe(lua_State *L, struct task *task);    /* pushes a line about it */
+void task_report(lua_State *L, struct task *task);      /* the error on top, which nobody joins */
+void task_report_failure(lua_State *L, const char *traceback, const char *title);
+void task_push_cancelled_value(lua_State *L);
+bool task_is_cancelled_value(lua_State *L, int index);
+
+#endif

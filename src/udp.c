@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Datagram sockets: UDP's methods, and those it shares with unix datagrams. Results follow
+ * LuaSocket 3.1's udp.c; a receive buffer holds the largest datagram, so nothing is cut unless the
+ * script asks for fewer bytes. Batching is datagram.c's.
+ */
+#include <errno.h>
+#include <lauxlib.h>
+#include <string.h>
+
+#include "address.h"
+#include "datagram.h"
+#include "driver.h"
+#include "module.h"
+#include "resolve.h"
+#include "result.h"
+#include "runtime.h"
+#include "socket.h"
+
+#define LARGEST_DATAGRAM 65535
+#define MOST_AT_ONCE 1024
+
+/* ---- create ---- */
+
+static int create(lua_State *L, int family) {
+    struct socket *s = socket_new(L, UDP_UNCONNECTED, family);
+    if (family == AF_UNSPEC) {
+        return 1;
+    }
+    int err = socket_create_descriptor(s, family);
+    return err < 0 ? result_fail(L, err) : 1;
+}
+
+int udp_create(lua_State *L) {
+    return create(L, AF_UNSPEC);
+}
+
+int udp_create4(lua_State *L) {
+    return create(L, AF_INET);
+}
+
+int udp_create6(lua_State *L) {
+    return create(L, AF_INET6);
+}
+
+/* ---- receive ---- */
+
+static int datagram_failed(lua_State *L, struct op *op, const char *why) {
+    (void)op;
+    return result_error(L, why);
+}
+
+static void push_datagram(lua_State *L, const struct op *op, const struct datagram *d) {
+    size_t size = d->size < op->as.datagram.size ? d->size : op->as.datagram.size;
+    lua_pushlstring(L, d->data, size);
+}
+
+static int attempt_receive(lua_State *L, struct op *op) {
+    struct datagram d;
+    if (op->socket->watch.fd < 0) {
+        return result_error(L, "closed");
+    }
+    if (rt.tasks.budget <= 0 && !datagrams_waiting(op->socket)) {
+        return WANT_TURN;
+    }
+    int err = datagrams_take(op->socket, &d);
+    if (err == -EAGAIN) {
+        return WANT_READ;
+    }
+    if (err < 0) {
+        return op->as.datagram.iterate ? luaL_error(L, "%s", result_message(err))
+                                       : result_fail(L, err);
+    }
+    struct address from = {.storage = d.from, .length = d.from_length};
+    push_datagram(L, op, &d);
+    return op->as.datagram.from ? 1 + address_push_host_port(L, &from) : 1;
+}
+
+static int receive(lua_State *L, const char *name, bool from) {
+    struct op op = {.name = name, .attempt = attempt_receive, .fail = datagram_failed};
+    op.socket = socket_check(L, ANY_DGRAM, "udp{any}");
+    lua_Number size = luaL_optnumber(L, 2, LARGEST_DATAGRAM);
+    luaL_argcheck(L, size >= 0, 2, "number of bytes must not be negative");
+    op.as.datagram.size = size < LARGEST_DATAGRAM ? (size_t)size : LARGEST_DATAGRAM;
+    op.as.datagram.from = from;
+    return op.socket ? op_run(L, &op) : result_error(L, "closed");
+}
+
+/* receive([size]) -> datagram | nil, message */
+int method_receive(lua_State *L) {
+    return receive(L, "receive", false);
+}
+
+/* receivefrom([size]) -> datagram, host, port | nil, message */
+int method_receivefrom(lua_State *L) {
+    return receive(L, "receivefrom", true);
+}
+
+static void push_entry(lua_State *L, const struct op *op, const struct datagram *d) {
+    struct address from = {.storage = d->from, .length = d->from_length};
+    lua_createtable(L, 3, 0);
+    push_datagram(L, op, d);
+    lua_rawseti(L, -2, 1);
+    int n = address_push_host_port(L, &from);
+    for (int i = n; i > 0; i--) {
+        lua_rawseti(L, -(i + 1), 1 + i);
+    }
+}
+
+static int attempt_many(lua_State *L, struct op *op) {
+    struct datagram d;
+    if (op->socket->watch.fd < 0) {
+        return result_error(L, "closed");
+    }
+    int err = datagrams_take(op->socket, &d);
+    if (err == -EAGAIN) {
+        return WANT_READ;
+    }
+    if (err < 0) {
+        return result_fail(L, err);
+    }
+    lua_newtable(L);
+    for (long i = 1; err == 0; i++) {
+        push_entry(L, op, &d);
+        lua_rawseti(L, -2, i);
+        bool more = i < op->as.datagram.done && op->socket->watch.fd >= 0;
+        err = more ? datagrams_take(op->socket, &d) : -EAGAIN;
+    }
+    if (err != -EAGAIN) {
+        op->socket->out.error = -err; /* the datagrams come first */
+    }
+    return 1;
+}
+
+/* receivemany([max]) -> {{datagram, host, port}, ...}, at least one | nil, message */
+int method_receivemany(lua_State *L) {
+    struct op op = {.name = "receivemany", .attempt = attempt_many, .fail = datagram_failed};
+    op.socket = socket_check(L, ANY_DGRAM, "udp{any}");
+    lua_Integer max = luaL_optinteger(L, 2, 32);
+    luaL_argcheck(L, max > 0 && max <= MOST_AT_ONCE, 2, "number between 1 and 1024 expected");
+    op.as.datagram.done = (long)max;
+    op.as.datagram.size = LARGEST_DATAGRAM;
+    return op.socket ? op_run(L, &op) : result_error(L, "closed");
+}
+
+static int next_datagram(lua_State *L) {
+    struct op op = {.name = "datagrams", .attempt = attempt_receive, .fail = datagram_failed};
+    lua_settop(L, 0);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    op.socket = socket_check(L, ANY_DGRAM, "udp{any}");
+    op.as.datagram.size = LARGEST_DATAGRAM;
+    op.as.datagram.from = op.as.datagram.iterate = true;
+    if (op.socket == NULL) {
+        lua_pushnil(L);
+        return 1;
+    }
+    return op_run(L, &op);
+}
+
+/* datagrams() -> iterator over datagram, host, port; ends when the socket is closed */
+int method_datagrams(lua_State *L) {
+    socket_check(L, ANY_DGRAM, "udp{any}");
+    lua_settop(L, 1);
+    lua_pushcclosure(L, next_datagram, 1);
+    return 1;
+}
+
+/* ---- send ---- */
+
+static int attempt_send(lua_State *L, struct op *op) {
+    struct socket *s = op->socket;
+    const struct sockaddr *to = NULL;
+    if (op->as.datagram.address_size > 0) {
+        to = (const struct sockaddr *)op->as.datagram.address;
+    }
+    if (s->watch.fd < 0) {
+        return result_fail(L, -EBADF);
+    }
+    int err = datagram_send(s, op->as.datagram.data, op->as.datagram.size, to,
+                            (socklen_t)op->as.datagram.address_size);
+    if (err == -EAGAIN) {
+        return s->family == AF_UNIX ? WANT_PAUSE : WANT_WRITE;
+    }
+    return result_ok(L, err < 0 ? err : 1);
+}
+
+static void send_op(lua_State *L, struct op *op, const char *name, struct socket *s) {
+    *op = (struct op){.name = name, .attempt = attempt_send, .fail = datagram_failed, .socket = s};
+    op->as.datagram.data = luaL_checklstring(L, 2, &op->as.datagram.size);
+}
+
+/* send(datagram) -> 1 | nil, message */
+int method_send(lua_State *L) {
+    struct op op;
+    send_op(L, &op, "send",
+            socket_check(L, CLASS(UDP_CONNECTED) | CLASS(UNIX_DGRAM_CONNECTED), "udp{connected}"));
+    return op.socket ? op_run(L, &op) : result_error(L, "closed");
+}
+
+int datagram_send_to(lua_State *L, struct socket *s, const struct address *a) {
+    struct op op;
+    send_op(L, &op, "sendto", s);
+    memcpy(op.as.datagram.address, &a->storage, a->length);
+    op.as.datagram.address_size = a->length;
+    return op_run(L, &op);
+}
+
+static int sendto_looked_up(lua_State *L, int status, lua_KContext ctx) {
+    struct lookup *lookup = (struct lookup *)ctx;
+    (void)status;
+    if (lookup_resumed(lookup) != WAKE_READY) {
+        return task_raise(L);
+    }
+    struct socket *s = socket_test(L, 1)->socket;
+    int err = lookup->err;
+    struct address a = {0};
+    if (err == 0) {
+        a.length = lookup->result->ai_addrlen;
+        memcpy(&a.storage, lookup->result->ai_addr, lookup->result->ai_addrlen);
+        address_set_port(&a, (int)lua_tointeger(L, 4));
+    }
+    lookup_free(lookup);
+    if (err != 0) {
+        return result_error(L, result_lookup_message(err));
+    }
+    return s ? datagram_send_to(L, s, &a) : result_error(L, "closed");
+}
+
+/* sendto(datagram, host, port) -> 1 | nil, message */
+static int method_sendto(lua_State *L) {
+    struct socket *s = socket_check(L, CLASS(UDP_UNCONNECTED), "udp{unconnected}");
+    luaL_checkstring(L, 2);
+    const char *host = luaL_checkstring(L, 3);
+    int port = 0;
+    struct address a;
+    int bad = address_check_port(L, 4, &port);
+    if (bad || s == NULL) {
+        return bad ? bad : result_error(L, "closed");
+    }
+    bool numeric = address_parse(host, port, s->family, &a);
+    if (numeric || s->family != AF_UNSPEC) {
+        int err = numeric ? socket_create_descriptor(s, a.storage.ss_family) : 0;
+        if (err < 0) {
+            return result_fail(L, err);
+        }
+    }
+    if (numeric) {
+        return datagram_send_to(L, s, &a);
+    }
+    lua_settop(L, 4);
+    task_prepare(L, "sendto");
+    return lookup_wait(L, lookup_start(L, host, s->family, SOCK_DGRAM), NEVER, sendto_looked_up);
+}
+
+/* ---- names ---- */
+
+/* setsockname(host, port) -> 1 | nil, message */
+static int method_setsockname(lua_State *L) {
+    return inet_bind(L, socket_check(L, CLASS(UDP_UNCONNECTED), "udp{unconnected}"));
+}
+
+static int connect_peer(lua_State *L, struct socket *s, const struct address *a) {
+    int err = socket_create_descriptor(s, a->storage.ss_family);
+    datagrams_flush();
+    if (err == 0) {
+        err = s->watch.driver->connect(s->watch.fd, (const struct sockaddr *)&a->storage,
+                                       a->length);
+    }
+    if (err == 0) {
+        socket_become(L, 1, UDP_CONNECTED);
+    }
+    return result_ok(L, err < 0 ? err : 1);
+}
+
+static int setpeername_looked_up(lua_State *L, int status, lua_KContext ctx) {
+    struct lookup *lookup = (struct lookup *)ctx;
+    (void)status;
+    if (lookup_resumed(lookup) != WAKE_READY) {
+        return task_raise(L);
+    }
+    struct socket *s = socket_test(L, 1)->socket;
+    int err = lookup->err;
+    struct address a = {0};
+    if (err == 0) {
+        a.length = lookup->result->ai_addrlen;
+        memcpy(&a.storage, lookup->result->ai_addr, lookup->result->ai_addrlen);
+        address_set_port(&a, (int)lua_tointeger(L, 3));
+    }
+    lookup_free(lookup);
+    if (err != 0) {
+        return result_error(L, result_lookup_message(err));
+    }
+    return s ? connect_peer(L, s, &a) : result_error(L, "closed");
+}
+
+static int disconnect(lua_State *L, struct socket *s) {
+    struct address none = {.length = sizeof(struct sockaddr)};
+    none.storage.ss_family = AF_UNSPEC;
+    datagrams_flush();
+    int err = s->watch.driver->connect(s->watch.fd, (const struct sockaddr *)&none.storage,
+                                       none.length);
+    if (err == 0) {
+        socket_become(L, 1, UDP_UNCONNECTED);
+    }
+    return result_ok(L, err < 0 ? err : 1);
+}
+
+/* setpeername("*") or setpeername(host, port) -> 1 | nil, message */
+static int method_setpeername(lua_State *L) {
+    struct socket *s = socket_check(L, ANY_UDP, "udp{any}");
+    const char *host = luaL_checkstring(L, 2);
+    bool connected = s != NULL && s->class == UDP_CONNECTED;
+    bool reset = strcmp(host, "*") == 0;
+    struct address a;
+    int port = 0;
+    int bad = connected || reset ? 0 : address_check_port(L, 3, &port);
+    if (bad || s == NULL) {
+        return bad ? bad : result_error(L, "closed");
+    }
+    if (connected || reset) {
+        luaL_argcheck(L, reset, 2, "connected already: only \"*\" is possible");
+        return connected ? disconnect(L, s) : result_ok(L, 1);
+    }
+    if (address_parse(host, port, s->family, &a)) {
+        return connect_peer(L, s, &a);
+    }
+    lua_settop(L, 2);
+    lua_pushinteger(L, port);
+    task_prepare(L, "setpeername");
+    return lookup_wait(L, lookup_start(L, host, s->family, SOCK_DGRAM), NEVER,
+                       setpeername_looked_up);
+}
+
+const luaL_Reg datagram_methods[] = {
+    {"receive", method_receive},
+    {"receivefrom", method_receivefrom},
+    {"receivemany", method_receivemany},
+    {"datagrams", method_datagrams},
+    {"send", method_send},
+    {"getpeername", inet_getpeername},
+    {"getsockname", inet_getsockname},
+    {NULL, NULL},
+};
+
+const luaL_Reg udp_methods[] = {
+    {"sendto", method_sendto},
+    {"setsockname", method_setsockname},
+    {"setpeername", method_setpeername},
+    {"getfamily", inet_getfamily},
+    {NULL, NULL},
+};

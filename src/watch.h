@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A watch is one descriptor, what the driver has been asked to report about it, and who waits for
+ * that. Sockets embed one; connect racing and select over foreign descriptors make their own.
+ */
+#ifndef LARIAT_WATCH_H
+#define LARIAT_WATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "task.h"
+
+struct driver;
+
+struct watch {
+    const struct driver *driver;
+    int fd;                /* -1: none */
+    int armed;             /* POLLIN | POLLOUT as asked of the driver */
+    bool drained;          /* the last read took all there was: no need to ask before an event */
+    struct waitq readers;
+    struct waitq writers;
+    /* Called when writable, before a waiter is woken; true: there is more to write. */
+    bool (*flush)(struct watch *w);
+};
+
+void watch_init(struct watch *w, const struct driver *driver, int fd);
+int watch_arm(struct watch *w, int events);   /* adds to what is armed; 0 or -errno */
+void watch_stop(struct watch *w);             /* before the descriptor goes */
+void watch_ready(struct watch *w, int events);/* called by the driver */
+
+#endif
