@@ -9,6 +9,7 @@
 #include <lualib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "embedded.h"
@@ -91,6 +92,12 @@ static int on_deadlock(lua_State *L) {
     return 0;
 }
 
+/* isatty(fd) -> whether a person sits at it */
+static int is_a_terminal(lua_State *L) {
+    lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+    return 1;
+}
+
 static int flush_all(lua_State *L) {
     (void)L;
     outputs_flush();
@@ -99,7 +106,8 @@ static int flush_all(lua_State *L) {
 
 static int open_lariat_core(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"versions", versions}, {"on_deadlock", on_deadlock}, {"flush", flush_all}, {NULL, NULL}};
+        {"versions", versions}, {"on_deadlock", on_deadlock}, {"flush", flush_all},
+        {"isatty", is_a_terminal}, {NULL, NULL}};
     luaL_newlib(L, functions);
     task_open(L);
     lua_setfield(L, -2, "task");

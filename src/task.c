@@ -174,6 +174,16 @@ static int task_body(lua_State *L) {
     return task_ended(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, task_ended), 0);
 }
 
+/* "file:line" of the Lua function that called, or "?". */
+static void push_caller(lua_State *L) {
+    lua_Debug frame;
+    if (lua_getstack(L, 1, &frame) && lua_getinfo(L, "Sl", &frame) && frame.currentline > 0) {
+        lua_pushfstring(L, "%s:%d", frame.short_src, frame.currentline);
+    } else {
+        lua_pushliteral(L, "?");
+    }
+}
+
 struct task *task_spawn(lua_State *L, int nargs, const char *name) {
     int first = lua_gettop(L) - nargs; /* index of the function */
     if (rt.closing) {
@@ -188,7 +198,7 @@ struct task *task_spawn(lua_State *L, int nargs, const char *name) {
     luaL_setmetatable(L, TASK_TYPE);
     task->co = lua_newthread(L);
     lua_setiuservalue(L, -2, TASK_THREAD);
-    luaL_where(L, 1);
+    push_caller(L);
     lua_setiuservalue(L, -2, TASK_SPAWNED_AT);
     if (name != NULL) {
         lua_pushstring(L, name);

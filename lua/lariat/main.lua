@@ -1,1 +1,162 @@
-return function(...) local a={...}; local f=assert(loadfile(a[2])); return f(select(3,...)) end
+-- SPDX-License-Identifier: MIT
+--
+-- The command line, with the switches of `lua`. Runs as the main task: what it calls may wait.
+-- Exit status: 0; 1 for an error of the script; 2 for a command line that makes no sense.
+
+local core = require "lariat.core"
+
+local USAGE = [==[
+usage: lariat [options] [script [args]]
+       lariat --test [busted options] [spec files or directories]
+Options:
+  -e stat     execute string 'stat'
+  -i          enter interactive mode after executing 'script'
+  -l mod      require library 'mod' into global 'mod'
+  -l g=mod    require library 'mod' into global 'g'
+  -v          show version information
+  -E          ignore environment variables
+  -W          turn warnings on
+  --test      run busted specs; --timeout=SECONDS limits each test (default 10)
+  --help      show this text
+  --version   show the versions of lariat, Lua and libuv
+  --          stop handling options
+  -           stop handling options and execute stdin
+]==]
+
+local function fail(status, message)
+  io.stdout:flush()
+  io.stderr:write("lariat: ", message, "\n")
+  os.exit(status)
+end
+
+local function usage_error(message)
+  io.stdout:flush()
+  io.stderr:write("lariat: ", message, "\n", USAGE)
+  os.exit(2)
+end
+
+local function version_line()
+  local lariat, lua, libuv = core.versions()
+  return ("lariat %s, Lua %s, libuv %s"):format(lariat, lua:gsub("^Lua ", ""), libuv)
+end
+
+-- Options: parsed into a list of actions, in their order ---------------------------------------
+
+-- The rest of "-eX", or the next argument.
+local function operand(args, i)
+  local attached = args[i]:sub(3)
+  if attached ~= "" then return attached, i end
+  local following = args[i + 1]
+  if not following or following:sub(1, 1) == "-" and args[i]:sub(2, 2) == "l" then
+    usage_error(("'%s' needs argument"):format(args[i]))
+  end
+  return following, i + 1
+end
+
+local FLAGS = { i = "interactive", v = "version", E = "noenv", W = "warn" }
+
+local function parse(args)
+  local options = { actions = {} }
+  local i = 2
+  while args[i] and args[i]:sub(1, 1) == "-" do
+    local word = args[i]
+    local letter = word:sub(2, 2)
+    if word == "-" then break end
+    if word == "--" then i = i + 1 break end
+    if word == "--help" or word == "--version" or word == "--test" then
+      options[word:sub(3)] = true
+      i = i + 1
+      break
+    elseif letter == "e" or letter == "l" then
+      local value
+      value, i = operand(args, i)
+      table.insert(options.actions, { kind = letter, value = value })
+    elseif FLAGS[letter] and #word == 2 then
+      options[FLAGS[letter]] = true
+      if letter == "W" then table.insert(options.actions, { kind = "W" }) end
+    else
+      usage_error(("unrecognized option '%s'"):format(word))
+    end
+    i = i + 1
+  end
+  options.script = i
+  return options
+end
+
+-- Actions --------------------------------------------------------------------------------------
+
+local function run(chunk, message, ...)
+  if not chunk then fail(1, message) end
+  return chunk(...)
+end
+
+local function run_init()
+  local name = "LUA_INIT_5_4"
+  local init = os.getenv(name)
+  if not init then
+    name = "LUA_INIT"
+    init = os.getenv(name)
+  end
+  if not init then return end
+  if init:sub(1, 1) == "@" then
+    run(loadfile(init:sub(2)))
+  else
+    run(load(init, "=" .. name))
+  end
+end
+
+local function run_action(action)
+  if action.kind == "e" then
+    run(load(action.value, "=(command line)"))
+  elseif action.kind == "W" then
+    warn "@on"
+  else
+    local global, module = action.value:match "^([^=]*)=(.*)$"
+    module = module or action.value
+    _G[global or module] = require(module)
+  end
+end
+
+local function set_arg(args, script)
+  local arg = {}
+  for i = 1, #args do arg[i - script] = args[i] end
+  _G.arg = arg
+end
+
+local function run_script(args, script)
+  local name = args[script]
+  local chunk, message = loadfile(name ~= "-" and name or nil)
+  return run(chunk, message, table.unpack(args, script + 1))
+end
+
+local function interact(options)
+  if not options.version then print(version_line()) end
+  return require "lariat.repl".run()
+end
+
+local function run_tests(args, first)
+  local arg = table.move(args, first, #args, 1, { [0] = "lariat --test" })
+  _G.arg = arg
+  return require "lariat.busted".run(arg)
+end
+
+--- The main task.
+---@param ... string the program's name and its arguments
+return function(...)
+  local args = { ... }
+  local options = parse(args)
+  local script = options.script
+  if options.help then io.stdout:write(USAGE) return end
+  if options.version then print(version_line()) end
+  if options.test then return run_tests(args, script) end
+  set_arg(args, args[script] and script or 1)
+  if not options.noenv then run_init() end
+  for _, action in ipairs(options.actions) do run_action(action) end
+  if args[script] then run_script(args, script) end
+  local idle = not args[script] and #options.actions == 0 and not options.version
+  if options.interactive or idle and core.isatty(0) then
+    return interact(options)
+  elseif idle then
+    run(loadfile())
+  end
+end

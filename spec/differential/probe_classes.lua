@@ -115,7 +115,8 @@ local CLOSED = {
     {"setoption", "linger", {on = true, timeout = 1}}, {"getoption", "linger"}, {"close"},
   }},
   {class = "udp{unconnected}", create = udp_bound, calls = {
-    {"receive"}, {"receivefrom"}, {"sendto", "text", "127.0.0.1", 9}, {"sendto", "", "127.0.0.1", 9},
+    {"receive"}, {"receivefrom"}, {"sendto", "text", "127.0.0.1", 9},
+    {"sendto", "", "127.0.0.1", 9},
     {"getsockname"}, {"getpeername"}, {"setsockname", "127.0.0.1", 0}, {"getfd"}, {"dirty"},
     {"setoption", "broadcast", true}, {"getoption", "broadcast"}, {"setpeername", "*"}, {"close"},
   }},

@@ -40,7 +40,7 @@ local TCP_OPTIONS = {
   {"recv-buffer-size", {4096, "4096", ABSENT}, untold = true},
   {"send-buffer-size", {4096, "4096", ABSENT}, untold = true},
   {"ipv6-v6only", {true, false}, unread = true},
-  {"bindtodevice", {"", "no-such-device", ABSENT, {}, "lo"}},
+  {"bindtodevice", {"lo", ABSENT}},
   {"error", {true}},
   {"linger", {
     {on = true, timeout = 5}, {on = false, timeout = 0}, {on = true, timeout = 0},
