@@ -9,7 +9,8 @@ local lariat = require "lariat.core"
 local task = lariat.task
 
 local socket = {
-  _VERSION = "LuaSocket 3.1.0",
+  _VERSION = "LuaSocket 3.0.0", -- what LuaSocket 3.1 says of itself
+  _SOCKETINVALID = -1,
   _SETSIZE = 1024, -- LuaSocket's; select here has no limit
   _DATAGRAMSIZE = 65535,
   _DEBUG = false,
@@ -18,24 +19,13 @@ local socket = {
   udp = core.udp, udp4 = core.udp4, udp6 = core.udp6,
   select = core.select,
   gettime = core.gettime,
+  sleep = core.sleep, -- suspends the calling task
+  skip = core.skip,
   dns = core.dns,
 }
 
 function socket.__unload()
   return 1
-end
-
---- Suspends the calling task.
----@param seconds number
-function socket.sleep(seconds)
-  if seconds < 0 then seconds = 0 end
-  task.sleep(seconds)
-end
-
---- Drops the first `n` of its other arguments.
----@param n integer
-function socket.skip(n, ...)
-  return select(n + 1, ...)
 end
 
 -- Exceptions ---------------------------------------------------------------------------------
@@ -51,7 +41,7 @@ exception.__tostring = function(self) return tostring(self[1]) end
 function socket.newtry(finalizer)
   return function(...)
     if ... then return ... end
-    if finalizer then pcall(finalizer) end
+    if finalizer then finalizer() end
     error(setmetatable({ (select(2, ...)) }, exception), 0)
   end
 end
@@ -186,9 +176,8 @@ socket.sinkt = {
   end,
   ["keep-open"] = function(sock)
     return setmetatable(filter_of(sock, {}), {
-      __call = function(_, chunk, message)
+      __call = function(_, chunk)
         if chunk then return sock:send(chunk) end
-        if message then return nil, message end
         return 1
       end,
     })
@@ -219,7 +208,7 @@ socket.sourcet = {
         if message ~= "closed" then return nil, message end
         sock:close()
         done = true
-        if #partial > 0 then return partial end
+        return partial
       end,
     })
   end,

@@ -36,9 +36,8 @@ int address_check_port(lua_State *L, int index, int *port) {
     lua_Integer n = lua_tointegerx(L, index, &is_integer);
     if (!is_integer) {
         const char *service = luaL_checkstring(L, index);
-        if (lua_type(L, index) == LUA_TNUMBER || *service == '\0' ||
-            strspn(service, "+-0123456789. ") == strlen(service)) {
-            luaL_argerror(L, index, "port is not an integer");
+        if (lua_type(L, index) == LUA_TNUMBER) {
+            luaL_argerror(L, index, lua_pushfstring(L, "port %s is not an integer", service));
         }
         lua_pushnil(L);
         lua_pushliteral(L, "service not supported for socket type");
@@ -90,8 +89,8 @@ int address_unix(const char *path, size_t size, struct address *a) {
     }
     un->sun_family = AF_UNIX;
     memcpy(un->sun_path, path, size);
-    bool abstract = size > 0 && path[0] == '\0';
-    a->length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size + !abstract);
+    bool named = size > 0 && path[0] != '\0';
+    a->length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size + named);
     return 0;
 }
 
@@ -111,11 +110,11 @@ static int push_unix(lua_State *L, const struct address *a) {
 int address_push_host_port(lua_State *L, const struct address *a) {
     char text[INET6_ADDRSTRLEN + IF_NAMESIZE + 1];
     int port;
-    if (a->storage.ss_family == AF_INET) {
+    if (a->length > 0 && a->storage.ss_family == AF_INET) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)&a->storage;
         inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
         port = ntohs(in->sin_port);
-    } else if (a->storage.ss_family == AF_INET6) {
+    } else if (a->length > 0 && a->storage.ss_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a->storage;
         char name[IF_NAMESIZE];
         inet_ntop(AF_INET6, &in6->sin6_addr, text, INET6_ADDRSTRLEN);
@@ -124,6 +123,9 @@ int address_push_host_port(lua_State *L, const struct address *a) {
             strcat(text, name);
         }
         port = ntohs(in6->sin6_port);
+    } else if (a->length == 0) {
+        lua_pushliteral(L, ""); /* the sender is a unix socket without a name */
+        return 1;
     } else {
         return push_unix(L, a);
     }

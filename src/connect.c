@@ -47,11 +47,14 @@ static int attempt_connect(lua_State *L, struct op *op) {
         return WANT_PAUSE; /* the listener's backlog is full: nothing tells when it is not */
     }
     s->connecting = false;
-    return result_ok(L, err == -EISCONN && begun && op->start != 0 ? 1 : err < 0 ? err : 1);
-}
-
-static enum socket_class client_class(const struct socket *s) {
-    return CLASS(s->class) & ANY_UNIX ? UNIX_CLIENT : TCP_CLIENT;
+    if (err == 0 || (err == -EISCONN && begun && op->start != 0)) {
+        s->connected = true;
+        if (s->class == UNIX_MASTER) {
+            socket_become(L, 1, UNIX_CLIENT);
+        }
+        return result_ok(L, 1);
+    }
+    return result_fail(L, err);
 }
 
 int connect_to_address(lua_State *L, struct socket *s, const struct address *a, uint64_t start) {
@@ -60,7 +63,10 @@ int connect_to_address(lua_State *L, struct socket *s, const struct address *a, 
     if (err < 0) {
         return result_fail(L, err);
     }
-    socket_become(L, 1, client_class(s));
+    if (s->class != UNIX_MASTER) {
+        socket_become(L, 1, TCP_CLIENT); /* even if it fails, as LuaSocket's */
+    }
+    op.once = s->timeout.block == 0 || s->timeout.total == 0;
     op.socket = s;
     op.start = start;
     memcpy(op.as.datagram.address, &a->storage, a->length);
@@ -189,6 +195,7 @@ static int won(lua_State *L, struct socket *s, struct racer *r) {
         s->watch.fd = -1;
     }
     socket_adopt(s, fd);
+    s->connected = true;
     s->family = r->address.storage.ss_family;
     return result_ok(L, 1);
 }
@@ -292,7 +299,6 @@ static int connect_looked_up(lua_State *L, int status, lua_KContext ctx) {
         struct race *race = race_new(L, deadline_of(s, start));
         race_add_addresses(race, lookup->result, port);
         lookup_free(lookup);
-        socket_become(L, SELF, client_class(s));
         return race_run(L, race);
     }
     struct address a = {.length = lookup->result->ai_addrlen};
@@ -313,6 +319,7 @@ int connect_to_host(lua_State *L, struct socket *s, const char *host, int port) 
         return connect_to_address(L, s, &a, 0);
     }
     task_prepare(L, "connect");
+    socket_become(L, SELF, TCP_CLIENT);
     uint64_t start = clock_now();
     bool patient = s->timeout.block != 0 && s->timeout.total != 0;
     lua_settop(L, 2);

@@ -12,6 +12,7 @@
  */
 #include "datagram.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -213,6 +214,16 @@ static size_t largest_payload(const struct socket *s) {
     return s->family == AF_INET6 ? 65535 - 8 : 65535 - 8 - 20;
 }
 
+/* Addresses the kernel may refuse by themselves: these are not held back, to say so at once. */
+static bool sendable(const struct sockaddr *to) {
+    const struct sockaddr_in *in = (const struct sockaddr_in *)to;
+    if (to->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)to;
+        return in6->sin6_port != 0 && !IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr);
+    }
+    return in->sin_port != 0 && in->sin_addr.s_addr != htonl(INADDR_BROADCAST);
+}
+
 static void enqueue(struct socket *s, const char *data, size_t size, const struct sockaddr *to,
                     socklen_t to_length) {
     unsigned i = outbox.count++;
@@ -239,6 +250,9 @@ int datagram_send(struct socket *s, const char *data, size_t size, const struct 
     }
     if (s->family == AF_UNIX || s->out.immediate) {
         return send_now(s, data, size, to, to_length);
+    }
+    if (to != NULL && !sendable(to)) {
+        return datagrams_flush() == -EAGAIN ? -EAGAIN : send_now(s, data, size, to, to_length);
     }
     if (size > largest_payload(s)) {
         return -EMSGSIZE;

@@ -75,6 +75,7 @@ void input_settle(struct socket *s) {
 const char *input_take(struct socket *s, size_t size) {
     const char *data = s->in.base + s->in.begin;
     s->in.begin += size;
+    s->received += size;
     return data;
 }
 
@@ -114,7 +115,6 @@ ssize_t input_fill(struct socket *s, size_t wanted) {
     task_spent(1 + (n > 0 ? (int)(n / TASK_BUDGET_BYTES) : 0));
     if (n > 0) {
         in->end += (size_t)n;
-        s->received += (size_t)n;
         s->watch.drained = (size_t)n < room;
         return n;
     }

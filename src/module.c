@@ -33,6 +33,13 @@ static void add_socket_methods(lua_State *L) {
     socket_add_methods(L, ANY_UNIX_DGRAM, unix_dgram_methods);
 }
 
+/* skip(n, ...): all but the first n of the rest */
+static int socket_skip(lua_State *L) {
+    lua_Integer n = (lua_Integer)luaL_checknumber(L, 1);
+    lua_Integer rest = lua_gettop(L) - 1 - n;
+    return rest > 0 ? (int)(rest > lua_gettop(L) ? lua_gettop(L) : rest) : 0;
+}
+
 static int socket_gettime(lua_State *L) {
     lua_pushnumber(L, clock_wall());
     return 1;
@@ -45,7 +52,8 @@ static int open_socket_core(lua_State *L) {
         {"udp4", udp_create4},         {"udp6", udp_create6},
         {"unix_stream", unix_create_stream}, {"unix_dgram", unix_create_dgram},
         {"select", socket_select},     {"gettime", socket_gettime},
-        {"methods", socket_methods_of}, {NULL, NULL},
+        {"methods", socket_methods_of}, {"skip", socket_skip},
+        {"sleep", task_sleep},         {NULL, NULL},
     };
     luaL_newlib(L, functions);
     resolve_open_dns(L);
@@ -124,6 +132,11 @@ static int open_lariat_core(lua_State *L) {
 
 /* ---- embedded modules ---- */
 
+static int embedded_loaded(lua_State *L, int status, lua_KContext ctx) {
+    (void)L, (void)status, (void)ctx;
+    return 1;
+}
+
 static int load_embedded(lua_State *L) {
     const struct embedded_module *m = lua_touserdata(L, lua_upvalueindex(1));
     const char *chunk = lua_pushfstring(L, "=%s", m->name);
@@ -131,8 +144,8 @@ static int load_embedded(lua_State *L) {
         return lua_error(L);
     }
     lua_pushstring(L, m->name);
-    lua_call(L, 1, 1);
-    return 1;
+    lua_callk(L, 1, 1, 0, embedded_loaded);
+    return embedded_loaded(L, LUA_OK, 0);
 }
 
 static void preload(lua_State *L, const char *name, lua_CFunction open) {
@@ -143,6 +156,7 @@ static void preload(lua_State *L, const char *name, lua_CFunction open) {
 void module_open_all(lua_State *L) {
     add_socket_methods(L);
     coroutine_install(L);
+    require_install(L);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     preload(L, "socket.core", open_socket_core);
     preload(L, "lariat.core", open_lariat_core);

@@ -49,6 +49,7 @@ int standard_open(lua_State *L);
 int signal_open(lua_State *L);
 int process_open(lua_State *L);
 void coroutine_install(lua_State *L);
+void require_install(lua_State *L);
 int module_exit(lua_State *L);
 
 void signal_close_all(void);

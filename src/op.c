@@ -93,6 +93,9 @@ static int park(lua_State *L, struct op *op, int want, bool again) {
 
 /* The time is up: show what was held back, ask the kernel and not a hint, then give up. */
 static int last_attempt(lua_State *L, struct op *op) {
+    if (op->once) {
+        return op->fail(L, op, "timeout");
+    }
     outputs_flush();
     op->socket->watch.drained = false;
     int n = op->attempt(L, op);

@@ -37,8 +37,7 @@ struct op {
     struct socket *socket;         /* whose readiness and timeouts apply */
     const struct timeout *timeout; /* NULL: as the socket's */
     uint64_t start;                /* when the call first had to wait; 0: not yet */
-    bool shared;                   /* others may wait in line (accept, datagrams, sends) */
-    bool zero;                     /* timeout 0: ask the kernel, never a hint */
+    bool once;                     /* with timeout 0: no second attempt */
     unsigned pauses;               /* back-offs so far */
     union {
         struct {

@@ -107,7 +107,7 @@ bool output_cork(struct socket *s, const char *data, size_t size) {
         if (held + size > OUTPUT_HIGH_WATER) {
             return false;
         }
-    } else if (s->out.immediate || held + size >= OUTPUT_DIRECT) {
+    } else if (s->out.immediate || !s->connected || s->eof || held + size >= OUTPUT_DIRECT) {
         return false;
     } else {
         mark_dirty(s);
@@ -141,9 +141,10 @@ static int write_once(struct socket *s, const char *data, size_t size, size_t *s
     ssize_t n = s->watch.driver->sendmsg(s->watch.fd, &message);
     task_spent(1);
     if (n < 0) {
-        return (int)n;
+        return n == -ENOTCONN ? -EPIPE : (int)n;
     }
     size_t done = (size_t)n;
+    s->connected = true;
     if (done < held) {
         block->begin += done;
         return -EAGAIN;

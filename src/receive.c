@@ -164,7 +164,10 @@ static int ended(lua_State *L, struct op *op, ssize_t n) {
         lua_pushlstring(L, input_data(op->socket), input_size(op->socket));
         return 1;
     }
-    return op->fail(L, op, n == 0 ? "closed" : result_message((int)n));
+    if (n == -ECONNRESET) {
+        op->socket->out.error = EPIPE; /* nobody is there to send to */
+    }
+    return op->fail(L, op, n == 0 || n == -ENOTCONN ? "closed" : result_message((int)n));
 }
 
 static int attempt_receive(lua_State *L, struct op *op) {
@@ -206,7 +209,11 @@ static int run(lua_State *L, struct op *op) {
     if (op->socket == NULL) {
         lua_pushnil(L);
         lua_pushliteral(L, "closed");
-        lua_pushliteral(L, "");
+        if (op->as.receive.pattern <= COUNT && !lua_isnoneornil(L, PREFIX)) {
+            lua_pushvalue(L, PREFIX);
+        } else {
+            lua_pushliteral(L, "");
+        }
         return op->as.receive.pattern == PEEK ? 2 : 3;
     }
     if (op->as.receive.max == 0 && op->as.receive.pattern != COUNT &&
@@ -256,13 +263,13 @@ static int receive(lua_State *L, struct op *op) {
 
 /* receive([pattern [, prefix]]) -> data, nil, nil | nil, message, partial */
 static int method_receive(lua_State *L) {
-    struct op op = {.name = "receive", .socket = socket_check(L, ANY_STREAM, "client socket")};
+    struct op op = {.name = "receive", .socket = socket_check(L, ANY_STREAM, "client")};
     return receive(L, &op);
 }
 
 /* receiveany([max]) -> at least one byte | nil, message, "" */
 static int method_receiveany(lua_State *L) {
-    struct op op = {.name = "receiveany", .socket = socket_check(L, ANY_STREAM, "client socket")};
+    struct op op = {.name = "receiveany", .socket = socket_check(L, ANY_STREAM, "client")};
     lua_Integer max = luaL_optinteger(L, 2, SHARED_SIZE);
     luaL_argcheck(L, max > 0, 2, "positive number of bytes expected");
     op.as.receive.pattern = ANY;
@@ -273,7 +280,7 @@ static int method_receiveany(lua_State *L) {
 /* receiveuntil(delim [, {inclusive=, max=}]) -> string | nil, message, partial */
 static int method_receiveuntil(lua_State *L) {
     struct op op = {.name = "receiveuntil"};
-    op.socket = socket_check(L, ANY_STREAM, "client socket");
+    op.socket = socket_check(L, ANY_STREAM, "client");
     op.as.receive.delim = luaL_checklstring(L, 2, &op.as.receive.delim_size);
     luaL_argcheck(L, op.as.receive.delim_size > 0, 2, "delimiter is empty");
     op.as.receive.pattern = UNTIL;
@@ -294,7 +301,7 @@ static int method_receiveuntil(lua_State *L) {
 
 /* peek(n) -> the next n bytes, not consumed (fewer at the end of the stream) | nil, message */
 static int method_peek(lua_State *L) {
-    struct op op = {.name = "peek", .socket = socket_check(L, ANY_STREAM, "client socket")};
+    struct op op = {.name = "peek", .socket = socket_check(L, ANY_STREAM, "client")};
     lua_Integer n = luaL_checkinteger(L, 2);
     luaL_argcheck(L, n > 0, 2, "positive number of bytes expected");
     op.as.receive.pattern = PEEK;
@@ -306,7 +313,7 @@ static int next_line(lua_State *L) {
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushvalue(L, lua_upvalueindex(2));
-    struct op op = {.name = "lines", .socket = socket_check(L, ANY_STREAM, "client socket")};
+    struct op op = {.name = "lines", .socket = socket_check(L, ANY_STREAM, "client")};
     op.as.receive.iterate = true;
     if (op.socket == NULL) {
         return luaL_error(L, "closed");
@@ -317,7 +324,7 @@ static int next_line(lua_State *L) {
 /* lines([pattern]) -> iterator: ends at the end of the stream, raises any other failure */
 static int method_lines(lua_State *L) {
     struct op op = {0};
-    socket_check(L, ANY_STREAM, "client socket");
+    socket_check(L, ANY_STREAM, "client");
     if (!lua_isnumber(L, 2)) {
         parse_pattern(L, luaL_optstring(L, 2, "*l"), &op);
     }

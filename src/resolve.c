@@ -157,7 +157,10 @@ static int push_nameinfo(lua_State *L, struct lookup *lookup) {
     } else {
         lua_createtable(L, 0, 0);
     }
-    lua_pushstring(L, lua_isnoneornil(L, 2) ? "" : lookup->service);
+    if (lua_isnoneornil(L, 2)) {
+        return 1;
+    }
+    lua_pushstring(L, lookup->service);
     return 2;
 }
 
@@ -214,7 +217,7 @@ static int dns_getnameinfo(lua_State *L) {
     struct address a;
     int port = service != NULL ? (int)strtol(service, NULL, 10) : 0;
     if (host == NULL && service == NULL) {
-        return luaL_error(L, "host and service cannot be both nil");
+        return luaL_error(L, "host and serv cannot be both nil");
     }
     if (!address_parse(host ? host : "0.0.0.0", port, AF_UNSPEC, &a)) {
         return result_error(L, "host not found");

@@ -45,8 +45,10 @@ const char *result_lookup_message(int err) {
         return "non-recoverable failure in name resolution";
     case EAI_FAMILY:
     case UV_EAI_FAMILY:
-    case UV_EAI_ADDRFAMILY:
         return "ai_family not supported";
+    case EAI_ADDRFAMILY:
+    case UV_EAI_ADDRFAMILY:
+        return gai_strerror(EAI_ADDRFAMILY);
     case EAI_SERVICE:
     case UV_EAI_SERVICE:
         return "service not supported for socket type";
@@ -63,7 +65,7 @@ const char *result_lookup_message(int err) {
     case UV_EAI_OVERFLOW:
         return "argument buffer overflow";
     default:
-        return err <= UV_EAI_ADDRFAMILY && err >= -4000 ? uv_strerror(err) : gai_strerror(err);
+        return uv_strerror(err);
     }
 }
 

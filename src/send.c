@@ -41,8 +41,9 @@ static int attempt_send(lua_State *L, struct op *op) {
     if (!op->as.send.begun && waitq_has_exclusive(&s->watch.writers)) {
         return WANT_WRITE;
     }
-    if (s->out.error != 0) {
-        return send_failed(L, op, result_message(s->out.error));
+    if (s->out.error != 0 || s->out.ended) {
+        s->out.told = true;
+        return send_failed(L, op, s->out.ended ? "closed" : result_message(s->out.error));
     }
     op->as.send.begun = true;
     const char *rest = op->as.send.data + op->as.send.sent;
@@ -91,30 +92,36 @@ static void flatten(lua_State *L, int index) {
     lua_replace(L, index);
 }
 
+/* An index as LuaSocket takes it: any number, cut to an integer. */
+static lua_Integer opt_index(lua_State *L, int index, lua_Integer otherwise) {
+    lua_Number n = luaL_optnumber(L, index, (lua_Number)otherwise);
+    return n >= -9e15 && n <= 9e15 ? (lua_Integer)n : n > 0 ? LUA_MAXINTEGER / 2 : -LUA_MAXINTEGER / 2;
+}
+
 /* send(data [, i [, j]]) -> last, nil, nil | nil, message, last; data: string or table */
 static int method_send(lua_State *L) {
     struct op op = {.name = "send", .attempt = attempt_send, .fail = send_failed};
-    op.socket = socket_check(L, ANY_STREAM, "client socket");
+    op.socket = socket_check(L, ANY_STREAM, "client");
     size_t size = 0;
     if (lua_istable(L, 2)) {
         flatten(L, 2);
     }
     const char *data = luaL_checklstring(L, 2, &size);
-    lua_Integer first = luaL_optinteger(L, 3, 1);
-    lua_Integer last = luaL_optinteger(L, 4, -1);
+    lua_Integer first = opt_index(L, 3, 1);
+    lua_Integer last = opt_index(L, 4, -1);
     first = first < 0 ? (lua_Integer)size + first + 1 : first;
     last = last < 0 ? (lua_Integer)size + last + 1 : last;
     first = first < 1 ? 1 : first;
     last = last > (lua_Integer)size ? (lua_Integer)size : last;
     op.as.send.first = (long)first;
-    if (op.socket == NULL) {
-        return send_failed(L, &op, "closed");
-    }
     if (first > last) {
         lua_pushinteger(L, first - 1);
         lua_pushnil(L);
         lua_pushnil(L);
         return 3;
+    }
+    if (op.socket == NULL) {
+        return send_failed(L, &op, "closed");
     }
     op.as.send.data = data + first - 1;
     op.as.send.size = (size_t)(last - first + 1);
@@ -143,40 +150,42 @@ static int attempt_flush(lua_State *L, struct op *op) {
 /* flush() -> 1 once the kernel has everything that was sent | nil, message */
 static int method_flush(lua_State *L) {
     struct op op = {.name = "flush", .attempt = attempt_flush, .fail = result_only};
-    op.socket = socket_check(L, ANY_STREAM, "client socket");
+    op.socket = socket_check(L, ANY_STREAM, "client");
     return op.socket ? op_run(L, &op) : result_error(L, "closed");
 }
 
 /* ---- shutdown ---- */
 
-/* Ends the sending side once everything sent has gone out. 0 or -errno. */
+/* Ends the sending side once everything sent has gone out. 0, or -errno of what could not be sent
+ * and has not been reported before. */
 static int stream_shutdown_send(struct socket *s) {
     int err = output_flush(s);
     if (err == -EAGAIN) {
         s->out.shutdown = true;
-        return 0;
+        err = 0;
+    } else {
+        s->watch.driver->shutdown(s->watch.fd, SHUT_WR);
     }
-    return err < 0 ? err : s->watch.driver->shutdown(s->watch.fd, SHUT_WR);
+    err = s->out.told ? 0 : err;
+    s->out.ended = s->out.told = true;
+    return err;
 }
 
 /* shutdown([mode]) -> 1 | nil, message; what was sent before is delivered first */
 static int method_shutdown(lua_State *L) {
+    enum { RECEIVE, SEND, BOTH };
     static const char *const modes[] = {"receive", "send", "both", NULL};
-    struct socket *s = socket_check(L, ANY_STREAM, "client socket");
+    struct socket *s = socket_check(L, ANY_STREAM, "client");
     int mode = luaL_checkoption(L, 2, "both", modes);
     if (s == NULL) {
-        return result_error(L, "closed");
+        return result_ok(L, 1);
     }
-    int err = 0;
-    if (mode != 1) {
+    if (mode != SEND) {
         s->watch.drained = false;
-        err = s->watch.driver->shutdown(s->watch.fd, SHUT_RD);
+        s->watch.driver->shutdown(s->watch.fd, SHUT_RD);
     }
-    if (mode != 0) {
-        int send_err = stream_shutdown_send(s);
-        err = err < 0 ? err : send_err;
-    }
-    return result_ok(L, err);
+    int err = mode != RECEIVE ? stream_shutdown_send(s) : 0;
+    return result_ok(L, err < 0 ? err : 1);
 }
 
 /* ---- pipe ---- */
@@ -264,7 +273,7 @@ static int attempt_pipe(lua_State *L, struct op *op) {
 /* a:pipe(b) -> bytes moved until a's end, which is passed on | nil, message, bytes moved */
 static int method_pipe(lua_State *L) {
     struct op op = {.name = "pipe", .attempt = attempt_pipe, .fail = pipe_failed};
-    op.socket = socket_check(L, ANY_STREAM, "client socket");
+    op.socket = socket_check(L, ANY_STREAM, "client");
     struct socket_box *to = socket_test(L, 2);
     luaL_argcheck(L, to != NULL && (CLASS(to->class) & ANY_STREAM), 2, "stream socket expected");
     if (op.socket == NULL || to->socket == NULL) {

@@ -22,9 +22,9 @@ static enum socket_class relative(const struct socket *s, enum socket_class tcp,
 
 /* listen([backlog]) -> 1 | nil, message; the object becomes a server */
 static int method_listen(lua_State *L) {
-    struct socket *s = socket_check(L, ANY_MASTER, "tcp{master}");
+    struct socket *s = socket_check(L, ANY_MASTER, "master");
     lua_Integer backlog = luaL_optinteger(L, 2, DEFAULT_BACKLOG);
-    luaL_argcheck(L, backlog >= 0 && backlog <= INT32_MAX, 2, "backlog out of range");
+    luaL_argcheck(L, backlog >= INT32_MIN && backlog <= INT32_MAX, 2, "backlog out of range");
     if (s == NULL) {
         return result_error(L, "closed");
     }
@@ -57,13 +57,14 @@ static int attempt_accept(lua_State *L, struct op *op) {
     }
     struct socket *client = socket_new(L, relative(s, TCP_CLIENT, UNIX_CLIENT), s->family);
     socket_adopt(client, fd);
+    client->connected = true;
     return 1;
 }
 
 /* accept() -> client socket | nil, message */
 static int method_accept(lua_State *L) {
     struct op op = {.name = "accept", .attempt = attempt_accept, .fail = accept_failed};
-    op.socket = socket_check(L, ANY_SERVER, "tcp{server}");
+    op.socket = socket_check(L, ANY_SERVER, "server");
     return op.socket ? op_run(L, &op) : result_error(L, "closed");
 }
 

@@ -22,6 +22,7 @@
 #include "result.h"
 #include "runtime.h"
 
+#define HAS_STATS (ANY_STREAM | ANY_DGRAM)
 #define DRAIN_NS (30ull * 1000 * 1000 * 1000)
 
 static const char *const class_names[SOCKET_CLASSES] = {
@@ -54,16 +55,35 @@ struct socket_box *socket_test(lua_State *L, int index) {
                                                                                          : NULL;
 }
 
-static struct socket_box *check_box(lua_State *L, unsigned classes, const char *expected) {
+/* The family, "tcp" of "tcp{client}", is the object's own if the method knows it. */
+static const char *expected_family(const struct socket_box *box, unsigned classes) {
+    for (int class = 0; box != NULL && class < SOCKET_CLASSES; class ++) {
+        const char *own = class_names[box->class];
+        size_t length = strcspn(own, "{");
+        if ((classes & CLASS(class)) && strncmp(class_names[class], own, length + 1) == 0) {
+            return own;
+        }
+    }
+    return class_names[__builtin_ctz(classes)];
+}
+
+static void wrong_class(lua_State *L, const struct socket_box *box, unsigned classes,
+                        const char *role) {
+    const char *name = expected_family(box, classes);
+    lua_pushlstring(L, name, strcspn(name, "{"));
+    luaL_argerror(L, 1, lua_pushfstring(L, "%s{%s} expected", lua_tostring(L, -1), role));
+}
+
+static struct socket_box *check_box(lua_State *L, unsigned classes, const char *role) {
     struct socket_box *box = socket_test(L, 1);
     if (box == NULL || !(classes & CLASS(box->class))) {
-        luaL_argerror(L, 1, lua_pushfstring(L, "%s expected", expected));
+        wrong_class(L, box, classes, role);
     }
     return box;
 }
 
-struct socket *socket_check(lua_State *L, unsigned classes, const char *expected) {
-    return check_box(L, classes, expected)->socket;
+struct socket *socket_check(lua_State *L, unsigned classes, const char *role) {
+    return check_box(L, classes, role)->socket;
 }
 
 struct socket *socket_new(lua_State *L, enum socket_class class, int family) {
@@ -189,6 +209,7 @@ void socket_close(struct socket *s) {
         s->box->received = s->received;
         s->box->sent = s->sent;
         s->box->born = s->born;
+        s->box->timeout = s->timeout;
         s->box->socket = NULL;
         s->box = NULL;
     }
@@ -245,7 +266,7 @@ void sockets_close(void) {
 }
 
 static int method_close(lua_State *L) {
-    struct socket *s = socket_check(L, ANY_SOCKET, "socket");
+    struct socket *s = socket_check(L, ANY_SOCKET, "any");
     if (s != NULL) {
         socket_close(s);
     }
@@ -265,17 +286,20 @@ static int method_gc(lua_State *L) {
 /* ---- what all sockets can be asked ---- */
 
 static int method_tostring(lua_State *L) {
-    struct socket_box *box = check_box(L, ANY_SOCKET, "socket");
+    struct socket_box *box = check_box(L, ANY_SOCKET, "any");
     lua_pushfstring(L, "%s: %p", class_names[box->class], lua_topointer(L, 1));
     return 1;
 }
 
+static struct timeout *timeout_of(lua_State *L, struct socket *s) {
+    return s ? &s->timeout : &socket_test(L, 1)->timeout;
+}
+
 static int method_settimeout(lua_State *L) {
-    struct socket *s = socket_check(L, ANY_SOCKET, "socket");
+    struct socket *s = socket_check(L, ANY_SOCKET, "any");
     double seconds = luaL_optnumber(L, 2, -1);
     const char *mode = luaL_optstring(L, 3, "b");
-    struct timeout unused;
-    struct timeout *timeout = s ? &s->timeout : &unused;
+    struct timeout *timeout = timeout_of(L, s);
     switch (*mode) {
     case 'b':
         timeout->block = seconds;
@@ -292,14 +316,14 @@ static int method_settimeout(lua_State *L) {
 }
 
 static int method_gettimeout(lua_State *L) {
-    struct socket *s = socket_check(L, ANY_SOCKET, "socket");
-    lua_pushnumber(L, s ? s->timeout.block : -1);
-    lua_pushnumber(L, s ? s->timeout.total : -1);
+    struct socket *s = socket_check(L, ANY_SOCKET, "any");
+    lua_pushnumber(L, timeout_of(L, s)->block);
+    lua_pushnumber(L, timeout_of(L, s)->total);
     return 2;
 }
 
 static int method_getstats(lua_State *L) {
-    struct socket_box *box = check_box(L, ANY_SOCKET, "socket");
+    struct socket_box *box = check_box(L, HAS_STATS, "client");
     struct socket *s = box->socket;
     lua_pushinteger(L, (lua_Integer)(s ? s->received : box->received));
     lua_pushinteger(L, (lua_Integer)(s ? s->sent : box->sent));
@@ -308,7 +332,7 @@ static int method_getstats(lua_State *L) {
 }
 
 static int method_setstats(lua_State *L) {
-    struct socket *s = socket_check(L, ANY_SOCKET, "socket");
+    struct socket *s = socket_check(L, HAS_STATS, "client");
     struct socket unused = {0};
     s = s ? s : &unused;
     s->received = (uint64_t)luaL_optnumber(L, 2, (lua_Number)s->received);
@@ -321,14 +345,14 @@ static int method_setstats(lua_State *L) {
 }
 
 static int method_dirty(lua_State *L) {
-    struct socket *s = socket_check(L, ANY_SOCKET, "socket");
+    struct socket *s = socket_check(L, ANY_SOCKET, "any");
     lua_pushboolean(L, s != NULL && (input_size(s) > 0 || datagrams_waiting(s)));
     return 1;
 }
 
 /* The descriptor is about to be used by somebody else: nothing of it may be pending with us. */
 static int method_getfd(lua_State *L) {
-    struct socket *s = socket_check(L, ANY_SOCKET, "socket");
+    struct socket *s = socket_check(L, ANY_SOCKET, "any");
     if (s != NULL && s->watch.fd >= 0) {
         outputs_flush();
         if (!awaited(s) && !s->out.blocked) {
@@ -342,7 +366,7 @@ static int method_getfd(lua_State *L) {
 
 /* As LuaSocket's: the old descriptor is not closed, it has a new owner. */
 static int method_setfd(lua_State *L) {
-    struct socket *s = socket_check(L, ANY_SOCKET, "socket");
+    struct socket *s = socket_check(L, ANY_SOCKET, "any");
     lua_Integer fd = luaL_checkinteger(L, 2);
     if (s == NULL) {
         return 0;

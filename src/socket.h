@@ -60,7 +60,9 @@ struct output {
     bool corked;                /* in the dirty list */
     bool blocked;               /* the kernel refused more: wait for writable */
     bool immediate;             /* setoption("cork", false) */
-    bool shutdown;              /* shut the sending side once all is sent */
+    bool ended;                 /* the script has shut the sending side */
+    bool shutdown;              /* shut it in earnest once all is sent */
+    bool told;                  /* the error has been reported already */
 };
 
 struct datagrams;     /* a received batch, see datagram.c */
@@ -86,6 +88,7 @@ struct socket {
     bool eof;                    /* the peer has ended its side */
     bool connecting;             /* connect() is under way */
     bool bound;                  /* bind() has given it a local address */
+    bool connected;              /* known to be: output may be corked (not after eof) */
     bool draining;               /* closed by the script, still sending */
     bool closed;
 };
@@ -93,8 +96,9 @@ struct socket {
 struct socket_box {
     struct socket *socket; /* NULL once closed */
     enum socket_class class;
-    uint64_t received, sent; /* what getstats says after close */
+    uint64_t received, sent; /* what getstats and gettimeout say after close */
     double born;
+    struct timeout timeout;
 };
 
 /* ---- objects ---- */
@@ -107,7 +111,7 @@ void socket_become(lua_State *L, int index, enum socket_class class);
 int socket_type(const struct socket *s);                    /* SOCK_STREAM or SOCK_DGRAM */
 
 /* The socket at index 1; raises if it is of another class; NULL if it is closed. */
-struct socket *socket_check(lua_State *L, unsigned classes, const char *expected);
+struct socket *socket_check(lua_State *L, unsigned classes, const char *role);
 struct socket_box *socket_test(lua_State *L, int index); /* NULL: not a socket of ours */
 
 /* ---- the end of a life ---- */

@@ -98,6 +98,7 @@ void task_push(lua_State *L, struct task *task);
 void task_describe(lua_State *L, struct task *task);    /* pushes a line about it */
 void task_report(lua_State *L, struct task *task);      /* the error on top, which nobody joins */
 void task_report_failure(lua_State *L, const char *traceback, const char *title);
+int task_sleep(lua_State *L);                           /* sleep(seconds) */
 void task_push_cancelled_value(lua_State *L);
 bool task_is_cancelled_value(lua_State *L, int index);
 

@@ -238,7 +238,7 @@ static int slept(lua_State *L, int status, lua_KContext ctx) {
     return task_resumed() == WAKE_CANCELLED ? task_raise(L) : 0;
 }
 
-static int fn_sleep(lua_State *L) {
+int task_sleep(lua_State *L) {
     double seconds = luaL_checknumber(L, 1);
     task_prepare(L, "sleep");
     if (!(seconds > 0)) {
@@ -297,7 +297,7 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"spawn", fn_spawn},     {"spawn_named", fn_spawn_named}, {"sleep", fn_sleep},
+    {"spawn", fn_spawn},     {"spawn_named", fn_spawn_named}, {"sleep", task_sleep},
     {"yield", fn_yield},     {"now", fn_now},                 {"current", fn_current},
     {"onerror", fn_onerror}, {"report", fn_report},           {"gate", gate_new},
     {"scoped", fn_scoped},   {NULL, NULL},

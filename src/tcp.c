@@ -103,12 +103,12 @@ int inet_bind(lua_State *L, struct socket *s) {
 
 /* bind(host, port) -> 1 | nil, message */
 static int method_bind(lua_State *L) {
-    return inet_bind(L, socket_check(L, CLASS(TCP_MASTER), "tcp{master}"));
+    return inet_bind(L, socket_check(L, CLASS(TCP_MASTER), "master"));
 }
 
 /* connect(host, port) -> 1 | nil, message; the object becomes a client even if it fails */
 static int method_connect(lua_State *L) {
-    struct socket *s = socket_check(L, ANY_TCP, "tcp{any}");
+    struct socket *s = socket_check(L, ANY_TCP, "any");
     const char *host = luaL_checkstring(L, 2);
     int port = 0;
     int bad = address_check_port(L, 3, &port);
@@ -124,30 +124,33 @@ typedef int (*name_of)(int fd, struct sockaddr_storage *address, socklen_t *leng
 
 static int push_name(lua_State *L, struct socket *s, name_of get) {
     struct address a = {.length = sizeof(a.storage)};
+    outputs_flush(); /* the first datagram binds */
     int err = s == NULL ? -EBADF : get(s->watch.fd, &a.storage, &a.length);
     return err < 0 ? result_fail(L, err) : address_push(L, &a);
 }
 
 /* getpeername() -> host, port, family | nil, message */
 int inet_getpeername(lua_State *L) {
-    return push_name(L, socket_check(L, ANY_SOCKET, "socket"), rt.driver->getpeername);
+    return push_name(L, socket_check(L, ANY_SOCKET, "any"), rt.driver->getpeername);
 }
 
 /* getsockname() -> host, port, family | nil, message */
 int inet_getsockname(lua_State *L) {
-    return push_name(L, socket_check(L, ANY_SOCKET, "socket"), rt.driver->getsockname);
+    return push_name(L, socket_check(L, ANY_SOCKET, "any"), rt.driver->getsockname);
 }
 
 /* getfamily() -> "inet4" or "inet6", in LuaSocket's spelling */
 int inet_getfamily(lua_State *L) {
-    struct socket *s = socket_check(L, ANY_SOCKET, "socket");
+    struct socket *s = socket_check(L, ANY_SOCKET, "any");
     lua_pushstring(L, s != NULL && s->family == AF_INET6 ? "inet6" : "inet4");
     return 1;
 }
 
 const luaL_Reg tcp_methods[] = {
     {"bind", method_bind},
+    {"setsockname", method_bind},
     {"connect", method_connect},
+    {"setpeername", method_connect},
     {"getpeername", inet_getpeername},
     {"getsockname", inet_getsockname},
     {"getfamily", inet_getfamily},

@@ -18,6 +18,8 @@
 #include "socket.h"
 
 #define LARGEST_DATAGRAM 65535
+#define UNCONNECTED (CLASS(UDP_UNCONNECTED) | CLASS(UNIX_DGRAM_UNCONNECTED))
+#define CONNECTED (CLASS(UDP_CONNECTED) | CLASS(UNIX_DGRAM_CONNECTED))
 #define MOST_AT_ONCE 1024
 
 /* ---- create ---- */
@@ -78,7 +80,7 @@ static int attempt_receive(lua_State *L, struct op *op) {
 
 static int receive(lua_State *L, const char *name, bool from) {
     struct op op = {.name = name, .attempt = attempt_receive, .fail = datagram_failed};
-    op.socket = socket_check(L, ANY_DGRAM, "udp{any}");
+    op.socket = socket_check(L, from ? UNCONNECTED : ANY_DGRAM, from ? "unconnected" : "any");
     lua_Number size = luaL_optnumber(L, 2, LARGEST_DATAGRAM);
     luaL_argcheck(L, size >= 0, 2, "number of bytes must not be negative");
     op.as.datagram.size = size < LARGEST_DATAGRAM ? (size_t)size : LARGEST_DATAGRAM;
@@ -135,7 +137,7 @@ static int attempt_many(lua_State *L, struct op *op) {
 /* receivemany([max]) -> {{datagram, host, port}, ...}, at least one | nil, message */
 int method_receivemany(lua_State *L) {
     struct op op = {.name = "receivemany", .attempt = attempt_many, .fail = datagram_failed};
-    op.socket = socket_check(L, ANY_DGRAM, "udp{any}");
+    op.socket = socket_check(L, ANY_DGRAM, "any");
     lua_Integer max = luaL_optinteger(L, 2, 32);
     luaL_argcheck(L, max > 0 && max <= MOST_AT_ONCE, 2, "number between 1 and 1024 expected");
     op.as.datagram.done = (long)max;
@@ -147,7 +149,7 @@ static int next_datagram(lua_State *L) {
     struct op op = {.name = "datagrams", .attempt = attempt_receive, .fail = datagram_failed};
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(1));
-    op.socket = socket_check(L, ANY_DGRAM, "udp{any}");
+    op.socket = socket_check(L, ANY_DGRAM, "any");
     op.as.datagram.size = LARGEST_DATAGRAM;
     op.as.datagram.from = op.as.datagram.iterate = true;
     if (op.socket == NULL) {
@@ -159,7 +161,7 @@ static int next_datagram(lua_State *L) {
 
 /* datagrams() -> iterator over datagram, host, port; ends when the socket is closed */
 int method_datagrams(lua_State *L) {
-    socket_check(L, ANY_DGRAM, "udp{any}");
+    socket_check(L, ANY_DGRAM, "any");
     lua_settop(L, 1);
     lua_pushcclosure(L, next_datagram, 1);
     return 1;
@@ -181,7 +183,11 @@ static int attempt_send(lua_State *L, struct op *op) {
     if (err == -EAGAIN) {
         return s->family == AF_UNIX ? WANT_PAUSE : WANT_WRITE;
     }
-    return result_ok(L, err < 0 ? err : 1);
+    if (err < 0) {
+        return result_fail(L, err);
+    }
+    lua_pushinteger(L, (lua_Integer)op->as.datagram.size);
+    return 1;
 }
 
 static void send_op(lua_State *L, struct op *op, const char *name, struct socket *s) {
@@ -189,11 +195,11 @@ static void send_op(lua_State *L, struct op *op, const char *name, struct socket
     op->as.datagram.data = luaL_checklstring(L, 2, &op->as.datagram.size);
 }
 
-/* send(datagram) -> 1 | nil, message */
+/* send(datagram) -> bytes | nil, message */
 int method_send(lua_State *L) {
     struct op op;
     send_op(L, &op, "send",
-            socket_check(L, CLASS(UDP_CONNECTED) | CLASS(UNIX_DGRAM_CONNECTED), "udp{connected}"));
+            socket_check(L, CONNECTED, "connected"));
     return op.socket ? op_run(L, &op) : result_error(L, "closed");
 }
 
@@ -226,9 +232,9 @@ static int sendto_looked_up(lua_State *L, int status, lua_KContext ctx) {
     return s ? datagram_send_to(L, s, &a) : result_error(L, "closed");
 }
 
-/* sendto(datagram, host, port) -> 1 | nil, message */
+/* sendto(datagram, host, port) -> bytes | nil, message */
 static int method_sendto(lua_State *L) {
-    struct socket *s = socket_check(L, CLASS(UDP_UNCONNECTED), "udp{unconnected}");
+    struct socket *s = socket_check(L, CLASS(UDP_UNCONNECTED), "unconnected");
     luaL_checkstring(L, 2);
     const char *host = luaL_checkstring(L, 3);
     int port = 0;
@@ -238,6 +244,10 @@ static int method_sendto(lua_State *L) {
         return bad ? bad : result_error(L, "closed");
     }
     bool numeric = address_parse(host, port, s->family, &a);
+    if (strcmp(host, "*") == 0) {
+        address_wildcard(s->family == AF_INET6 ? AF_INET6 : AF_INET, port, &a);
+        numeric = true;
+    }
     if (numeric || s->family != AF_UNSPEC) {
         int err = numeric ? socket_create_descriptor(s, a.storage.ss_family) : 0;
         if (err < 0) {
@@ -256,7 +266,7 @@ static int method_sendto(lua_State *L) {
 
 /* setsockname(host, port) -> 1 | nil, message */
 static int method_setsockname(lua_State *L) {
-    return inet_bind(L, socket_check(L, CLASS(UDP_UNCONNECTED), "udp{unconnected}"));
+    return inet_bind(L, socket_check(L, CLASS(UDP_UNCONNECTED), "unconnected"));
 }
 
 static int connect_peer(lua_State *L, struct socket *s, const struct address *a) {
@@ -307,18 +317,17 @@ static int disconnect(lua_State *L, struct socket *s) {
 
 /* setpeername("*") or setpeername(host, port) -> 1 | nil, message */
 static int method_setpeername(lua_State *L) {
-    struct socket *s = socket_check(L, ANY_UDP, "udp{any}");
+    struct socket *s = socket_check(L, ANY_UDP, "any");
     const char *host = luaL_checkstring(L, 2);
     bool connected = s != NULL && s->class == UDP_CONNECTED;
     bool reset = strcmp(host, "*") == 0;
     struct address a;
     int port = 0;
-    int bad = connected || reset ? 0 : address_check_port(L, 3, &port);
+    int bad = reset ? 0 : address_check_port(L, 3, &port);
     if (bad || s == NULL) {
         return bad ? bad : result_error(L, "closed");
     }
-    if (connected || reset) {
-        luaL_argcheck(L, reset, 2, "connected already: only \"*\" is possible");
+    if (reset) {
         return connected ? disconnect(L, s) : result_ok(L, 1);
     }
     if (address_parse(host, port, s->family, &a)) {
@@ -331,13 +340,19 @@ static int method_setpeername(lua_State *L) {
                        setpeername_looked_up);
 }
 
+/* getpeername() -> host, port, family | nil, message */
+static int method_getpeername(lua_State *L) {
+    socket_check(L, CONNECTED, "connected");
+    return inet_getpeername(L);
+}
+
 const luaL_Reg datagram_methods[] = {
     {"receive", method_receive},
     {"receivefrom", method_receivefrom},
     {"receivemany", method_receivemany},
     {"datagrams", method_datagrams},
     {"send", method_send},
-    {"getpeername", inet_getpeername},
+    {"getpeername", method_getpeername},
     {"getsockname", inet_getsockname},
     {NULL, NULL},
 };

@@ -49,12 +49,12 @@ static int bind_path(lua_State *L, struct socket *s) {
 
 /* bind(path) -> 1 | nil, message */
 static int stream_bind(lua_State *L) {
-    return bind_path(L, socket_check(L, CLASS(UNIX_MASTER), "unixstream{master}"));
+    return bind_path(L, socket_check(L, CLASS(UNIX_MASTER), "master"));
 }
 
 /* connect(path) -> 1 | nil, message */
 static int stream_connect(lua_State *L) {
-    struct socket *s = socket_check(L, CLASS(UNIX_MASTER), "unixstream{master}");
+    struct socket *s = socket_check(L, CLASS(UNIX_MASTER), "master");
     struct address a;
     int bad = check_path(L, 2, &a);
     if (bad || s == NULL) {
@@ -65,12 +65,12 @@ static int stream_connect(lua_State *L) {
 
 /* bind(path) -> 1 | nil, message */
 static int dgram_bind(lua_State *L) {
-    return bind_path(L, socket_check(L, CLASS(UNIX_DGRAM_UNCONNECTED), "unixdgram{unconnected}"));
+    return bind_path(L, socket_check(L, CLASS(UNIX_DGRAM_UNCONNECTED), "unconnected"));
 }
 
 /* connect(path) -> 1 | nil, message */
 static int dgram_connect(lua_State *L) {
-    struct socket *s = socket_check(L, ANY_UNIX_DGRAM, "unixdgram{any}");
+    struct socket *s = socket_check(L, ANY_UNIX_DGRAM, "any");
     struct address a;
     int bad = check_path(L, 2, &a);
     if (bad || s == NULL) {
@@ -86,7 +86,7 @@ static int dgram_connect(lua_State *L) {
 /* sendto(datagram, path) -> 1 | nil, message */
 static int dgram_sendto(lua_State *L) {
     struct socket *s =
-        socket_check(L, CLASS(UNIX_DGRAM_UNCONNECTED), "unixdgram{unconnected}");
+        socket_check(L, CLASS(UNIX_DGRAM_UNCONNECTED), "unconnected");
     struct address a;
     luaL_checkstring(L, 2);
     int bad = check_path(L, 3, &a);
@@ -98,7 +98,9 @@ static int dgram_sendto(lua_State *L) {
 
 const luaL_Reg unix_stream_methods[] = {
     {"bind", stream_bind},
+    {"setsockname", stream_bind},
     {"connect", stream_connect},
+    {"setpeername", stream_connect},
     {"getpeername", inet_getpeername},
     {"getsockname", inet_getsockname},
     {NULL, NULL},
@@ -106,7 +108,9 @@ const luaL_Reg unix_stream_methods[] = {
 
 const luaL_Reg unix_dgram_methods[] = {
     {"bind", dgram_bind},
+    {"setsockname", dgram_bind},
     {"connect", dgram_connect},
+    {"setpeername", dgram_connect},
     {"sendto", dgram_sendto},
     {NULL, NULL},
 };

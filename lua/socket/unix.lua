@@ -5,7 +5,7 @@
 local core = require "socket.core"
 
 local unix = {
-  _VERSION = "LuaSocket 3.1.0",
+  _VERSION = "LuaSocket 3.0.0",
   stream = core.unix_stream,
   dgram = core.unix_dgram,
   tcp = core.unix_stream,
