@@ -65,6 +65,16 @@ end
 
 -- Helpers ------------------------------------------------------------------------------------
 
+-- What LuaSocket's C code says of a bad argument.
+local function check_string(fname, n, ...)
+  local value = select(n, ...)
+  if type(value) == "string" or type(value) == "number" then return end
+  local got = n > select("#", ...) and "no value" or type(value)
+  error(("bad argument #%d to '%s' (string expected, got %s)"):format(n, fname, got), 3)
+end
+
+local FAMILIES = { inet = core.tcp4, inet6 = core.tcp6, unspec = core.tcp }
+
 local function unix_path(address)
   return type(address) == "string" and address:match "^unix:(.*)$"
 end
@@ -74,18 +84,27 @@ end
 ---@param port? integer|string
 ---@param local_address? string
 ---@param local_port? integer
----@param family? "inet"|"inet4"|"inet6"
+---@param family? "inet"|"inet6"|"unspec"
 ---@return table? client
 ---@return string? message
-function socket.connect(address, port, local_address, local_port, family)
+function socket.connect(...)
+  local address, port, local_address, local_port, family = ...
   local client, ok, message
+  check_string("connect", 1, ...)
   local path = unix_path(address)
   if path then
     client = core.unix_stream()
     ok, message = client:connect(path)
   else
-    client = family == "inet6" and core.tcp6() or
-      (family == "inet" or family == "inet4") and core.tcp4() or core.tcp()
+    check_string("connect", 2, ...)
+    if local_address then check_string("connect", 3, ...) end
+    if family then check_string("connect", 5, ...) end
+    local create = FAMILIES[family or "unspec"]
+    if not create then
+      error(("bad argument #5 to 'connect' (invalid option '%s')"):format(family), 2)
+    end
+    client, message = create()
+    if not client then return nil, message end
     if local_address then
       ok, message = client:bind(local_address, local_port or 0)
       if not ok then client:close() return nil, message end

@@ -325,6 +325,6 @@ int connect_to_host(lua_State *L, struct socket *s, const char *host, int port) 
     lua_settop(L, 2);
     lua_pushinteger(L, port);
     lua_pushinteger(L, (lua_Integer)start);
-    return lookup_wait(L, lookup_start(L, host, s->family, SOCK_STREAM),
+    return lookup_wait(L, lookup_start(host, s->family, SOCK_STREAM),
                        patient ? deadline_of(s, start) : NEVER, connect_looked_up);
 }

@@ -276,7 +276,9 @@ static void on_reverse(uv_getnameinfo_t *uv, int status, const char *host, const
 }
 
 static int kernel_lookup(struct lookup *lookup) {
-    if (!lookup->reverse) {
+    const char *host = *lookup->host ? lookup->host : NULL;
+    const char *service = *lookup->service ? lookup->service : NULL;
+    if (!lookup->reverse && service == NULL) {
         struct addrinfo numeric = lookup->hints;
         numeric.ai_flags = AI_NUMERICHOST; /* nothing to ask anybody */
         if (getaddrinfo(lookup->host, NULL, &numeric, &lookup->result) == 0) {
@@ -291,7 +293,7 @@ static int kernel_lookup(struct lookup *lookup) {
     int err = lookup->reverse
                   ? uv_getnameinfo(&rt.loop, &request->uv.reverse, on_reverse,
                                    (struct sockaddr *)&lookup->address, lookup->flags)
-                  : uv_getaddrinfo(&rt.loop, &request->uv.forward, on_forward, lookup->host, NULL,
+                  : uv_getaddrinfo(&rt.loop, &request->uv.forward, on_forward, host, service,
                                    &lookup->hints);
     if (err < 0) {
         runtime_free(request);

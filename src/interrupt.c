@@ -114,9 +114,16 @@ static void handle(int number) {
     sigaction(number, &action, NULL);
 }
 
+static void ignore_broken_pipes(void) {
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGPIPE, &ignore, NULL);
+}
+
 void interrupt_restore(int number) {
     if (number == SIGINT || number == SIGTERM) {
         handle(number);
+    } else if (number == SIGPIPE) {
+        ignore_broken_pipes();
     }
 }
 
@@ -150,8 +157,7 @@ void interrupt_poll(void) {
 }
 
 void interrupt_open(void) {
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGPIPE, &ignore, NULL);
+    ignore_broken_pipes();
     uv_async_init(&rt.loop, &state.async, on_async);
     uv_unref((uv_handle_t *)&state.async);
     handle(SIGINT);

@@ -17,17 +17,16 @@
 #include "result.h"
 #include "runtime.h"
 
-static struct lookup *start(lua_State *L, struct lookup *lookup) {
+static struct lookup *start(struct lookup *lookup) {
     int err = rt.driver->lookup(lookup);
     if (err < 0) {
         lookup->done = true;
         lookup->err = err;
     }
-    (void)L;
     return lookup;
 }
 
-struct lookup *lookup_start(lua_State *L, const char *host, int family, int type) {
+static struct lookup *new_lookup(const char *host, int family, int type) {
     struct lookup *lookup = runtime_alloc(sizeof(*lookup));
     memset(lookup, 0, sizeof(*lookup));
     lookup->hints.ai_family = family;
@@ -35,21 +34,37 @@ struct lookup *lookup_start(lua_State *L, const char *host, int family, int type
     if (strlen(host) >= sizeof(lookup->host)) {
         lookup->done = true;
         lookup->err = UV_EAI_NONAME;
-        return lookup;
+    } else {
+        strcpy(lookup->host, host);
     }
-    strcpy(lookup->host, host);
-    return start(L, lookup);
+    return lookup;
 }
 
-struct lookup *lookup_start_reverse(lua_State *L, const struct sockaddr *address, int flags) {
-    struct lookup *lookup = runtime_alloc(sizeof(*lookup));
-    memset(lookup, 0, sizeof(*lookup));
+struct lookup *lookup_start(const char *host, int family, int type) {
+    struct lookup *lookup = new_lookup(host, family, type);
+    return lookup->done ? lookup : start(lookup);
+}
+
+static struct lookup *lookup_start_canonical(const char *host) {
+    struct lookup *lookup = new_lookup(host, AF_INET, SOCK_STREAM);
+    lookup->hints.ai_flags = AI_CANONNAME;
+    return lookup->done ? lookup : start(lookup);
+}
+
+static struct lookup *lookup_start_service(const char *host, const char *service) {
+    struct lookup *lookup = new_lookup(host, AF_UNSPEC, SOCK_STREAM);
+    strncpy(lookup->service, service, sizeof(lookup->service) - 1);
+    return lookup->done ? lookup : start(lookup);
+}
+
+struct lookup *lookup_start_reverse(const struct sockaddr *address, int flags) {
+    struct lookup *lookup = new_lookup("", AF_UNSPEC, SOCK_STREAM);
     lookup->reverse = true;
     lookup->flags = flags;
     size_t size = address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
                                                  : sizeof(struct sockaddr_in);
     memcpy(&lookup->address, address, size);
-    return start(L, lookup);
+    return start(lookup);
 }
 
 void lookup_free(struct lookup *lookup) {
@@ -93,17 +108,20 @@ enum wake lookup_resumed(struct lookup *lookup) {
 
 /* ---- socket.dns ---- */
 
-static void push_family_entry(lua_State *L, const struct addrinfo *info) {
+static void push_host(lua_State *L, const struct addrinfo *info) {
     struct address a = {.length = info->ai_addrlen};
     memcpy(&a.storage, info->ai_addr, info->ai_addrlen);
+    lua_pop(L, address_push_host_port(L, &a) - 1);
+}
+
+static void push_family_entry(lua_State *L, const struct addrinfo *info) {
     lua_createtable(L, 0, 2);
     lua_pushstring(L, address_family_name(info->ai_family));
     lua_setfield(L, -2, "family");
-    lua_pop(L, address_push_host_port(L, &a) - 1);
+    push_host(L, info);
     lua_setfield(L, -2, "addr");
 }
 
-/* getaddrinfo(host) -> {{family=, addr=}, ...} | nil, message */
 static int push_addrinfo(lua_State *L, struct lookup *lookup) {
     lua_newtable(L);
     lua_Integer i = 1;
@@ -122,42 +140,50 @@ static void push_resolved(lua_State *L, const char *name, const struct addrinfo 
     lua_newtable(L);
     lua_setfield(L, -2, "alias");
     lua_newtable(L);
-    lua_Integer i = 1;
-    for (; info != NULL; info = info->ai_next) {
-        struct address a = {.length = info->ai_addrlen};
-        memcpy(&a.storage, info->ai_addr, info->ai_addrlen);
-        lua_pop(L, address_push_host_port(L, &a) - 1);
-        lua_rawseti(L, -2, i++);
+    for (lua_Integer i = 1; info != NULL; info = info->ai_next, i++) {
+        push_host(L, info);
+        lua_rawseti(L, -2, i);
     }
     lua_setfield(L, -2, "ip");
 }
 
+/* What a lookup of either direction says of a host: its name, and its addresses as a list. */
+static void describe_host(struct lookup *lookup, const char **name, struct addrinfo *info) {
+    if (lookup->reverse) {
+        *name = lookup->host;
+        *info = (struct addrinfo){.ai_addr = (struct sockaddr *)&lookup->address,
+                                  .ai_addrlen = sizeof(lookup->address)};
+    } else {
+        *info = *lookup->result;
+        *name = info->ai_canonname ? info->ai_canonname : lookup->host;
+    }
+}
+
 static int push_toip(lua_State *L, struct lookup *lookup) {
-    struct addrinfo *info = lookup->result;
-    struct address a = {.length = info->ai_addrlen};
-    memcpy(&a.storage, info->ai_addr, info->ai_addrlen);
-    lua_pop(L, address_push_host_port(L, &a) - 1);
-    push_resolved(L, info->ai_canonname ? info->ai_canonname : lua_tostring(L, 1), info);
+    const char *name;
+    struct addrinfo info;
+    describe_host(lookup, &name, &info);
+    push_host(L, &info);
+    push_resolved(L, name, &info);
     return 2;
 }
 
 static int push_tohostname(lua_State *L, struct lookup *lookup) {
-    lua_pushstring(L, lookup->host);
-    struct address a = {.length = sizeof(lookup->address), .storage = lookup->address};
-    struct addrinfo info = {.ai_addr = (struct sockaddr *)&a.storage, .ai_addrlen = a.length};
-    push_resolved(L, lookup->host, &info);
+    const char *name;
+    struct addrinfo info;
+    describe_host(lookup, &name, &info);
+    lua_pushstring(L, name);
+    push_resolved(L, name, &info);
     return 2;
 }
 
 static int push_nameinfo(lua_State *L, struct lookup *lookup) {
+    lua_createtable(L, 1, 0);
     if (!lua_isnoneornil(L, 1)) {
-        lua_createtable(L, 1, 0);
         lua_pushstring(L, lookup->host);
         lua_rawseti(L, -2, 1);
-    } else {
-        lua_createtable(L, 0, 0);
     }
-    if (lua_isnoneornil(L, 2)) {
+    if (lua_isnil(L, 2)) {
         return 1;
     }
     lua_pushstring(L, lookup->service);
@@ -167,6 +193,8 @@ static int push_nameinfo(lua_State *L, struct lookup *lookup) {
 /* What each function does with a finished lookup; the stack holds its arguments and this. */
 typedef int (*finisher)(lua_State *L, struct lookup *lookup);
 
+static int wait_for(lua_State *L, struct lookup *lookup, finisher finish);
+
 static int finished(lua_State *L, int status, lua_KContext ctx) {
     struct lookup *lookup = (struct lookup *)ctx;
     (void)status;
@@ -174,6 +202,11 @@ static int finished(lua_State *L, int status, lua_KContext ctx) {
         return task_raise(L);
     }
     finisher finish = (finisher)(uintptr_t)lua_touserdata(L, 3);
+    if (lookup->err == 0 && finish == push_nameinfo && !lookup->reverse) {
+        struct lookup *reverse = lookup_start_reverse(lookup->result->ai_addr, 0);
+        lookup_free(lookup);
+        return wait_for(L, reverse, finish);
+    }
     int n = lookup->err ? result_error(L, result_lookup_message(lookup->err)) : finish(L, lookup);
     lookup_free(lookup);
     return n;
@@ -185,45 +218,44 @@ static int wait_for(lua_State *L, struct lookup *lookup, finisher finish) {
     return lookup_wait(L, lookup, NEVER, finished);
 }
 
+/* getaddrinfo(host) -> {{family=, addr=}, ...} | nil, message */
 static int dns_getaddrinfo(lua_State *L) {
     const char *host = luaL_checkstring(L, 1);
     task_prepare(L, "getaddrinfo");
-    return wait_for(L, lookup_start(L, host, AF_UNSPEC, SOCK_STREAM), push_addrinfo);
+    return wait_for(L, lookup_start(host, AF_UNSPEC, SOCK_STREAM), push_addrinfo);
 }
 
-static int dns_toip(lua_State *L) {
-    const char *host = luaL_checkstring(L, 1);
-    task_prepare(L, "toip");
-    struct lookup *lookup = lookup_start(L, host, AF_INET, SOCK_STREAM);
-    return wait_for(L, lookup, push_toip);
-}
-
-static int dns_tohostname(lua_State *L) {
+/* An address is looked up by its name and a name by its addresses, IPv4 as LuaSocket's. */
+static int look_up_host(lua_State *L, const char *what, int flags, finisher finish) {
     const char *host = luaL_checkstring(L, 1);
     struct address a;
-    if (!address_parse(host, 0, AF_UNSPEC, &a)) {
-        return result_error(L, "host not found");
+    task_prepare(L, what);
+    if (address_parse(host, 0, AF_UNSPEC, &a)) {
+        return wait_for(L, lookup_start_reverse((struct sockaddr *)&a.storage, flags), finish);
     }
-    task_prepare(L, "tohostname");
-    struct lookup *lookup =
-        lookup_start_reverse(L, (struct sockaddr *)&a.storage, NI_NAMEREQD);
-    return wait_for(L, lookup, push_tohostname);
+    return wait_for(L, lookup_start_canonical(host), finish);
 }
 
-/* getnameinfo(host, service): numeric host or service to names */
+/* toip(host) -> address, resolved | nil, message */
+static int dns_toip(lua_State *L) {
+    return look_up_host(L, "toip", 0, push_toip);
+}
+
+/* tohostname(host) -> name, resolved | nil, message */
+static int dns_tohostname(lua_State *L) {
+    return look_up_host(L, "tohostname", NI_NAMEREQD, push_tohostname);
+}
+
+/* getnameinfo(host, service) -> {name}, service | nil, message; either may be nil */
 static int dns_getnameinfo(lua_State *L) {
     const char *host = luaL_optstring(L, 1, NULL);
     const char *service = luaL_optstring(L, 2, NULL);
-    struct address a;
-    int port = service != NULL ? (int)strtol(service, NULL, 10) : 0;
     if (host == NULL && service == NULL) {
         return luaL_error(L, "host and serv cannot be both nil");
     }
-    if (!address_parse(host ? host : "0.0.0.0", port, AF_UNSPEC, &a)) {
-        return result_error(L, "host not found");
-    }
     task_prepare(L, "getnameinfo");
-    return wait_for(L, lookup_start_reverse(L, (struct sockaddr *)&a.storage, 0), push_nameinfo);
+    return wait_for(L, lookup_start_service(host ? host : "", service ? service : ""),
+                    push_nameinfo);
 }
 
 static int dns_gethostname(lua_State *L) {

@@ -29,8 +29,8 @@ struct lookup {
 
 /* Continues with k(L, 0, ctx) once the lookup has ended; `*slot` is then the finished lookup, to be
  * freed by lookup_free. Cancellation and deadline abandon it. */
-struct lookup *lookup_start(lua_State *L, const char *host, int family, int type);
-struct lookup *lookup_start_reverse(lua_State *L, const struct sockaddr *address, int flags);
+struct lookup *lookup_start(const char *host, int family, int type);
+struct lookup *lookup_start_reverse(const struct sockaddr *address, int flags);
 int lookup_wait(lua_State *L, struct lookup *lookup, uint64_t due, lua_KFunction k);
 enum wake lookup_resumed(struct lookup *lookup); /* abandons it unless it is done */
 void lookup_free(struct lookup *lookup);

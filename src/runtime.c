@@ -10,6 +10,7 @@
 #include "runtime.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdio.h>
@@ -63,8 +64,20 @@ static void raise_descriptor_limit(void) {
     }
 }
 
+/* Started with a standard descriptor closed: the next one opened must not become stdout. */
+static void hold_standard_descriptors(void) {
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 void runtime_open(void) {
     memset(&rt, 0, sizeof(rt));
+    hold_standard_descriptors();
     rt.driver = &driver_kernel;
     rt.clock.alarm = NEVER;
     raise_descriptor_limit();

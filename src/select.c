@@ -51,13 +51,10 @@ static size_t length_of(lua_State *L, int table) {
     return (size_t)luaL_len(L, table);
 }
 
-/* The object on top, by its methods: what LuaSocket asks of any object. */
+/* The object on top, by its methods: what LuaSocket asks of anything that can be indexed. */
 static void ask_foreign(lua_State *L, struct entry *e) {
     int top = lua_gettop(L);
     e->fd = -1;
-    if (lua_type(L, top) != LUA_TTABLE && lua_type(L, top) != LUA_TUSERDATA) {
-        return;
-    }
     if (lua_getfield(L, top, "getfd") != LUA_TNIL) {
         lua_pushvalue(L, top);
         lua_call(L, 1, 1);
@@ -71,7 +68,19 @@ static void ask_foreign(lua_State *L, struct entry *e) {
     lua_settop(L, top);
 }
 
+/* A socket twice in one list is listed once, as a descriptor in a set is. */
+static bool is_repeated(const struct entry *e, uint64_t selection) {
+    if (e->socket == NULL) {
+        return false;
+    }
+    uint64_t *selected = &e->socket->selected[e->events == POLLOUT];
+    bool repeated = *selected == selection;
+    *selected = selection;
+    return repeated;
+}
+
 static void collect(lua_State *L, struct selection *sel, int table, size_t n, int events) {
+    uint64_t selection = rt.sockets.selections;
     for (size_t i = 1; i <= n; i++) {
         struct entry *e = &sel->entries[sel->count];
         memset(e, 0, sizeof(*e));
@@ -86,7 +95,7 @@ static void collect(lua_State *L, struct selection *sel, int table, size_t n, in
             ask_foreign(L, e);
         }
         lua_pop(L, 1);
-        sel->count += e->fd >= 0 || e->dirty;
+        sel->count += e->fd >= 0 && !is_repeated(e, selection);
     }
 }
 
@@ -114,6 +123,7 @@ static struct selection *selection_new(lua_State *L) {
         lua_setfield(L, -2, "__gc");
     }
     lua_setmetatable(L, -2);
+    rt.sockets.selections++;
     collect(L, sel, RECEIVERS, receivers, POLLIN);
     collect(L, sel, SENDERS, senders, POLLOUT);
     return sel;

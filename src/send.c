@@ -48,12 +48,13 @@ static int attempt_send(lua_State *L, struct op *op) {
     op->as.send.begun = true;
     const char *rest = op->as.send.data + op->as.send.sent;
     size_t size = op->as.send.size - op->as.send.sent;
-    if (output_cork(s, rest, size)) {
+    if (!s->standard && output_cork(s, rest, size)) {
         outputs_flush_if_late();
         op->as.send.sent += size;
         return sent_all(L, op);
     }
-    int err = output_write(s, rest, size, &sent);
+    int err = s->standard ? output_through(s, rest, size, &sent)
+                          : output_write(s, rest, size, &sent);
     op->as.send.sent += sent;
     if (err == -EAGAIN) {
         return WANT_WRITE;
@@ -160,6 +161,9 @@ static int method_flush(lua_State *L) {
  * and has not been reported before. */
 static int stream_shutdown_send(struct socket *s) {
     int err = output_flush(s);
+    if (s->standard) {
+        return err == -EAGAIN ? 0 : err; /* others use the same stream: it is not ours to end */
+    }
     if (err == -EAGAIN) {
         s->out.shutdown = true;
         err = 0;
@@ -206,6 +210,10 @@ static struct socket *stream_at(lua_State *L, int index) {
 static int pipe_ended(lua_State *L, struct op *op, struct socket *to, ssize_t n) {
     if (n < 0) {
         return pipe_failed(L, op, result_message((int)n));
+    }
+    if (to->standard && output_flush(to) == -EAGAIN) {
+        op->socket = to; /* print must come after it */
+        return WANT_WRITE;
     }
     stream_shutdown_send(to);
     lua_pushinteger(L, (lua_Integer)op->as.pipe.moved);

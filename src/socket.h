@@ -91,6 +91,8 @@ struct socket {
     bool connected;              /* known to be: output may be corked (not after eof) */
     bool draining;               /* closed by the script, still sending */
     bool closed;
+    unsigned char standard;      /* 1 + the standard descriptor it stands for; 0: none */
+    uint64_t selected[2];        /* the last select that listed it to read, to write */
 };
 
 struct socket_box {
@@ -127,6 +129,7 @@ void sockets_close(void);                           /* frees what they shared */
 #define OUTPUT_DIRECT (8 * 1024)
 bool output_cork(struct socket *s, const char *data, size_t size); /* false: does not fit */
 int output_write(struct socket *s, const char *data, size_t size, size_t *sent);
+int output_through(struct socket *s, const char *data, size_t size, size_t *sent);
 int output_flush(struct socket *s);   /* 0: all sent, -EAGAIN, or -errno */
 size_t output_pending(const struct socket *s);
 void output_discard(struct socket *s);

@@ -259,7 +259,7 @@ static int method_sendto(lua_State *L) {
     }
     lua_settop(L, 4);
     task_prepare(L, "sendto");
-    return lookup_wait(L, lookup_start(L, host, s->family, SOCK_DGRAM), NEVER, sendto_looked_up);
+    return lookup_wait(L, lookup_start(host, s->family, SOCK_DGRAM), NEVER, sendto_looked_up);
 }
 
 /* ---- names ---- */
@@ -336,7 +336,7 @@ static int method_setpeername(lua_State *L) {
     lua_settop(L, 2);
     lua_pushinteger(L, port);
     task_prepare(L, "setpeername");
-    return lookup_wait(L, lookup_start(L, host, s->family, SOCK_DGRAM), NEVER,
+    return lookup_wait(L, lookup_start(host, s->family, SOCK_DGRAM), NEVER,
                        setpeername_looked_up);
 }
 
