@@ -33,8 +33,8 @@ static int connect_failed(lua_State *L, struct op *op, const char *why) {
 
 static int attempt_connect(lua_State *L, struct op *op) {
     struct socket *s = op->socket;
-    int err = s->watch.driver->connect(s->watch.fd, (struct sockaddr *)op->as.datagram.address,
-                                       (socklen_t)op->as.datagram.address_size);
+    int err = s->watch.driver->connect(s->watch.fd, (struct sockaddr *)op->address,
+                                       (socklen_t)op->address_size);
     bool begun = s->connecting;
     if (err == -EINPROGRESS || err == -EALREADY) {
         s->connecting = true;
@@ -58,7 +58,8 @@ static int attempt_connect(lua_State *L, struct op *op) {
 }
 
 int connect_to_address(lua_State *L, struct socket *s, const struct address *a, uint64_t start) {
-    struct op op = {.name = "connect", .attempt = attempt_connect, .fail = connect_failed};
+    struct op op;
+    op_init(&op, "connect", attempt_connect, connect_failed, s);
     int err = socket_create_descriptor(s, a->storage.ss_family);
     if (err < 0) {
         return result_fail(L, err);
@@ -67,10 +68,9 @@ int connect_to_address(lua_State *L, struct socket *s, const struct address *a, 
         socket_become(L, 1, TCP_CLIENT); /* even if it fails, as LuaSocket's */
     }
     op.once = s->timeout.block == 0 || s->timeout.total == 0;
-    op.socket = s;
     op.start = start;
-    memcpy(op.as.datagram.address, &a->storage, a->length);
-    op.as.datagram.address_size = a->length;
+    memcpy(op.address, &a->storage, a->length);
+    op.address_size = a->length;
     return op_run(L, &op);
 }
 

@@ -40,6 +40,7 @@ int inet_bind(lua_State *L, struct socket *s);
 int inet_getpeername(lua_State *L);
 int inet_getsockname(lua_State *L);
 int inet_getfamily(lua_State *L);
+int datagram_send_many(lua_State *L);
 int datagram_send_to(lua_State *L, struct socket *s, const struct address *a);
 
 /* the rest of the world */

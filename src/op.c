@@ -63,7 +63,7 @@ static void join(struct op *op, int want, bool exclusive, bool front) {
     struct task *task = rt.tasks.current;
     struct watch *watch = &op->socket->watch;
     bool writing = want == WANT_WRITE || want == WANT_PAUSE;
-    task->op = *op;
+    op_copy(&task->op, op);
     task->interest.exclusive = exclusive;
     waitq_join(writing ? &watch->writers : &watch->readers, &task->interest, task, front);
 }
@@ -103,10 +103,11 @@ static int last_attempt(lua_State *L, struct op *op) {
 }
 
 static int attempt(lua_State *L, struct op *op, bool again) {
-    int n;
-    do {
+    int n = op->attempt(L, op);
+    while (n == WANT_TURN && !task_can_wait(L)) {
+        rt.tasks.budget = TASK_BUDGET; /* nobody else can have a turn here */
         n = op->attempt(L, op);
-    } while (n == WANT_TURN && !task_can_wait(L));
+    }
     if (n >= 0) {
         return n;
     }
@@ -115,9 +116,12 @@ static int attempt(lua_State *L, struct op *op, bool again) {
 
 static int op_resumed(lua_State *L, int status, lua_KContext ctx) {
     (void)status;
-    struct op op = rt.tasks.current->op;
+    struct op op;
+    op_copy(&op, &rt.tasks.current->op);
     enum wake why = task_resumed();
     if (why == WAKE_CANCELLED) {
+        /* What it was woken for may lie in memory, of which no event tells the next in line. */
+        waitq_wake_first(&op.socket->watch.readers, WAKE_READY);
         return task_raise(L);
     }
     if (why == WAKE_CLOSED || op.socket->closed) {

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define WANT_READ (-1)
 #define WANT_WRITE (-2)
@@ -63,15 +64,31 @@ struct op {
         } pipe;
         struct {
             size_t size;
-            size_t address_size;
             const char *data;
             bool from;
             bool iterate;
             long done;
-            char address[128];
         } datagram;
     } as;
+    /* Last, so that what parks an operation copies it only where there is one. */
+    size_t address_size;
+    char address[128]; /* of datagrams and connects: a struct sockaddr */
 };
+
+#define OP_WITHOUT_ADDRESS offsetof(struct op, address)
+
+static inline void op_init(struct op *op, const char *name, op_attempt attempt, op_fail fail,
+                           struct socket *socket) {
+    memset(op, 0, OP_WITHOUT_ADDRESS);
+    op->name = name;
+    op->attempt = attempt;
+    op->fail = fail;
+    op->socket = socket;
+}
+
+static inline void op_copy(struct op *to, const struct op *from) {
+    memcpy(to, from, OP_WITHOUT_ADDRESS + from->address_size);
+}
 
 /* Runs an operation from a method: attempts, parks the task as often as needed, returns results. */
 int op_run(lua_State *L, struct op *op);

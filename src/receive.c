@@ -123,6 +123,9 @@ static bool find_unit(struct op *op, size_t *size, size_t *shown) {
         }
         *size = (size_t)(hit - data) + 1;
         *shown = op->as.receive.pattern == LINE ? *size - 1 : *size;
+        if (op->as.receive.pattern == LINE && *shown > 0 && hit[-1] == '\r') {
+            *shown -= 1; /* counts neither as part of the line nor against its limit */
+        }
         return true;
     case UNTIL: {
         size_t length = op->as.receive.delim_size;
@@ -149,10 +152,19 @@ static bool find_unit(struct op *op, size_t *size, size_t *shown) {
     }
 }
 
-/* A limited unit that cannot fit any more, or has come whole and is too long. */
+/* A limited unit that cannot fit any more, or has come whole and is too long. What may be the
+ * beginning of its end does not count: the answer must not depend on how the peer's bytes were cut. */
 static bool too_long(const struct op *op, bool found, size_t shown) {
     size_t max = op->as.receive.max;
-    return max > 0 && (found ? shown > max : input_size(op->socket) > max);
+    size_t held = input_size(op->socket);
+    if (max == 0 || found || held <= max) {
+        return max > 0 && found && shown > max;
+    }
+    if (op->as.receive.pattern == LINE) {
+        return held > max + 1 || input_data(op->socket)[max] != '\r';
+    }
+    bool exclusive = op->as.receive.pattern == UNTIL && !op->as.receive.inclusive;
+    return held - max >= (exclusive ? op->as.receive.delim_size : 1);
 }
 
 static int ended(lua_State *L, struct op *op, ssize_t n) {
@@ -204,8 +216,6 @@ static int attempt_receive(lua_State *L, struct op *op) {
 }
 
 static int run(lua_State *L, struct op *op) {
-    op->attempt = attempt_receive;
-    op->fail = failed;
     if (op->socket == NULL) {
         lua_pushnil(L);
         lua_pushliteral(L, "closed");
@@ -263,13 +273,15 @@ static int receive(lua_State *L, struct op *op) {
 
 /* receive([pattern [, prefix]]) -> data, nil, nil | nil, message, partial */
 static int method_receive(lua_State *L) {
-    struct op op = {.name = "receive", .socket = socket_check(L, ANY_STREAM, "client")};
+    struct op op;
+    op_init(&op, "receive", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
     return receive(L, &op);
 }
 
 /* receiveany([max]) -> at least one byte | nil, message, "" */
 static int method_receiveany(lua_State *L) {
-    struct op op = {.name = "receiveany", .socket = socket_check(L, ANY_STREAM, "client")};
+    struct op op;
+    op_init(&op, "receiveany", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
     lua_Integer max = luaL_optinteger(L, 2, SHARED_SIZE);
     luaL_argcheck(L, max > 0, 2, "positive number of bytes expected");
     op.as.receive.pattern = ANY;
@@ -279,8 +291,8 @@ static int method_receiveany(lua_State *L) {
 
 /* receiveuntil(delim [, {inclusive=, max=}]) -> string | nil, message, partial */
 static int method_receiveuntil(lua_State *L) {
-    struct op op = {.name = "receiveuntil"};
-    op.socket = socket_check(L, ANY_STREAM, "client");
+    struct op op;
+    op_init(&op, "receiveuntil", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
     op.as.receive.delim = luaL_checklstring(L, 2, &op.as.receive.delim_size);
     luaL_argcheck(L, op.as.receive.delim_size > 0, 2, "delimiter is empty");
     op.as.receive.pattern = UNTIL;
@@ -301,7 +313,8 @@ static int method_receiveuntil(lua_State *L) {
 
 /* peek(n) -> the next n bytes, not consumed (fewer at the end of the stream) | nil, message */
 static int method_peek(lua_State *L) {
-    struct op op = {.name = "peek", .socket = socket_check(L, ANY_STREAM, "client")};
+    struct op op;
+    op_init(&op, "peek", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
     lua_Integer n = luaL_checkinteger(L, 2);
     luaL_argcheck(L, n > 0, 2, "positive number of bytes expected");
     op.as.receive.pattern = PEEK;
@@ -313,7 +326,8 @@ static int next_line(lua_State *L) {
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushvalue(L, lua_upvalueindex(2));
-    struct op op = {.name = "lines", .socket = socket_check(L, ANY_STREAM, "client")};
+    struct op op;
+    op_init(&op, "lines", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
     op.as.receive.iterate = true;
     if (op.socket == NULL) {
         return luaL_error(L, "closed");
@@ -323,8 +337,8 @@ static int next_line(lua_State *L) {
 
 /* lines([pattern]) -> iterator: ends at the end of the stream, raises any other failure */
 static int method_lines(lua_State *L) {
-    struct op op = {0};
-    socket_check(L, ANY_STREAM, "client");
+    struct op op;
+    op_init(&op, "lines", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
     if (!lua_isnumber(L, 2)) {
         parse_pattern(L, luaL_optstring(L, 2, "*l"), &op);
     }

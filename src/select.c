@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -99,13 +100,28 @@ static void collect(lua_State *L, struct selection *sel, int table, size_t n, in
     }
 }
 
-static int selection_gc(lua_State *L) {
-    struct selection *sel = lua_touserdata(L, 1);
+/* Another task's selection may wait on our watch of a descriptor: it must make its own. */
+static void dismiss(struct waitq *queue) {
+    while (queue->first != NULL) {
+        struct interest *interest = queue->first;
+        task_wake(interest->task, WAKE_READY);
+        waitq_leave(interest);
+    }
+}
+
+static void stop_foreign(struct selection *sel) {
     for (size_t i = 0; i < sel->count; i++) {
-        if (sel->entries[i].socket == NULL && sel->entries[i].watch.armed) {
-            watch_stop(&sel->entries[i].watch);
+        struct entry *e = &sel->entries[i];
+        if (e->socket == NULL) {
+            watch_stop(&e->watch);
+            dismiss(&e->watch.readers);
+            dismiss(&e->watch.writers);
         }
     }
+}
+
+static int selection_gc(lua_State *L) {
+    stop_foreign(lua_touserdata(L, 1));
     return 0;
 }
 
@@ -236,17 +252,24 @@ static int select_resumed(lua_State *L, int status, lua_KContext ctx) {
     struct selection *sel = (struct selection *)ctx;
     (void)status;
     enum wake why = task_resumed();
-    for (size_t i = 0; i < sel->count; i++) {
-        if (sel->entries[i].socket == NULL) {
-            watch_stop(&sel->entries[i].watch);
-        }
-    }
+    stop_foreign(sel);
     if (why == WAKE_CANCELLED) {
         return task_raise(L);
     }
     bool any = look(sel);
     return any || why == WAKE_DEADLINE || clock_now() >= sel->end ? results(L, sel, any)
                                                                   : wait(L, sel);
+}
+
+/* The script may change its tables while the task waits: results come from copies. */
+static void keep_list(lua_State *L, int table) {
+    lua_Integer n = (lua_Integer)length_of(L, table);
+    lua_createtable(L, n < INT_MAX ? (int)n : 0, 0);
+    for (lua_Integer i = 1; i <= n; i++) {
+        lua_geti(L, table, i);
+        lua_rawseti(L, -2, i);
+    }
+    lua_replace(L, table);
 }
 
 static int select_now(lua_State *L, int status, lua_KContext ctx) {
@@ -261,6 +284,8 @@ static int select_now(lua_State *L, int status, lua_KContext ctx) {
         return results(L, sel, any);
     }
     sel->end = clock_after(seconds);
+    keep_list(L, RECEIVERS);
+    keep_list(L, SENDERS);
     return wait(L, sel);
 }
 

@@ -101,15 +101,16 @@ static lua_Integer opt_index(lua_State *L, int index, lua_Integer otherwise) {
 
 /* send(data [, i [, j]]) -> last, nil, nil | nil, message, last; data: string or table */
 static int method_send(lua_State *L) {
-    struct op op = {.name = "send", .attempt = attempt_send, .fail = send_failed};
-    op.socket = socket_check(L, ANY_STREAM, "client");
+    struct op op;
+    op_init(&op, "send", attempt_send, send_failed, socket_check(L, ANY_STREAM, "client"));
     size_t size = 0;
     if (lua_istable(L, 2)) {
         flatten(L, 2);
     }
     const char *data = luaL_checklstring(L, 2, &size);
-    lua_Integer first = opt_index(L, 3, 1);
-    lua_Integer last = opt_index(L, 4, -1);
+    bool whole = lua_gettop(L) <= 2;
+    lua_Integer first = whole ? 1 : opt_index(L, 3, 1);
+    lua_Integer last = whole ? -1 : opt_index(L, 4, -1);
     first = first < 0 ? (lua_Integer)size + first + 1 : first;
     last = last < 0 ? (lua_Integer)size + last + 1 : last;
     first = first < 1 ? 1 : first;
@@ -150,8 +151,8 @@ static int attempt_flush(lua_State *L, struct op *op) {
 
 /* flush() -> 1 once the kernel has everything that was sent | nil, message */
 static int method_flush(lua_State *L) {
-    struct op op = {.name = "flush", .attempt = attempt_flush, .fail = result_only};
-    op.socket = socket_check(L, ANY_STREAM, "client");
+    struct op op;
+    op_init(&op, "flush", attempt_flush, result_only, socket_check(L, ANY_STREAM, "client"));
     return op.socket ? op_run(L, &op) : result_error(L, "closed");
 }
 
@@ -280,8 +281,8 @@ static int attempt_pipe(lua_State *L, struct op *op) {
 
 /* a:pipe(b) -> bytes moved until a's end, which is passed on | nil, message, bytes moved */
 static int method_pipe(lua_State *L) {
-    struct op op = {.name = "pipe", .attempt = attempt_pipe, .fail = pipe_failed};
-    op.socket = socket_check(L, ANY_STREAM, "client");
+    struct op op;
+    op_init(&op, "pipe", attempt_pipe, pipe_failed, socket_check(L, ANY_STREAM, "client"));
     struct socket_box *to = socket_test(L, 2);
     luaL_argcheck(L, to != NULL && (CLASS(to->class) & ANY_STREAM), 2, "stream socket expected");
     if (op.socket == NULL || to->socket == NULL) {

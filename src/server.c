@@ -63,8 +63,8 @@ static int attempt_accept(lua_State *L, struct op *op) {
 
 /* accept() -> client socket | nil, message */
 static int method_accept(lua_State *L) {
-    struct op op = {.name = "accept", .attempt = attempt_accept, .fail = accept_failed};
-    op.socket = socket_check(L, ANY_SERVER, "server");
+    struct op op;
+    op_init(&op, "accept", attempt_accept, accept_failed, socket_check(L, ANY_SERVER, "server"));
     return op.socket ? op_run(L, &op) : result_error(L, "closed");
 }
 

@@ -44,15 +44,24 @@ static const void *metatables[SOCKET_CLASSES];
 
 /* ---- objects ---- */
 
-struct socket_box *socket_test(lua_State *L, int index) {
+/* The userdata at `index` if its metatable is that of one of the classes. */
+static struct socket_box *box_of(lua_State *L, int index, unsigned classes) {
     struct socket_box *box = lua_touserdata(L, index);
-    if (box == NULL || lua_rawlen(L, index) != sizeof(*box) || !lua_getmetatable(L, index)) {
+    if (box == NULL || !lua_getmetatable(L, index)) {
         return NULL;
     }
     const void *metatable = lua_topointer(L, -1);
     lua_pop(L, 1);
-    return (unsigned)box->class < SOCKET_CLASSES && metatable == metatables[box->class] ? box
-                                                                                         : NULL;
+    for (unsigned left = classes; left != 0; left &= left - 1) {
+        if (metatables[__builtin_ctz(left)] == metatable) {
+            return box;
+        }
+    }
+    return NULL;
+}
+
+struct socket_box *socket_test(lua_State *L, int index) {
+    return box_of(L, index, ANY_SOCKET);
 }
 
 /* The family, "tcp" of "tcp{client}", is the object's own if the method knows it. */
@@ -75,9 +84,9 @@ static void wrong_class(lua_State *L, const struct socket_box *box, unsigned cla
 }
 
 static struct socket_box *check_box(lua_State *L, unsigned classes, const char *role) {
-    struct socket_box *box = socket_test(L, 1);
-    if (box == NULL || !(classes & CLASS(box->class))) {
-        wrong_class(L, box, classes, role);
+    struct socket_box *box = box_of(L, 1, classes);
+    if (box == NULL) {
+        wrong_class(L, socket_test(L, 1), classes, role);
     }
     return box;
 }

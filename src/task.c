@@ -56,7 +56,7 @@ void waitq_wake_all(struct waitq *queue, enum wake why) {
     }
 }
 
-bool waitq_has_exclusive(const struct waitq *queue) {
+bool waitq_find_exclusive(const struct waitq *queue) {
     for (const struct interest *i = queue->first; i != NULL; i = i->next) {
         if (i->exclusive) {
             return true;

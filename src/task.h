@@ -37,7 +37,11 @@ void waitq_join(struct waitq *queue, struct interest *interest, struct task *tas
 void waitq_leave(struct interest *interest);
 bool waitq_wake_first(struct waitq *queue, enum wake why); /* in order; false: nobody waits */
 void waitq_wake_all(struct waitq *queue, enum wake why);
-bool waitq_has_exclusive(const struct waitq *queue);
+bool waitq_find_exclusive(const struct waitq *queue);
+
+static inline bool waitq_has_exclusive(const struct waitq *queue) {
+    return queue->first != NULL && waitq_find_exclusive(queue);
+}
 
 struct task {
     struct timer timer;         /* the deadline of the current wait */

@@ -73,14 +73,18 @@ static int attempt_receive(lua_State *L, struct op *op) {
         return op->as.datagram.iterate ? luaL_error(L, "%s", result_message(err))
                                        : result_fail(L, err);
     }
+    if (datagrams_waiting(op->socket)) {
+        waitq_wake_first(&op->socket->watch.readers, WAKE_READY); /* no event tells of these */
+    }
     struct address from = {.storage = d.from, .length = d.from_length};
     push_datagram(L, op, &d);
     return op->as.datagram.from ? 1 + address_push_host_port(L, &from) : 1;
 }
 
 static int receive(lua_State *L, const char *name, bool from) {
-    struct op op = {.name = name, .attempt = attempt_receive, .fail = datagram_failed};
-    op.socket = socket_check(L, from ? UNCONNECTED : ANY_DGRAM, from ? "unconnected" : "any");
+    struct op op;
+    op_init(&op, name, attempt_receive, datagram_failed,
+            socket_check(L, from ? UNCONNECTED : ANY_DGRAM, from ? "unconnected" : "any"));
     lua_Number size = luaL_optnumber(L, 2, LARGEST_DATAGRAM);
     luaL_argcheck(L, size >= 0, 2, "number of bytes must not be negative");
     op.as.datagram.size = size < LARGEST_DATAGRAM ? (size_t)size : LARGEST_DATAGRAM;
@@ -89,12 +93,12 @@ static int receive(lua_State *L, const char *name, bool from) {
 }
 
 /* receive([size]) -> datagram | nil, message */
-int method_receive(lua_State *L) {
+static int method_receive(lua_State *L) {
     return receive(L, "receive", false);
 }
 
 /* receivefrom([size]) -> datagram, host, port | nil, message */
-int method_receivefrom(lua_State *L) {
+static int method_receivefrom(lua_State *L) {
     return receive(L, "receivefrom", true);
 }
 
@@ -131,13 +135,16 @@ static int attempt_many(lua_State *L, struct op *op) {
     if (err != -EAGAIN) {
         op->socket->out.error = -err; /* the datagrams come first */
     }
+    if (datagrams_waiting(op->socket)) {
+        waitq_wake_first(&op->socket->watch.readers, WAKE_READY);
+    }
     return 1;
 }
 
 /* receivemany([max]) -> {{datagram, host, port}, ...}, at least one | nil, message */
-int method_receivemany(lua_State *L) {
-    struct op op = {.name = "receivemany", .attempt = attempt_many, .fail = datagram_failed};
-    op.socket = socket_check(L, ANY_DGRAM, "any");
+static int method_receivemany(lua_State *L) {
+    struct op op;
+    op_init(&op, "receivemany", attempt_many, datagram_failed, socket_check(L, ANY_DGRAM, "any"));
     lua_Integer max = luaL_optinteger(L, 2, 32);
     luaL_argcheck(L, max > 0 && max <= MOST_AT_ONCE, 2, "number between 1 and 1024 expected");
     op.as.datagram.done = (long)max;
@@ -146,10 +153,11 @@ int method_receivemany(lua_State *L) {
 }
 
 static int next_datagram(lua_State *L) {
-    struct op op = {.name = "datagrams", .attempt = attempt_receive, .fail = datagram_failed};
+    struct op op;
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(1));
-    op.socket = socket_check(L, ANY_DGRAM, "any");
+    op_init(&op, "datagrams", attempt_receive, datagram_failed,
+            socket_check(L, ANY_DGRAM, "any"));
     op.as.datagram.size = LARGEST_DATAGRAM;
     op.as.datagram.from = op.as.datagram.iterate = true;
     if (op.socket == NULL) {
@@ -160,7 +168,7 @@ static int next_datagram(lua_State *L) {
 }
 
 /* datagrams() -> iterator over datagram, host, port; ends when the socket is closed */
-int method_datagrams(lua_State *L) {
+static int method_datagrams(lua_State *L) {
     socket_check(L, ANY_DGRAM, "any");
     lua_settop(L, 1);
     lua_pushcclosure(L, next_datagram, 1);
@@ -172,14 +180,14 @@ int method_datagrams(lua_State *L) {
 static int attempt_send(lua_State *L, struct op *op) {
     struct socket *s = op->socket;
     const struct sockaddr *to = NULL;
-    if (op->as.datagram.address_size > 0) {
-        to = (const struct sockaddr *)op->as.datagram.address;
+    if (op->address_size > 0) {
+        to = (const struct sockaddr *)op->address;
     }
     if (s->watch.fd < 0) {
         return result_fail(L, -EBADF);
     }
     int err = datagram_send(s, op->as.datagram.data, op->as.datagram.size, to,
-                            (socklen_t)op->as.datagram.address_size);
+                            (socklen_t)op->address_size);
     if (err == -EAGAIN) {
         return s->family == AF_UNIX ? WANT_PAUSE : WANT_WRITE;
     }
@@ -191,12 +199,12 @@ static int attempt_send(lua_State *L, struct op *op) {
 }
 
 static void send_op(lua_State *L, struct op *op, const char *name, struct socket *s) {
-    *op = (struct op){.name = name, .attempt = attempt_send, .fail = datagram_failed, .socket = s};
+    op_init(op, name, attempt_send, datagram_failed, s);
     op->as.datagram.data = luaL_checklstring(L, 2, &op->as.datagram.size);
 }
 
 /* send(datagram) -> bytes | nil, message */
-int method_send(lua_State *L) {
+static int method_send(lua_State *L) {
     struct op op;
     send_op(L, &op, "send",
             socket_check(L, CONNECTED, "connected"));
@@ -206,8 +214,8 @@ int method_send(lua_State *L) {
 int datagram_send_to(lua_State *L, struct socket *s, const struct address *a) {
     struct op op;
     send_op(L, &op, "sendto", s);
-    memcpy(op.as.datagram.address, &a->storage, a->length);
-    op.as.datagram.address_size = a->length;
+    memcpy(op.address, &a->storage, a->length);
+    op.address_size = a->length;
     return op_run(L, &op);
 }
 
@@ -352,6 +360,7 @@ const luaL_Reg datagram_methods[] = {
     {"receivemany", method_receivemany},
     {"datagrams", method_datagrams},
     {"send", method_send},
+    {"sendmany", datagram_send_many},
     {"getpeername", method_getpeername},
     {"getsockname", inet_getsockname},
     {NULL, NULL},

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sendmany: a list of datagrams in one call. Two passes: the first checks every entry and finds its
+ * address (a name may suspend the task), the second sends. So a bad entry sends nothing at all.
+ *
+ * Invariant: the list is the script's and may change while the task waits; the second pass takes
+ * addresses from the first, and refuses an entry that no longer holds a string.
+ */
+#include <errno.h>
+#include <lauxlib.h>
+#include <string.h>
+
+#include "address.h"
+#include "datagram.h"
+#include "module.h"
+#include "resolve.h"
+#include "result.h"
+#include "runtime.h"
+#include "socket.h"
+
+#define SELF 1
+#define LIST 2
+#define PLAN 3
+
+struct plan {
+    lua_Integer count;
+    lua_Integer found; /* addresses known so far */
+    bool connected;    /* then there are none */
+    const char *host;  /* of the last entry, anchored by the user value: compared by address */
+    int port;          /* of the entry being looked up */
+    struct address to[];
+};
+
+static int send_many_failed(lua_State *L, struct op *op, const char *why) {
+    lua_pushnil(L);
+    lua_pushstring(L, why);
+    lua_pushinteger(L, op->as.datagram.done);
+    return 3;
+}
+
+/* ---- the second pass ---- */
+
+/* Pushes the datagram of entry i: the entry itself or its first element. */
+static const char *push_data(lua_State *L, lua_Integer i, size_t *size) {
+    if (lua_rawgeti(L, LIST, i) == LUA_TTABLE) {
+        lua_rawgeti(L, -1, 1);
+        lua_remove(L, -2);
+    }
+    const char *data = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, size) : NULL;
+    if (data == NULL) {
+        luaL_error(L, "bad argument #1 to 'sendmany' (entry %I: string expected)", i);
+    }
+    return data;
+}
+
+static int attempt_send_many(lua_State *L, struct op *op) {
+    struct plan *plan = lua_touserdata(L, PLAN);
+    struct socket *s = op->socket;
+    for (; op->as.datagram.done < plan->count; op->as.datagram.done++) {
+        size_t size;
+        if (s->watch.fd < 0) {
+            return op->fail(L, op, "closed");
+        }
+        if (rt.tasks.budget <= 0) {
+            return WANT_TURN;
+        }
+        const char *data = push_data(L, op->as.datagram.done + 1, &size);
+        struct address *to = plan->connected ? NULL : &plan->to[op->as.datagram.done];
+        int err = datagram_send(s, data, size, to ? (struct sockaddr *)&to->storage : NULL,
+                                to ? to->length : 0);
+        lua_pop(L, 1);
+        if (err == -EAGAIN) {
+            return s->family == AF_UNIX ? WANT_PAUSE : WANT_WRITE;
+        }
+        if (err < 0) {
+            return op->fail(L, op, result_message(err));
+        }
+    }
+    lua_pushinteger(L, plan->count);
+    return 1;
+}
+
+static int send_all(lua_State *L) {
+    struct op op = {.name = "sendmany", .attempt = attempt_send_many, .fail = send_many_failed};
+    op.socket = socket_test(L, SELF)->socket;
+    return op.socket ? op_run(L, &op) : op.fail(L, &op, "closed");
+}
+
+/* ---- the first pass ---- */
+
+static int look_up(lua_State *L, struct plan *plan);
+
+static int looked_up(lua_State *L, int status, lua_KContext ctx) {
+    struct lookup *lookup = (struct lookup *)ctx;
+    struct plan *plan = lua_touserdata(L, PLAN);
+    (void)status;
+    if (lookup_resumed(lookup) != WAKE_READY) {
+        return task_raise(L);
+    }
+    int err = lookup->err;
+    if (err == 0) {
+        struct address *a = &plan->to[plan->found++];
+        a->length = lookup->result->ai_addrlen;
+        memcpy(&a->storage, lookup->result->ai_addr, lookup->result->ai_addrlen);
+        address_set_port(a, plan->port);
+    }
+    lookup_free(lookup);
+    if (err != 0) {
+        struct op none = {0};
+        return send_many_failed(L, &none, result_lookup_message(err));
+    }
+    return look_up(L, plan);
+}
+
+/* The address of the entry on top: true, or false if its host (left on top) is a name. */
+static bool find_address(lua_State *L, struct socket *s, struct plan *plan) {
+    lua_Integer i = plan->found + 1;
+    struct address *a = &plan->to[plan->found];
+    const char *host = lua_rawgeti(L, -1, 2) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    if (host == NULL) {
+        luaL_error(L, "bad argument #1 to 'sendmany' (entry %I: no address)", i);
+    }
+    if (s->family == AF_UNIX) {
+        if (address_unix(host, lua_rawlen(L, -1), a) < 0) {
+            luaL_error(L, "bad argument #1 to 'sendmany' (entry %I: path too long)", i);
+        }
+        return true;
+    }
+    int is_integer;
+    lua_rawgeti(L, -2, 3);
+    lua_Integer port = lua_tointegerx(L, -1, &is_integer);
+    lua_pop(L, 1);
+    if (!is_integer || port < 0 || port > 65535) {
+        luaL_error(L, "bad argument #1 to 'sendmany' (entry %I: port expected)", i);
+    }
+    plan->port = (int)port;
+    if (host == plan->host && plan->found > 0) {
+        *a = plan->to[plan->found - 1];
+        address_set_port(a, plan->port);
+        return true;
+    }
+    plan->host = host;
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, PLAN, 1);
+    return address_parse(host, plan->port, s->family, a);
+}
+
+static int look_up(lua_State *L, struct plan *plan) {
+    while (!plan->connected && plan->found < plan->count) {
+        struct socket *s = socket_test(L, SELF)->socket;
+        if (s == NULL) {
+            break; /* closed meanwhile: send_all says so */
+        }
+        if (lua_rawgeti(L, LIST, plan->found + 1) != LUA_TTABLE) {
+            return luaL_error(L, "bad argument #1 to 'sendmany' (entry %I: table expected)",
+                              plan->found + 1);
+        }
+        bool numeric = find_address(L, s, plan);
+        if (!numeric) {
+            const char *host = lua_tostring(L, -1);
+            task_prepare(L, "sendmany");
+            struct lookup *lookup = lookup_start(host, s->family, SOCK_DGRAM);
+            lua_settop(L, PLAN);
+            return lookup_wait(L, lookup, NEVER, looked_up);
+        }
+        lua_settop(L, PLAN);
+        int err = socket_create_descriptor(s, plan->to[plan->found].storage.ss_family);
+        if (err < 0) {
+            struct op none = {0};
+            return send_many_failed(L, &none, result_message(err));
+        }
+        plan->found++;
+    }
+    return send_all(L);
+}
+
+/* sendmany({{datagram, host, port}, ...}) -> number sent | nil, message, number sent
+ * On a connected socket an entry may be the datagram alone; an address in it is ignored. */
+int datagram_send_many(lua_State *L) {
+    struct socket *s = socket_check(L, ANY_DGRAM, "udp{any}");
+    luaL_checktype(L, LIST, LUA_TTABLE);
+    lua_settop(L, LIST);
+    size_t count = lua_rawlen(L, LIST);
+    bool connected = s != NULL && CLASS(s->class) &
+                                      (CLASS(UDP_CONNECTED) | CLASS(UNIX_DGRAM_CONNECTED));
+    size_t addresses = connected ? 0 : count;
+    struct plan *plan = lua_newuserdatauv(L, sizeof(*plan) + addresses * sizeof(plan->to[0]), 1);
+    *plan = (struct plan){.count = (lua_Integer)count, .connected = connected};
+    for (size_t i = 1; i <= count; i++) {
+        size_t size;
+        push_data(L, (lua_Integer)i, &size);
+        lua_pop(L, 1);
+    }
+    return look_up(L, plan);
+}
