@@ -64,8 +64,14 @@ static bool ready_now(int fd, int events) {
     return driver_kernel.poll(&one, 1) > 0;
 }
 
+/* A terminal whose other side has gone says EIO: there will be no more input. */
+static ssize_t own_recv(int fd, void *data, size_t size) {
+    ssize_t n = file_recv(fd, data, size);
+    return n == -EIO ? 0 : n;
+}
+
 static ssize_t shared_recv(int fd, void *data, size_t size) {
-    return ready_now(fd, POLLIN) ? file_recv(fd, data, size) : -EAGAIN;
+    return ready_now(fd, POLLIN) ? own_recv(fd, data, size) : -EAGAIN;
 }
 
 /* A pipe that polls writable takes PIPE_BUF bytes without blocking. */
@@ -144,7 +150,7 @@ static struct watch *no_owner(int fd) {
 
 static struct {
     bool open;
-    int set;       /* the epoll descriptor */
+    int set;        /* the epoll descriptor */
     uv_poll_t poll; /* on the set; closed with the loop */
 } shared;
 
@@ -245,7 +251,7 @@ const struct driver driver_standard_own = {
     .close = file_close,
     .shutdown = standard_shutdown,
     .getsockopt = file_getsockopt,
-    .recv = file_recv,
+    .recv = own_recv,
     .sendmsg = standard_sendmsg,
     .poll = file_poll,
     .watch = own_watch,

@@ -20,7 +20,7 @@
 #include "module.h"
 #include "runtime.h"
 
-#define TEARDOWN_INSTRUCTIONS 10000000
+#define TEARDOWN_REPEAT_US 50000
 #define LIMIT_REPEATS 3 /* times a task may catch the time limit's error */
 
 static struct {
@@ -45,15 +45,24 @@ static struct task *referenced(int reference) {
 
 /* ---- in the running coroutine ---- */
 
+/* A task that outlives its cancellation is suspended for good; the scheduler then closes it. */
+static void stop_running(lua_State *L) {
+    if (lua_isyieldable(L)) {
+        lua_yield(L, 0);
+    } else {
+        luaL_error(L, "still running at exit");
+    }
+}
+
 static void on_hook(lua_State *L, lua_Debug *frame) {
     (void)frame;
     lua_sethook(L, NULL, 0, 0);
+    if (rt.closing) {
+        stop_running(L);
+        return;
+    }
     if (rt.interrupted) {
         rt.exiting = true;
-        if (rt.closing && lua_isyieldable(L)) {
-            lua_yield(L, 0);
-            return;
-        }
         task_push_cancelled_value(L);
         lua_error(L);
     }
@@ -66,20 +75,6 @@ static void on_hook(lua_State *L, lua_Debug *frame) {
         state.limit_raised++;
         luaL_error(L, "%s", state.limit_message);
     }
-}
-
-/* A task that outlives its cancellation is suspended for good; the scheduler then closes it. */
-static void on_teardown_hook(lua_State *L, lua_Debug *frame) {
-    (void)frame;
-    if (lua_isyieldable(L)) {
-        lua_yield(L, 0);
-    } else {
-        luaL_error(L, "still running at exit");
-    }
-}
-
-void interrupt_bound(lua_State *L) {
-    lua_sethook(L, on_teardown_hook, LUA_MASKCOUNT, TEARDOWN_INSTRUCTIONS);
 }
 
 /* ---- handlers: async-signal-safe; lua_sethook is meant to be called from one ---- */
@@ -166,11 +161,18 @@ void interrupt_open(void) {
 }
 
 void interrupt_close(void) {
-    struct itimerval off = {{0, 0}, {0, 0}};
-    setitimer(ITIMER_REAL, &off, NULL);
+    interrupt_after(0);
     die_by_default(SIGINT);
     die_by_default(SIGTERM);
     die_by_default(SIGALRM);
+}
+
+void interrupt_after(uint64_t ns) {
+    struct itimerval timer = {{0, 0}, {0, 0}};
+    timer.it_value.tv_sec = (time_t)(ns / 1000000000u);
+    timer.it_value.tv_usec = (suseconds_t)(ns % 1000000000u / 1000);
+    timer.it_interval.tv_usec = ns > 0 ? TEARDOWN_REPEAT_US : 0;
+    setitimer(ITIMER_REAL, &timer, NULL);
 }
 
 /* ---- for lua/lariat ---- */

@@ -6,12 +6,13 @@
 #define LARIAT_INTERRUPT_H
 
 #include <lua.h>
+#include <stdint.h>
 
 void interrupt_open(void);          /* SIGINT, SIGTERM; SIGPIPE is ignored */
 void interrupt_close(void);         /* default actions again */
 void interrupt_restore(int number); /* a script's watch of this signal has ended */
 void interrupt_poll(void);          /* from the loop: act on what arrived */
-void interrupt_bound(lua_State *L); /* teardown: let this coroutine run only so long */
+void interrupt_after(uint64_t ns);  /* teardown: stop what runs then, and again; 0: do not */
 int interrupt_open_module(lua_State *L);
 
 #endif

@@ -65,6 +65,7 @@ static int start(lua_State *L) {
         lua_pushstring(L, argv[i]);
     }
     rt.tasks.main = task_spawn(L, argc, "main");
+    luaL_ref(L, LUA_REGISTRYINDEX); /* for ever: others are compared with it */
     return 0;
 }
 

@@ -203,9 +203,9 @@ static int method_running(lua_State *L) {
 }
 
 int process_open(lua_State *L) {
-    static const luaL_Reg methods[] = {
-        {"wait", method_wait}, {"kill", method_kill},       {"close", method_close},
-        {"pid", method_pid},   {"running", method_running}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"wait", method_wait},       {"kill", method_kill},
+                                       {"close", method_close},     {"pid", method_pid},
+                                       {"running", method_running}, {NULL, NULL}};
     static const luaL_Reg functions[] = {
         {"spawn", process_spawn}, {"environ", process_environ}, {NULL, NULL}};
     luaL_newmetatable(L, PROCESS_TYPE);

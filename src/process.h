@@ -18,7 +18,7 @@ struct process {
     struct child *child; /* NULL: it has ended, or was given up by close */
     struct waitq waiters;
     int pid;
-    bool ended;          /* and this is how: */
+    bool ended; /* and this is how: */
     int code, signal;
 };
 

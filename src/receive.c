@@ -45,7 +45,7 @@ static void push_taken(lua_State *L, struct op *op, size_t size, size_t shown) {
     size_t prefix = op->as.receive.pattern <= COUNT ? lua_rawlen(L, PREFIX) : 0;
     const char *data = input_take(s, size);
     if (op->as.receive.pattern == LINE) {
-        const char *cr = memchr(data, '\r', shown);
+        const char *cr = shown > 0 ? memchr(data, '\r', shown) : NULL;
         shown -= cr != NULL && cr == data + shown - 1;
         bool inside = cr != NULL && cr < data + shown;
         lua_pushlstring(L, data, shown);

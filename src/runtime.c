@@ -96,7 +96,7 @@ void runtime_open(void) {
 
 void runtime_exit(int status) {
     if (!rt.exiting) {
-        rt.exiting = true;
+        rt.exiting = !rt.closing; /* teardown is not torn down again */
         rt.status = status;
     }
 }
@@ -122,7 +122,7 @@ static void poll_once(void) {
 
 /* Every task waits for another one. The hook, if there is one, is the test runner's. */
 static void deadlock(void) {
-    if (rt.on_deadlock != NULL) {
+    if (rt.on_deadlock != NULL && rt.on_deadlock->state != TASK_DONE) {
         task_interrupt(rt.on_deadlock, "deadlock: waits for something that nothing can bring about");
         return;
     }
@@ -187,11 +187,12 @@ static void end_tasks(void) {
         task_abandon(rt.exit_caller); /* os.exit does not return: only `<close>` variables run */
     }
     for (struct task *t = rt.tasks.all; t != NULL; t = t->all_next) {
-        interrupt_bound(t->co);
         task_cancel(t);
     }
     rt.exiting = false;
+    interrupt_after(EXIT_TASKS_NS);
     run_until(no_tasks, EXIT_TASKS_NS);
+    interrupt_after(0);
     for (struct task *t = rt.tasks.all; t != NULL; t = next) {
         next = t->all_next;
         task_abandon(t);

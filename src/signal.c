@@ -31,7 +31,7 @@ struct handle {
 struct signal_watch {
     struct handle *handle; /* NULL: closed */
     struct waitq waiters;
-    size_t arrived;        /* and not yet waited for */
+    size_t arrived; /* and not yet waited for */
     int number;
 };
 
@@ -44,14 +44,29 @@ static const struct {
     int number;
     const char *unfit; /* why it cannot be waited for */
 } signals[] = {
-    {"HUP", SIGHUP, NULL},       {"INT", SIGINT, NULL},       {"QUIT", SIGQUIT, NULL},
-    {"USR1", SIGUSR1, NULL},     {"USR2", SIGUSR2, NULL},     {"TERM", SIGTERM, NULL},
-    {"PIPE", SIGPIPE, NULL},     {"CHLD", SIGCHLD, NULL},     {"CONT", SIGCONT, NULL},
-    {"TSTP", SIGTSTP, NULL},     {"TTIN", SIGTTIN, NULL},     {"TTOU", SIGTTOU, NULL},
-    {"URG", SIGURG, NULL},       {"WINCH", SIGWINCH, NULL},   {"IO", SIGIO, NULL},
-    {"PWR", SIGPWR, NULL},       {"XCPU", SIGXCPU, NULL},     {"XFSZ", SIGXFSZ, NULL},
-    {"VTALRM", SIGVTALRM, NULL}, {"PROF", SIGPROF, NULL},     {"SYS", SIGSYS, NULL},
-    {"TRAP", SIGTRAP, NULL},     {"STKFLT", SIGSTKFLT, NULL},
+    {"HUP", SIGHUP, NULL},
+    {"INT", SIGINT, NULL},
+    {"QUIT", SIGQUIT, NULL},
+    {"USR1", SIGUSR1, NULL},
+    {"USR2", SIGUSR2, NULL},
+    {"TERM", SIGTERM, NULL},
+    {"PIPE", SIGPIPE, NULL},
+    {"CHLD", SIGCHLD, NULL},
+    {"CONT", SIGCONT, NULL},
+    {"TSTP", SIGTSTP, NULL},
+    {"TTIN", SIGTTIN, NULL},
+    {"TTOU", SIGTTOU, NULL},
+    {"URG", SIGURG, NULL},
+    {"WINCH", SIGWINCH, NULL},
+    {"IO", SIGIO, NULL},
+    {"PWR", SIGPWR, NULL},
+    {"XCPU", SIGXCPU, NULL},
+    {"XFSZ", SIGXFSZ, NULL},
+    {"VTALRM", SIGVTALRM, NULL},
+    {"PROF", SIGPROF, NULL},
+    {"SYS", SIGSYS, NULL},
+    {"TRAP", SIGTRAP, NULL},
+    {"STKFLT", SIGSTKFLT, NULL},
     {"KILL", SIGKILL, "no process can catch it"},
     {"STOP", SIGSTOP, "no process can catch it"},
     {"ALRM", SIGALRM, "lariat's own: it ends tests that take too long"},
@@ -228,8 +243,9 @@ static int method_tostring(lua_State *L) {
 static int signal_new(lua_State *L) {
     size_t i = check(L, 1);
     if (signals[i].unfit != NULL) {
-        return luaL_argerror(L, 1, lua_pushfstring(L, "signal %s cannot be waited for (%s)",
-                                                   signals[i].name, signals[i].unfit));
+        return luaL_argerror(L, 1,
+                             lua_pushfstring(L, "signal %s cannot be waited for (%s)",
+                                             signals[i].name, signals[i].unfit));
     }
     if (rt.closing) {
         return luaL_error(L, "the runtime is closing: no signal can be waited for");
@@ -247,9 +263,11 @@ static int signal_new(lua_State *L) {
 int signal_open(lua_State *L) {
     static const luaL_Reg methods[] = {
         {"wait", method_wait}, {"close", method_close}, {NULL, NULL}};
-    static const luaL_Reg meta[] = {
-        {"__call", method_call},         {"__close", method_gc}, {"__gc", method_gc},
-        {"__tostring", method_tostring}, {NULL, NULL}};
+    static const luaL_Reg meta[] = {{"__call", method_call},
+                                    {"__close", method_gc},
+                                    {"__gc", method_gc},
+                                    {"__tostring", method_tostring},
+                                    {NULL, NULL}};
     static const luaL_Reg functions[] = {{"new", signal_new}, {NULL, NULL}};
     luaL_newmetatable(L, SIGNAL_TYPE);
     luaL_setfuncs(L, meta, 0);

@@ -380,13 +380,13 @@ static int method_setfd(lua_State *L) {
     if (s == NULL) {
         return 0;
     }
+    struct watch *owner = fd >= 0 ? s->watch.driver->owner((int)fd) : NULL;
+    luaL_argcheck(L, owner == NULL || owner == &s->watch, 2,
+                  "descriptor belongs to another socket");
     outputs_flush();
     watch_stop(&s->watch);
-    s->watch.fd = -1;
     s->watch.drained = false;
     s->eof = false;
-    struct watch *owner = fd >= 0 ? s->watch.driver->owner((int)fd) : NULL;
-    luaL_argcheck(L, owner == NULL, 2, "descriptor belongs to another socket");
     s->watch.fd = fd < 0 ? -1 : (int)fd;
     return 0;
 }

@@ -32,9 +32,9 @@ extern char **environ;
 
 struct plan {
     uv_stdio_container_t stdio[3];
-    int theirs[3];             /* descriptors to close once the child has them; -1: none */
-    struct socket *ours[3];    /* our ends of pipes */
-    struct socket *given[3];   /* streams handed over */
+    int theirs[3];           /* descriptors to close once the child has them; -1: none */
+    struct socket *ours[3];  /* our ends of pipes */
+    struct socket *given[3]; /* streams handed over */
 };
 
 static void use(struct plan *plan, int i, int fd) {
@@ -101,18 +101,11 @@ static int plan_descriptor(lua_State *L, struct plan *plan, int i, int index, co
     size_t size;
     const char *word = lua_tolstring(L, index, &size);
     switch (*word) {
-    case 'p': /* "pipe" */
-        return open_pipe(plan, i);
-    case 'i': /* "inherit" */
-        use(plan, i, i);
-        return 0;
-    case 's': /* "stdout", of stderr only */
-        plan->stdio[i] = plan->stdio[1];
-        return 0;
-    case '=': /* "=text", of stdin only */
-        return open_text(plan, i, word + 1, size - 1);
-    default: /* "null" */
-        return 0;
+    case 'p': /* "pipe" */ return open_pipe(plan, i);
+    case 'i': /* "inherit" */ use(plan, i, i); return 0;
+    case 's': /* "stdout", of stderr only */ plan->stdio[i] = plan->stdio[1]; return 0;
+    case '=': /* "=text", of stdin only */ return open_text(plan, i, word + 1, size - 1);
+    default: /* "null" */ return 0;
     }
 }
 

@@ -254,6 +254,7 @@ static void resume(struct task *task) {
     rt.tasks.pinned = false;
     int status = lua_resume(co, rt.L, nargs, &task->nresults);
     if (status == LUA_YIELD && !rt.tasks.parking) {
+        task->outcome = rt.closing ? TASK_CANCELLED : TASK_UNFINISHED; /* stopped by interrupt.c */
         lua_resetthread(co);
         lua_settop(co, 0);
         lua_pushliteral(co, "attempt to yield from outside a coroutine");
@@ -291,6 +292,18 @@ void task_run_ready(void) {
     s->running = false;
 }
 
+/* Takes a task that is ready out of its queue. */
+static void unqueue(struct task **first, struct task **last, const struct task *task) {
+    struct task *previous = NULL;
+    for (struct task *t = *first; t != NULL; previous = t, t = t->next) {
+        if (t == task) {
+            *(previous ? &previous->next : first) = t->next;
+            *last = *last == t ? previous : *last;
+            return;
+        }
+    }
+}
+
 void task_abandon(struct task *task) {
     if (task->state == TASK_DONE) {
         return;
@@ -299,9 +312,12 @@ void task_abandon(struct task *task) {
         task->source = false;
         rt.tasks.sources--;
     }
+    unqueue(&rt.tasks.ready_first, &rt.tasks.ready_last, task);
+    unqueue(&rt.tasks.later_first, &rt.tasks.later_last, task);
     rt.tasks.current = task;
-    lua_resetthread(task->co); /* runs pending `<close>` variables, which cannot wait */
     task_resumed();
+    task->state = TASK_RUNNING;
+    lua_resetthread(task->co); /* runs pending `<close>` variables, which cannot wait */
     task->outcome = TASK_CANCELLED;
     task->nresults = 0;
     lua_settop(task->co, 0);

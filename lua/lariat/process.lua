@@ -185,7 +185,8 @@ end
 ---@return string? message
 function process.run(options)
   if type(options) ~= "table" then
-    error("bad argument #1 to 'run' (table expected, got " .. type(options) .. ")", 2)
+    local message = "bad argument #1 to 'run' (table expected, got " .. type(options) .. ")"
+    error(message, caller())
   end
   return new(options[1], position(), core.spawn(check(options)))
 end
