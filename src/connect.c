@@ -87,7 +87,7 @@ struct race {
     size_t last_index;
     uint64_t end;        /* the caller's deadline */
     uint64_t next_start;
-    struct interest interests[MOST_RACERS];
+    struct interest interests[1 + MOST_RACERS]; /* first: in the socket, for when it is closed */
     struct racer racers[MOST_RACERS];
 };
 
@@ -202,16 +202,18 @@ static int won(lua_State *L, struct socket *s, struct racer *r) {
 
 static int race_resumed(lua_State *L, int status, lua_KContext ctx);
 
-static int race_wait(lua_State *L, struct race *race) {
+static int race_wait(lua_State *L, struct race *race, struct socket *s) {
     struct task *task = rt.tasks.current;
     task_prepare(L, "connect");
     task->set = race->interests;
-    task->set_count = race->started;
+    task->set_count = 1 + race->started;
+    memset(race->interests, 0, sizeof(race->interests));
+    watch_stop(&s->watch); /* an earlier attempt on its own descriptor is no matter here */
+    waitq_join(&s->watch.writers, &race->interests[0], task, false);
     for (size_t i = 0; i < race->started; i++) {
-        race->interests[i] = (struct interest){0};
         if (race->racers[i].watch.fd >= 0) {
             watch_arm(&race->racers[i].watch, POLLOUT);
-            waitq_join(&race->racers[i].watch.writers, &race->interests[i], task, false);
+            waitq_join(&race->racers[i].watch.writers, &race->interests[1 + i], task, false);
         }
     }
     uint64_t next = race->started < race->count ? race->next_start : NEVER;
@@ -242,7 +244,7 @@ static int race_step(lua_State *L, struct race *race) {
     if (alive == 0) {
         return result_fail(L, race->last_error ? race->last_error : -EADDRNOTAVAIL);
     }
-    return clock_now() >= race->end ? result_error(L, "timeout") : race_wait(L, race);
+    return clock_now() >= race->end ? result_error(L, "timeout") : race_wait(L, race, box->socket);
 }
 
 /* A step that returns has ended the race: nothing is left to the collector. */

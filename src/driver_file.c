@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Pipes, terminals and files as drivers: what a stream needs (recv, sendmsg, watch, close, shutdown)
- * and nothing else; names, addresses and time are asked of the runtime's own driver only.
+ * Pipes, terminals and files as drivers: what a stream needs (recv, sendmsg, watch, close,
+ * shutdown) and nothing else; names, addresses and time are asked of the runtime's own driver.
  *
  * Invariant: the flags of an open file description that others share are never changed. libuv makes
  * whatever it polls non-blocking, so it only ever sees descriptors of our own; shared ones are

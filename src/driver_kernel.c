@@ -119,11 +119,14 @@ struct entry {
     struct watch *owner; /* NULL: nobody watches this number */
 };
 
+struct request;
+
 static struct {
     struct entry **entries; /* by descriptor number */
     size_t size;
     uv_timer_t timer;
     int callbacks;          /* since ready tasks ran last */
+    struct request *requests; /* name lookups in flight */
 } kernel;
 
 /* A status below 0 means that libuv has stopped the handle: wake both directions, and the attempt's
@@ -249,10 +252,15 @@ struct request {
         uv_getnameinfo_t reverse;
     } uv;
     struct lookup *lookup;
+    struct request *prev, *next; /* of those in flight */
 };
 
 static void complete(struct request *request, int status) {
     struct lookup *lookup = request->lookup;
+    *(request->prev ? &request->prev->next : &kernel.requests) = request->next;
+    if (request->next != NULL) {
+        request->next->prev = request->prev;
+    }
     lookup->err = status;
     lookup->request = NULL;
     runtime_free(request);
@@ -300,6 +308,12 @@ static int kernel_lookup(struct lookup *lookup) {
         lookup->request = NULL;
         return err;
     }
+    request->prev = NULL;
+    request->next = kernel.requests;
+    if (request->next != NULL) {
+        request->next->prev = request;
+    }
+    kernel.requests = request;
     rt.lookups++;
     return 0;
 }

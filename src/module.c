@@ -127,6 +127,8 @@ static int open_lariat_core(lua_State *L) {
     lua_setfield(L, -2, "signal");
     process_open(L);
     lua_setfield(L, -2, "process");
+    readline_open(L);
+    lua_setfield(L, -2, "readline");
     return 1;
 }
 
@@ -174,6 +176,7 @@ void module_open_all(lua_State *L) {
 
 /* Before lua_close: what holds handles of the loop lets them go. */
 void module_close_all(void) {
+    readline_close();
     signal_close_all();
     process_close_all();
 }

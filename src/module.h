@@ -49,12 +49,14 @@ void gate_open(lua_State *L);
 int standard_open(lua_State *L);
 int signal_open(lua_State *L);
 int process_open(lua_State *L);
+int readline_open(lua_State *L);
 void coroutine_install(lua_State *L);
 void require_install(lua_State *L);
 int module_exit(lua_State *L);
 
 void signal_close_all(void);
 void process_close_all(void);
+void readline_close(void);
 
 void module_open_all(lua_State *L);
 void module_close_all(void);

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "datagram.h"
 #include "driver.h"
 #include "module.h"
 #include "result.h"
@@ -156,6 +157,7 @@ static int apply(lua_State *L, struct socket *s, const struct option *o, const v
             return result_ok(L, 1);
         }
     }
+    datagrams_flush(); /* those sent before go as the option was then */
     int err = s->watch.driver->setsockopt(s->watch.fd, o->level, o->number, value,
                                           (socklen_t)size);
     return err < 0 ? result_error(L, "setsockopt failed") : result_ok(L, 1);

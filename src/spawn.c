@@ -3,10 +3,10 @@
  * Starting a child process: its arguments, environment, standard descriptors and limits.
  *
  * Invariant: everything Lua allocates exists before the first descriptor is opened, and nothing
- * raises after that, so a failed start leaves nothing behind. The child gets 0, 1 and 2 and no other
- * descriptor, default signal actions (libuv resets them, SIGPIPE too) and the descriptor limit that
- * lariat was started with. A pipe for input="text" was rejected: a file in memory needs no task to
- * feed it, and a child that never reads it holds nobody up.
+ * raises after that, so a failed start leaves nothing behind. The child gets 0, 1 and 2 and no
+ * other descriptor, default signal actions (libuv resets them, SIGPIPE too) and the descriptor
+ * limit that lariat was started with. A pipe for input="text" was rejected: a file in memory needs
+ * no task to feed it, and a child that never reads it holds nobody up.
  */
 #include <errno.h>
 #include <fcntl.h>

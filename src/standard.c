@@ -2,8 +2,8 @@
  *
  * The standard streams as stream objects, each made when first asked for and only once.
  *
- * Invariants: a stream has a descriptor number of its own above 2, so closing it never takes 0, 1 or
- * 2 from C's stdio or from a child; and nothing is changed that other processes share, so the
+ * Invariants: a stream has a descriptor number of its own above 2, so closing it never takes 0, 1
+ * or 2 from C's stdio or from a child; and nothing is changed that other processes share, so the
  * terminal and the shell's pipes are left as found. A pipe or terminal is opened anew through
  * /proc/self/fd, which gives a description of our own that may be non-blocking; everything else is
  * a duplicate, and driver_file.c sees to it that it does not block us.

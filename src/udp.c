@@ -274,6 +274,7 @@ static int method_sendto(lua_State *L) {
 
 /* setsockname(host, port) -> 1 | nil, message */
 static int method_setsockname(lua_State *L) {
+    datagrams_flush(); /* the first datagram binds */
     return inet_bind(L, socket_check(L, CLASS(UDP_UNCONNECTED), "unconnected"));
 }
 
