@@ -266,12 +266,6 @@ static int race_resumed(lua_State *L, int status, lua_KContext ctx) {
 
 /* ---- names ---- */
 
-static uint64_t deadline_of(const struct socket *s, uint64_t start) {
-    double block = s->timeout.block, total = s->timeout.total;
-    double seconds = block < 0 ? total : total < 0 ? block : block < total ? block : total;
-    return seconds < 0 || seconds > 1e9 ? NEVER : start + (uint64_t)(seconds * 1e9);
-}
-
 /* A socket that is bound, or may not wait, keeps its descriptor: it tries the first address. */
 static bool may_race(const struct socket *s, const struct addrinfo *info) {
     bool patient = s->timeout.block != 0 && s->timeout.total != 0;
@@ -298,15 +292,13 @@ static int connect_looked_up(lua_State *L, int status, lua_KContext ctx) {
     uint64_t start = (uint64_t)lua_tointeger(L, STARTED);
     int port = (int)lua_tointeger(L, PORT);
     if (may_race(s, lookup->result)) {
-        struct race *race = race_new(L, deadline_of(s, start));
+        struct race *race = race_new(L, timeout_due(&s->timeout, start));
         race_add_addresses(race, lookup->result, port);
         lookup_free(lookup);
         return race_run(L, race);
     }
-    struct address a = {.length = lookup->result->ai_addrlen};
-    memcpy(&a.storage, lookup->result->ai_addr, lookup->result->ai_addrlen);
-    address_set_port(&a, port);
-    lookup_free(lookup);
+    struct address a;
+    lookup_take(L, lookup, port, &a);
     return connect_to_address(L, s, &a, start);
 }
 
@@ -323,10 +315,9 @@ int connect_to_host(lua_State *L, struct socket *s, const char *host, int port) 
     task_prepare(L, "connect");
     socket_become(L, SELF, TCP_CLIENT);
     uint64_t start = clock_now();
-    bool patient = s->timeout.block != 0 && s->timeout.total != 0;
     lua_settop(L, 2);
     lua_pushinteger(L, port);
     lua_pushinteger(L, (lua_Integer)start);
     return lookup_wait(L, lookup_start(host, s->family, SOCK_STREAM),
-                       patient ? deadline_of(s, start) : NEVER, connect_looked_up);
+                       timeout_due(&s->timeout, start), connect_looked_up);
 }

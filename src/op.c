@@ -30,6 +30,13 @@ static uint64_t saturated(double seconds) {
     return seconds < 1e9 ? (uint64_t)(seconds * 1e9) : NEVER / 2;
 }
 
+uint64_t timeout_due(const struct timeout *t, uint64_t start) {
+    double seconds = t->block < 0                              ? t->total
+                     : t->total < 0 || t->block < t->total ? t->block
+                                                               : t->total;
+    return seconds <= 0 ? NEVER : start + saturated(seconds);
+}
+
 /* When the wait that begins now must end; LuaSocket's rule for its two timeouts. */
 static uint64_t due(struct op *op) {
     const struct timeout *t = timeout_of(op);

@@ -90,6 +90,10 @@ static inline void op_copy(struct op *to, const struct op *from) {
     memcpy(to, from, OP_WITHOUT_ADDRESS + from->address_size);
 }
 
+/* When a call that began at `start` must end. A timeout of 0 does not bound name lookups, which
+ * cannot be asked without waiting. */
+uint64_t timeout_due(const struct timeout *timeout, uint64_t start);
+
 /* Runs an operation from a method: attempts, parks the task as often as needed, returns results. */
 int op_run(lua_State *L, struct op *op);
 

@@ -317,9 +317,14 @@ static int fn_history(lua_State *L) {
     return 1;
 }
 
-/* remember(line): for the arrow keys, and for the next session */
+/* remember(line): for the arrow keys, and for the next session; the same again counts once */
 static int fn_remember(lua_State *L) {
-    add_history(luaL_checkstring(L, 1));
+    const char *line = luaL_checkstring(L, 1);
+    HIST_ENTRY *last = history_length > 0 ? history_get(history_base + history_length - 1) : NULL;
+    if (last != NULL && strcmp(last->line, line) == 0) {
+        return 0;
+    }
+    add_history(line);
     if (edit.history != NULL) {
         append_history(1, edit.history);
     }

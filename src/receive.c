@@ -302,8 +302,9 @@ static int method_receiveuntil(lua_State *L) {
         lua_getfield(L, 3, "inclusive");
         op.as.receive.inclusive = lua_toboolean(L, -1);
         if (lua_getfield(L, 3, "max") != LUA_TNIL) {
-            lua_Integer max = luaL_checkinteger(L, -1);
-            luaL_argcheck(L, max > 0, 3, "max: positive number of bytes expected");
+            int is_integer;
+            lua_Integer max = lua_tointegerx(L, -1, &is_integer);
+            luaL_argcheck(L, is_integer && max > 0, 3, "max: positive number of bytes expected");
             op.as.receive.max = (size_t)max;
         }
         lua_pop(L, 2);

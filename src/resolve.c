@@ -16,6 +16,7 @@
 #include "module.h"
 #include "result.h"
 #include "runtime.h"
+#include "socket.h"
 
 static struct lookup *start(struct lookup *lookup) {
     int err = rt.driver->lookup(lookup);
@@ -104,6 +105,55 @@ enum wake lookup_resumed(struct lookup *lookup) {
         lookup->abandoned = true;
     }
     return why;
+}
+
+int lookup_take(lua_State *L, struct lookup *lookup, int port, struct address *a) {
+    int err = lookup->err;
+    if (err == 0) {
+        a->length = lookup->result->ai_addrlen;
+        memcpy(&a->storage, lookup->result->ai_addr, lookup->result->ai_addrlen);
+        address_set_port(a, port);
+    }
+    lookup_free(lookup);
+    return err ? result_error(L, result_lookup_message(err)) : 0;
+}
+
+/* ---- a host for a socket ---- */
+
+/* On top of the call's own arguments: the port and the user. */
+static int resolved(lua_State *L, int status, lua_KContext ctx) {
+    struct lookup *lookup = (struct lookup *)ctx;
+    struct address a;
+    (void)status;
+    enum wake why = lookup_resumed(lookup);
+    if (why != WAKE_READY) {
+        return why == WAKE_DEADLINE ? result_error(L, "timeout") : task_raise(L);
+    }
+    address_user use = (address_user)(uintptr_t)lua_touserdata(L, -1);
+    int failure = lookup_take(L, lookup, (int)lua_tointeger(L, -2), &a);
+    if (failure) {
+        return failure;
+    }
+    struct socket *s = socket_test(L, 1)->socket;
+    lua_pop(L, 2);
+    return s ? use(L, s, &a) : result_error(L, "closed");
+}
+
+int resolve_then(lua_State *L, const char *what, struct socket *s, const char *host, int port,
+                 address_user use) {
+    struct address a;
+    if (strcmp(host, "*") == 0) {
+        address_wildcard(s->family == AF_INET6 ? AF_INET6 : AF_INET, port, &a);
+        return use(L, s, &a);
+    }
+    if (address_parse(host, port, s->family, &a)) {
+        return use(L, s, &a);
+    }
+    task_prepare(L, what);
+    lua_pushinteger(L, port);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)use);
+    return lookup_wait(L, lookup_start(host, s->family, socket_type(s)),
+                       timeout_due(&s->timeout, clock_now()), resolved);
 }
 
 /* ---- socket.dns ---- */

@@ -9,7 +9,10 @@
 #include <netdb.h>
 #include <stdbool.h>
 
+#include "address.h"
 #include "task.h"
+
+struct socket;
 
 /* One lookup under way. Owned by its waiter until that abandons it, then by its own completion. */
 struct lookup {
@@ -34,6 +37,17 @@ struct lookup *lookup_start_reverse(const struct sockaddr *address, int flags);
 int lookup_wait(lua_State *L, struct lookup *lookup, uint64_t due, lua_KFunction k);
 enum wake lookup_resumed(struct lookup *lookup); /* abandons it unless it is done */
 void lookup_free(struct lookup *lookup);
+
+/* What to do with an address, for the socket at index 1: pushes results. */
+typedef int (*address_user)(lua_State *L, struct socket *s, const struct address *a);
+
+/* Finds the address of a host, which may be numeric, "*" or a name, and returns what `use` does;
+ * looking a name up suspends the task, for the socket's timeout at most. */
+int resolve_then(lua_State *L, const char *what, struct socket *s, const char *host, int port,
+                 address_user use);
+/* The first address found, and the lookup freed: 0, or the results of its failure. */
+int lookup_take(lua_State *L, struct lookup *lookup, int port, struct address *a);
+
 void lookup_done(struct lookup *lookup); /* called by the driver */
 
 int resolve_open_dns(lua_State *L);      /* the functions of socket.dns */

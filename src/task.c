@@ -142,8 +142,7 @@ static void unlink_task(struct task *task) {
 static int keep_traceback(lua_State *L) {
     struct task *task = rt.tasks.current;
     if (!task_is_cancelled_value(L, 1)) {
-        const char *message = lua_tostring(L, 1);
-        luaL_traceback(L, L, message ? message : luaL_tolstring(L, 1, NULL), 1);
+        luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
         task_push(L, task);
         lua_insert(L, -2);
         lua_setiuservalue(L, -2, TASK_TRACEBACK);

@@ -213,31 +213,14 @@ static int method_send(lua_State *L) {
 
 int datagram_send_to(lua_State *L, struct socket *s, const struct address *a) {
     struct op op;
+    int err = socket_create_descriptor(s, a->storage.ss_family);
+    if (err < 0) {
+        return result_fail(L, err);
+    }
     send_op(L, &op, "sendto", s);
     memcpy(op.address, &a->storage, a->length);
     op.address_size = a->length;
     return op_run(L, &op);
-}
-
-static int sendto_looked_up(lua_State *L, int status, lua_KContext ctx) {
-    struct lookup *lookup = (struct lookup *)ctx;
-    (void)status;
-    if (lookup_resumed(lookup) != WAKE_READY) {
-        return task_raise(L);
-    }
-    struct socket *s = socket_test(L, 1)->socket;
-    int err = lookup->err;
-    struct address a = {0};
-    if (err == 0) {
-        a.length = lookup->result->ai_addrlen;
-        memcpy(&a.storage, lookup->result->ai_addr, lookup->result->ai_addrlen);
-        address_set_port(&a, (int)lua_tointeger(L, 4));
-    }
-    lookup_free(lookup);
-    if (err != 0) {
-        return result_error(L, result_lookup_message(err));
-    }
-    return s ? datagram_send_to(L, s, &a) : result_error(L, "closed");
 }
 
 /* sendto(datagram, host, port) -> bytes | nil, message */
@@ -246,28 +229,11 @@ static int method_sendto(lua_State *L) {
     luaL_checkstring(L, 2);
     const char *host = luaL_checkstring(L, 3);
     int port = 0;
-    struct address a;
     int bad = address_check_port(L, 4, &port);
     if (bad || s == NULL) {
         return bad ? bad : result_error(L, "closed");
     }
-    bool numeric = address_parse(host, port, s->family, &a);
-    if (strcmp(host, "*") == 0) {
-        address_wildcard(s->family == AF_INET6 ? AF_INET6 : AF_INET, port, &a);
-        numeric = true;
-    }
-    if (numeric || s->family != AF_UNSPEC) {
-        int err = numeric ? socket_create_descriptor(s, a.storage.ss_family) : 0;
-        if (err < 0) {
-            return result_fail(L, err);
-        }
-    }
-    if (numeric) {
-        return datagram_send_to(L, s, &a);
-    }
-    lua_settop(L, 4);
-    task_prepare(L, "sendto");
-    return lookup_wait(L, lookup_start(host, s->family, SOCK_DGRAM), NEVER, sendto_looked_up);
+    return resolve_then(L, "sendto", s, host, port, datagram_send_to);
 }
 
 /* ---- names ---- */
@@ -291,27 +257,6 @@ static int connect_peer(lua_State *L, struct socket *s, const struct address *a)
     return result_ok(L, err < 0 ? err : 1);
 }
 
-static int setpeername_looked_up(lua_State *L, int status, lua_KContext ctx) {
-    struct lookup *lookup = (struct lookup *)ctx;
-    (void)status;
-    if (lookup_resumed(lookup) != WAKE_READY) {
-        return task_raise(L);
-    }
-    struct socket *s = socket_test(L, 1)->socket;
-    int err = lookup->err;
-    struct address a = {0};
-    if (err == 0) {
-        a.length = lookup->result->ai_addrlen;
-        memcpy(&a.storage, lookup->result->ai_addr, lookup->result->ai_addrlen);
-        address_set_port(&a, (int)lua_tointeger(L, 3));
-    }
-    lookup_free(lookup);
-    if (err != 0) {
-        return result_error(L, result_lookup_message(err));
-    }
-    return s ? connect_peer(L, s, &a) : result_error(L, "closed");
-}
-
 static int disconnect(lua_State *L, struct socket *s) {
     struct address none = {.length = sizeof(struct sockaddr)};
     none.storage.ss_family = AF_UNSPEC;
@@ -330,7 +275,6 @@ static int method_setpeername(lua_State *L) {
     const char *host = luaL_checkstring(L, 2);
     bool connected = s != NULL && s->class == UDP_CONNECTED;
     bool reset = strcmp(host, "*") == 0;
-    struct address a;
     int port = 0;
     int bad = reset ? 0 : address_check_port(L, 3, &port);
     if (bad || s == NULL) {
@@ -339,14 +283,7 @@ static int method_setpeername(lua_State *L) {
     if (reset) {
         return connected ? disconnect(L, s) : result_ok(L, 1);
     }
-    if (address_parse(host, port, s->family, &a)) {
-        return connect_peer(L, s, &a);
-    }
-    lua_settop(L, 2);
-    lua_pushinteger(L, port);
-    task_prepare(L, "setpeername");
-    return lookup_wait(L, lookup_start(host, s->family, SOCK_DGRAM), NEVER,
-                       setpeername_looked_up);
+    return resolve_then(L, "setpeername", s, host, port, connect_peer);
 }
 
 /* getpeername() -> host, port, family | nil, message */
