@@ -27,7 +27,7 @@ static bool is_task(lua_State *L) {
 static lua_State *check_coroutine(lua_State *L) {
     lua_State *co = lua_tothread(L, 1);
     if (co == NULL) {
-        luaL_typeerror(L, 1, "coroutine");
+        luaL_typeerror(L, 1, "thread");
     }
     return co;
 }
@@ -83,7 +83,8 @@ static int refuse(lua_State *L, const char *message) {
  * -1 with the error on top. A wait inside co suspends L as well, which then goes on in `k`. */
 static int resume(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
     int nresults;
-    if (lua_status(co) == LUA_OK && lua_gettop(co) == 0) {
+    lua_Debug frame;
+    if (lua_status(co) == LUA_OK && lua_gettop(co) == 0 && !lua_getstack(co, 0, &frame)) {
         return refuse(L, "cannot resume dead coroutine");
     }
     if (!lua_checkstack(co, nargs)) {
@@ -195,7 +196,8 @@ static int co_wrap(lua_State *L) {
 
 static int co_yield(lua_State *L) {
     if (is_task(L)) {
-        return luaL_error(L, "attempt to yield from outside a coroutine");
+        lua_pushliteral(L, "attempt to yield from outside a coroutine");
+        return lua_error(L); /* no position, as in Lua */
     }
     return lua_yield(L, lua_gettop(L));
 }

@@ -53,7 +53,8 @@ static int open_socket_core(lua_State *L) {
         {"unix_stream", unix_create_stream}, {"unix_dgram", unix_create_dgram},
         {"select", socket_select},     {"gettime", socket_gettime},
         {"methods", socket_methods_of}, {"skip", socket_skip},
-        {"sleep", task_sleep},         {NULL, NULL},
+        {"sleep", task_sleep},         {"tcp_copy", tcp_copy},
+        {NULL, NULL},
     };
     luaL_newlib(L, functions);
     resolve_open_dns(L);

@@ -15,6 +15,7 @@
 int tcp_create(lua_State *L);
 int tcp_create4(lua_State *L);
 int tcp_create6(lua_State *L);
+int tcp_copy(lua_State *L);
 int udp_create(lua_State *L);
 int udp_create4(lua_State *L);
 int udp_create6(lua_State *L);

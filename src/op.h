@@ -39,6 +39,7 @@ struct op {
     const struct timeout *timeout; /* NULL: as the socket's */
     uint64_t start;                /* when the call first had to wait; 0: not yet */
     bool once;                     /* with timeout 0: no second attempt */
+    bool queued;                   /* to write: has waited in line, see send.c */
     unsigned pauses;               /* back-offs so far */
     union {
         struct {
@@ -57,7 +58,7 @@ struct op {
             size_t size;
             size_t sent;
             long first;       /* index of data[0] in the caller's counting */
-            bool begun;
+            bool begun;       /* part of the message is on its way */
         } send;
         struct {
             uint64_t moved;

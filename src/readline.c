@@ -229,7 +229,11 @@ static void open_once(void) {
     rl_attempted_completion_function = complete;
     rl_completer_word_break_characters = " \t\n\"\\'`@$><=;|&{}()[]+-*/%^#~,?!";
     rl_completion_append_character = '\0';
-    rl_variable_bind("keyseq-timeout", "50"); /* the most that a lone Escape may hold us up (vi) */
+    rl_initialize();
+    /* Where readline would wait by itself, whatever ~/.inputrc says: it must not, or not for long. */
+    rl_variable_bind("completion-query-items", "0");
+    rl_variable_bind("page-completions", "off");
+    rl_variable_bind("keyseq-timeout", "50"); /* ms, after an Escape in vi mode */
 }
 
 static void begin(const char *prompt) {

@@ -35,10 +35,27 @@ static int sent_all(lua_State *L, struct op *op) {
     return 3;
 }
 
+static int attempt_send(lua_State *L, struct op *op);
+
+/* Must wait: while somebody's message is under way and, coming new, for those in line. Who has been
+ * in line already was woken as its first: those he finds there now are behind him. */
+static bool must_queue(struct op *op, const struct socket *s) {
+    bool came_new = !op->queued;
+    op->queued = true;
+    for (const struct interest *i = s->watch.writers.first; i != NULL; i = i->next) {
+        const struct op *other = &i->task->op;
+        if (i->exclusive &&
+            (came_new || (other->attempt == attempt_send && other->as.send.begun))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int attempt_send(lua_State *L, struct op *op) {
     struct socket *s = op->socket;
     size_t sent = 0;
-    if (!op->as.send.begun && waitq_has_exclusive(&s->watch.writers)) {
+    if (!op->as.send.begun && must_queue(op, s)) {
         return WANT_WRITE;
     }
     if (s->out.error != 0 || s->out.ended) {
@@ -138,7 +155,7 @@ static int result_only(lua_State *L, struct op *op, const char *why) {
 }
 
 static int attempt_flush(lua_State *L, struct op *op) {
-    if (waitq_has_exclusive(&op->socket->watch.writers)) {
+    if (must_queue(op, op->socket)) {
         return WANT_WRITE;
     }
     int err = output_flush(op->socket);
@@ -222,8 +239,8 @@ static int pipe_ended(lua_State *L, struct op *op, struct socket *to, ssize_t n)
 }
 
 /* Has `to` room? 0, -EAGAIN or -errno. */
-static int pipe_room(struct socket *to) {
-    if (waitq_has_exclusive(&to->watch.writers)) {
+static int pipe_room(struct op *op, struct socket *to) {
+    if (must_queue(op, to)) {
         return -EAGAIN;
     }
     return to->out.blocked ? output_flush(to) : 0;
@@ -232,7 +249,7 @@ static int pipe_room(struct socket *to) {
 /* One round: make room, receive, write. 1: moved something, 0: the end of `from`, WANT_* or -errno
  * below them. */
 static ssize_t pipe_round(struct op *op, struct socket *from, struct socket *to) {
-    ssize_t n = pipe_room(to);
+    ssize_t n = pipe_room(op, to);
     if (n == -EAGAIN) {
         op->socket = to;
         return WANT_WRITE;
@@ -252,6 +269,8 @@ static ssize_t pipe_round(struct op *op, struct socket *from, struct socket *to)
     op->as.pipe.moved += sent;
     input_take(from, sent);
     input_trim(from);
+    op->queued = false; /* others may send between two rounds */
+    waitq_wake_first(&to->watch.writers, WAKE_READY);
     return err < 0 && err != -EAGAIN ? err - PIPE_ERRNO : 1;
 }
 

@@ -6,6 +6,7 @@
  * As in LuaSocket, tcp() has no descriptor until bind or connect knows the address family.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <string.h>
 
@@ -40,6 +41,19 @@ int tcp_create4(lua_State *L) {
 
 int tcp_create6(lua_State *L) {
     return create(L, AF_INET6);
+}
+
+/* copy(fd) -> a client on a copy of a descriptor that foreign code owns: the runtime waits on the
+ * copy, which no close of the foreign code can take away under it. */
+int tcp_copy(lua_State *L) {
+    int fd = (int)luaL_checkinteger(L, 1);
+    struct socket *s = socket_new(L, TCP_CLIENT, AF_UNSPEC);
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0) {
+        return result_fail(L, errno);
+    }
+    socket_adopt(s, copy);
+    return 1;
 }
 
 /* ---- bind ---- */
