@@ -266,13 +266,23 @@ end
 ---@return integer? from_a bytes moved from a to b
 ---@return integer|string from_b bytes moved from b to a, or a message
 function socket.relay(a, b)
-  local back <close> = task.scoped(function() return b:pipe(a) end)
-  local moved, message = a:pipe(b)
-  if not moved then return nil, message end
-  local returned
-  returned, message = back:join()
-  if not returned then return nil, message end
-  return moved, returned
+  local gate, running, failure = task.gate(), 2, nil
+  local function copy(from, to)
+    local ok, moved, message = pcall(from.pipe, from, to)
+    running = running - 1
+    if not (ok and moved) then
+      failure = failure or { message = message, raised = not ok and moved }
+    end
+    gate:wake()
+    return moved
+  end
+  -- When one way fails the other has nothing to wait for: it is cancelled on leaving.
+  local forth <close> = task.scoped(copy, a, b)
+  local back <close> = task.scoped(copy, b, a)
+  while running > 0 and not failure do gate:wait() end
+  if failure and failure.raised then error(failure.raised, 0) end
+  if failure then return nil, failure.message end
+  return (forth:join()), (back:join())
 end
 
 return socket

@@ -168,19 +168,22 @@ local function position()
   return ("%s:%d"):format(frame.short_src, frame.currentline)
 end
 
+--- What `run` takes: the list holds the program, searched in PATH unless it has a slash, and its
+--- arguments; no shell is involved. A stream given for stdin, stdout or stderr is handed over: the
+--- child has it, and the script's object is closed. (lariat.stdin, stdout and stderr are lent, and
+--- stay open.)
+---@class lariat.RunOptions
+---@field [integer] string|number
+---@field stdin? "null"|"pipe"|"inherit"|table default "null"
+---@field stdout? "pipe"|"inherit"|"null"|table default "pipe"
+---@field stderr? "inherit"|"pipe"|"null"|"stdout"|table default "inherit"; "stdout": with it
+---@field input? string all that stdin will hold, instead of `stdin`
+---@field env? table<string, string|number|false> variables to set (false: to remove)
+---@field clearenv? boolean start from an empty environment instead of ours
+---@field cwd? string directory to start in
+
 --- Starts a program: `lariat.run{"curl", url, stderr = "null"}`. Does not wait for it.
----
---- The list holds the program, searched in PATH unless it has a slash, and its arguments; no shell
---- is involved. A stream given for stdin, stdout or stderr is handed over: the child has it, and the
---- script's object is closed (lariat.stdin, stdout and stderr are lent and stay open).
----@param options { [integer]: string|number,
----   stdin?: "null"|"pipe"|"inherit"|table,
----   stdout?: "pipe"|"inherit"|"null"|table,
----   stderr?: "inherit"|"pipe"|"null"|"stdout"|table,
----   input?: string, env?: table<string, string|number|false>, clearenv?: boolean, cwd?: string }
----   the first value is the default; stderr = "stdout": to where stdout goes;
----   input: all that stdin will hold; env: variables set (false: removed) in the environment, which
----   starts empty with clearenv; cwd: directory to start in
+---@param options lariat.RunOptions
 ---@return lariat.Process? # nil and a message that names what failed
 ---@return string? message
 function process.run(options)

@@ -1,0 +1,168 @@
+-- SPDX-License-Identifier: MIT
+--
+-- LuaSec (Debian's lua-sec, unmodified) in a lariat program: LuaSec does the TLS, the runtime does
+-- the waiting. LuaSec's C code waits by poll, which would stop every task; so each connection tells
+-- it to have no patience, and what it "wants" is waited for here, under the timeout that the script
+-- has set. Results, errors and partial results are LuaSec's own: a timeout says "wantread" or
+-- "wantwrite". LuaSec's `ssl` requires "ssl.core" and gets this module, which loads the real one
+-- and changes its methods; scripts need nothing for it.
+--
+-- Invariant: LuaSec owns the descriptor. The runtime waits on a copy of it, so that whoever closes
+-- the connection wakes who waits there, and no number is ever watched after it was closed.
+
+local core = require "socket.core"
+local task = require "lariat.core".task
+
+local TURN = 64 -- attempts without a wait, then others have a turn
+
+-- Connection -> { watched = { the copy }, block = seconds, total = seconds }
+local states = setmetatable({}, { __mode = "k" })
+
+local attempts = 0
+
+local function give_way()
+  attempts = attempts + 1
+  if attempts < TURN then return end
+  attempts = 0
+  local _, message = pcall(task.yield) -- where Lua cannot suspend, nobody else can have a turn
+  if message == task.cancelled then error(message, 0) end
+end
+
+-- Seconds that the call begun at `start` may still wait; nil: as long as it takes.
+local function patience(state, start)
+  local block, total = state.block, state.total
+  if block < 0 and total < 0 then return nil end
+  local passed = task.now() - start
+  if total < 0 then return math.max(block - passed, 0) end
+  local left = math.max(total - passed, 0)
+  return block < 0 and left or math.min(block, left)
+end
+
+-- Waits for what LuaSec wants; false if it wants nothing, or the time is up.
+local function wait(conn, want, start)
+  local state = states[conn]
+  local reading = want == "wantread"
+  if not state.watched or not reading and want ~= "wantwrite" then return false end
+  local seconds = patience(state, start)
+  if seconds == 0 then return false end
+  attempts = 0
+  local _, _, message = core.select(reading and state.watched or nil,
+    not reading and state.watched or nil, seconds)
+  return message == nil
+end
+
+local function wrap_handshake(handshake)
+  return function(conn)
+    local state, start = states[conn], task.now()
+    while not (state and state.closed) do
+      give_way()
+      local ok, message = handshake(conn)
+      if ok or not wait(conn, message, start) then return ok, message end
+    end
+    return false, "closed" -- LuaSec itself does not survive this
+  end
+end
+
+local function wrap_send(send)
+  return function(conn, data, i, ...)
+    local start = task.now()
+    while true do
+      give_way()
+      local last, message, sent = send(conn, data, i, ...)
+      if last or not wait(conn, message, start) then return last, message, sent end
+      i = sent + 1
+    end
+  end
+end
+
+-- What came before a wait is kept in pieces, so that a long body is copied once.
+local function wrap_receive(receive)
+  return function(conn, pattern, prefix)
+    local start, pieces, size = task.now(), {}, 0
+    local before = prefix and #tostring(prefix) or 0
+    while true do
+      give_way()
+      local data, message, partial = receive(conn, pattern, prefix)
+      if data and #pieces == 0 then return data, message, partial end
+      pieces[#pieces + 1] = data or partial
+      if data then return table.concat(pieces) end
+      size = size + #partial
+      if not wait(conn, message, start) then
+        local whole = table.concat(pieces)
+        local all = type(pattern) == "string" and pattern:find "^%*?a"
+        if all and message == "closed" and size > before then return whole end
+        return nil, message, whole
+      end
+      prefix = nil
+      if tonumber(pattern) then pattern = pattern - #partial end
+    end
+  end
+end
+
+local function wrap_settimeout(settimeout)
+  return function(conn, seconds, mode)
+    local result = settimeout(conn, seconds, mode) -- which checks the arguments
+    local state = states[conn]
+    state[(mode or "b"):sub(1, 1) == "b" and "block" or "total"] = tonumber(seconds) or -1
+    settimeout(conn, -1, "t")
+    settimeout(conn, 0)
+    return result
+  end
+end
+
+-- LuaSec's farewell is written by a blocking call. To a peer that does not read it is not said.
+local function wrap_close(close)
+  return function(conn)
+    local state = states[conn]
+    local watched = state and state.watched
+    if not watched or state.closed then return close(conn) end
+    state.closed = true
+    local _, writable = core.select(nil, watched, 0)
+    if not writable[1] then watched[1]:shutdown() end
+    close(conn)
+    watched[1]:close()
+  end
+end
+
+local function install(ssl)
+  local create, setfd = ssl.create, ssl.setfd
+  local metatable = debug.getregistry()["SSL:Connection"]
+  local methods = metatable.__index
+  local settimeout = methods.settimeout
+
+  function ssl.create(...)
+    local conn, message = create(...)
+    if not conn then return nil, message end
+    states[conn] = { block = -1, total = -1 }
+    settimeout(conn, 0)
+    return conn
+  end
+
+  function ssl.setfd(conn, fd)
+    setfd(conn, fd)
+    states[conn].watched = { core.tcp_copy(fd) }
+  end
+
+  methods.dohandshake = wrap_handshake(methods.dohandshake)
+  methods.send = wrap_send(methods.send)
+  methods.receive = wrap_receive(methods.receive)
+  methods.settimeout = wrap_settimeout(settimeout)
+  local close = wrap_close(methods.close)
+  methods.close, metatable.__gc, metatable.__close = close, close, close
+end
+
+-- The loader that `require` would have found, were it not for this module.
+local function find(name)
+  local messages = {}
+  for i = 2, #package.searchers do
+    local loader, data = package.searchers[i](name)
+    if type(loader) == "function" then return loader, data end
+    messages[#messages + 1] = loader
+  end
+  error(("module '%s' not found:\n\t%s"):format(name, table.concat(messages, "\n\t")), 0)
+end
+
+local loader, data = find(...)
+local ssl = loader(..., data)
+install(ssl)
+return ssl

@@ -1,0 +1,309 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Connecting: to nobody, to somebody too busy, to names with several addresses, and how the wait
+-- for it ends.
+
+local lariat = require "lariat"
+local net = require "spec.support.net"
+local socket = require "socket"
+local task = require "lariat.task"
+
+local LARIAT = os.getenv "LARIAT" or "./lariat"
+
+-- A port of the loopback address where nobody listens.
+local function free_port()
+  local server <close> = assert(socket.bind("127.0.0.1", 0))
+  return (select(2, server:getsockname()))
+end
+
+-- A listener whose queue is full: who connects now waits until somebody accepts.
+local function busy_listener()
+  local server = assert(socket.tcp4())
+  assert(server:bind("127.0.0.1", 0))
+  assert(server:listen(0))
+  local _, port = server:getsockname()
+  local queue, full = {}, false
+  while not full do
+    local client = socket.tcp()
+    client:settimeout(0)
+    client:connect("127.0.0.1", port)
+    queue[#queue + 1] = client
+    local _, writable = socket.select(nil, { client }, 0.02)
+    full = #writable == 0
+  end
+  return setmetatable({ server = server, port = port }, { __close = function()
+    server:close()
+    for _, client in ipairs(queue) do client:close() end
+  end })
+end
+
+describe("connecting", function()
+  it("to a port nobody listens on is refused", function()
+    local port = free_port()
+    assert.same({ nil, "connection refused" }, { socket.connect("127.0.0.1", port) })
+    local client <close> = socket.tcp()
+    assert.same({ nil, "connection refused" }, { client:connect("127.0.0.1", port) })
+    assert.equal("tcp{client}", client.class)
+  end)
+
+  it("after a refusal works with the same object", function()
+    local port = free_port()
+    local client <close> = socket.tcp()
+    assert.same({ nil, "connection refused" }, { client:connect("127.0.0.1", port) })
+    local server <close> = assert(socket.bind("127.0.0.1", port))
+    local ok, message = client:connect("127.0.0.1", port)
+    -- Linux reports the end of the first attempt once more
+    if not ok then ok, message = client:connect("127.0.0.1", port) end
+    assert.equal(1, ok, message)
+    local accepted <close> = assert(server:accept())
+    client:send "second try\n"
+    assert.equal("second try", accepted:receive())
+  end)
+
+  it("to a server that does not answer times out", function()
+    local busy <close> = busy_listener()
+    local client <close> = socket.tcp()
+    client:settimeout(0.02)
+    assert.same({ nil, "timeout" }, { client:connect("127.0.0.1", busy.port) })
+    client:settimeout(-1)
+    client:settimeout(0.02, "t")
+    assert.same({ nil, "timeout" }, { client:connect("127.0.0.1", busy.port) })
+  end)
+
+  it("with timeout 0 says timeout, then that it is under way", function()
+    local busy <close> = busy_listener()
+    local client <close> = socket.tcp()
+    client:settimeout(0)
+    assert.same({ nil, "timeout" }, { client:connect("127.0.0.1", busy.port) })
+    assert.same({ nil, "Operation already in progress" },
+      { client:connect("127.0.0.1", busy.port) })
+    local _, writable = socket.select(nil, { client }, 0)
+    assert.equal(0, #writable)
+  end)
+
+  it("with timeout 0, select and connect again succeeds", function()
+    local server <close> = assert(socket.bind("127.0.0.1", 0))
+    local _, port = server:getsockname()
+    local client <close> = socket.tcp4()
+    local fd = client:getfd()
+    client:settimeout(0)
+    local ok, message = client:connect("127.0.0.1", port)
+    if not ok then
+      assert.equal("timeout", message)
+      local _, writable = socket.select(nil, { client }, 5)
+      assert.equal(client, writable[1])
+      ok, message = client:connect("127.0.0.1", port)
+      assert.is_true(ok == 1 or message == "already connected", message)
+    end
+    assert.equal(fd, client:getfd())
+    local accepted <close> = assert(server:accept())
+    client:send "there\n"
+    assert.equal("there", accepted:receive())
+  end)
+
+  it("with timeout 0 to a port nobody listens on is refused by the second call", function()
+    local port = free_port()
+    local client <close> = socket.tcp()
+    client:settimeout(0)
+    local _, message = client:connect("127.0.0.1", port)
+    if message == "timeout" then
+      socket.select(nil, { client }, 5)
+      _, message = client:connect("127.0.0.1", port)
+    end
+    assert.equal("connection refused", message)
+  end)
+
+  it("twice says already connected", function()
+    local port, server <close> = net.server(function(conn) conn:receive() end)
+    assert.is_table(server)
+    local client <close> = assert(socket.connect("127.0.0.1", port))
+    assert.same({ nil, "already connected" }, { client:connect("127.0.0.1", port) })
+  end)
+
+  it("ends when another task closes the socket", function()
+    local busy <close> = busy_listener()
+    local client = socket.tcp()
+    local connecting = task.spawn(client.connect, client, "127.0.0.1", busy.port)
+    task.yield()
+    assert.equal("waiting", connecting:status())
+    client:close()
+    assert.same({ nil, "closed" }, { connecting:join() })
+    assert.same({ nil, "closed" }, { client:connect("127.0.0.1", busy.port) })
+  end)
+
+  it("ends when its task is cancelled", function()
+    local busy <close> = busy_listener()
+    local closed
+    local connecting = task.spawn(function()
+      local client <close> = socket.tcp()
+      local guard <close> = setmetatable({}, { __close = function() closed = true end })
+      assert.is_table(guard)
+      client:connect("127.0.0.1", busy.port)
+    end)
+    task.yield()
+    connecting:cancel()
+    assert.same({ nil, "cancelled" }, { connecting:join() })
+    assert.is_true(closed)
+  end)
+
+  it("from a local address", function()
+    local server <close> = assert(socket.bind("127.0.0.1", 0))
+    local _, port = server:getsockname()
+    local client <close> = assert(socket.connect("127.0.0.1", port, "127.0.0.5", 0))
+    local accepted <close> = assert(server:accept())
+    assert.equal("127.0.0.5", (accepted:getpeername()))
+    assert.equal("127.0.0.5", (client:getsockname()))
+    local named <close> = assert(socket.connect4("localhost", port, "127.0.0.6", 0))
+    assert.equal("127.0.0.6", (named:getsockname()))
+  end)
+
+  it("from a local address that is not ours fails", function()
+    local message = "Cannot assign requested address"
+    assert.same({ nil, message }, { socket.connect("127.0.0.1", 1, "192.0.2.77", 0) })
+  end)
+
+  it("with a bad port or host says so", function()
+    local client <close> = socket.tcp()
+    for _, port in ipairs { 70000, -1 } do
+      local ok, message = client:connect("127.0.0.1", port)
+      assert.is_nil(ok)
+      assert.matches("out of range", message)
+    end
+    assert.matches("service", select(2, client:connect("127.0.0.1", "x")))
+    assert.error_matches(function() client:connect() end, "bad argument #1 to 'connect'")
+    assert.error_matches(function() client:connect("127.0.0.1") end,
+      "bad argument #2 to 'connect'")
+    local ok, message = socket.connect("no-such-host.invalid", 80)
+    assert.is_nil(ok)
+    assert.is_string(message)
+  end)
+
+  it("to an IPv6 address on an IPv4 socket fails", function()
+    local ok, message = socket.connect4("::1", 80)
+    assert.is_nil(ok)
+    assert.is_string(message)
+  end)
+
+  it("sets TCP_NODELAY on both ends", function()
+    local a, b = net.pair()
+    assert.same({ true, true }, { a:getoption "tcp-nodelay", b:getoption "tcp-nodelay" })
+    a:close()
+    b:close()
+  end)
+end)
+
+-- A child sees an /etc/hosts of ours, in a mount namespace of its own.
+describe("connecting to a name with several addresses", function()
+  local hosts
+
+  setup(function()
+    hosts = os.tmpname()
+    local file <close> = assert(io.open(hosts, "w"))
+    file:write "::1 both.test\n127.0.0.1 both.test\n"
+    file:write "127.0.0.1 two.test\n127.0.0.2 two.test\n"
+  end)
+
+  teardown(function() os.remove(hosts) end)
+
+  local prelude = [[
+    local socket, task = require "socket", require "lariat.task"
+    local function listen(host, backlog)
+      local server = host:find ":" and socket.tcp6() or socket.tcp4()
+      assert(server:bind(host, _G.port or 0))
+      assert(server:listen(backlog or 8))
+      _G.port = select(2, server:getsockname())
+      return server
+    end
+    local function fill(host)
+      local server, queue = listen(host, 0), {}
+      repeat
+        local client = socket.tcp()
+        queue[#queue + 1] = client
+        client:settimeout(0)
+        client:connect(host, port)
+      until #select(2, socket.select(nil, { client }, 0.02)) == 0
+      return server, queue
+    end
+  ]]
+
+  local function run(script)
+    local child <close> = assert(lariat.run { "unshare", "--user", "--map-root-user", "--mount",
+      "sh", "-c", [[mount --bind "$0" /etc/hosts && exec "$@"]], hosts,
+      LARIAT, "-e", prelude .. script, stderr = "stdout" })
+    local output = child.stdout:receive "*a"
+    child:wait()
+    if output:find "^unshare:" or output:find "^mount:" then
+      pending "no mount namespaces here"
+    end
+    return output
+  end
+
+  it("uses the IPv4 address when only that one listens", function()
+    local output = run [[
+      local server = listen "127.0.0.1"
+      local client = assert(socket.connect("both.test", port))
+      print(client:getpeername() == "127.0.0.1", server:accept() ~= nil)
+    ]]
+    assert.equal("true\ttrue\n", output)
+  end)
+
+  it("uses the IPv6 address when only that one listens", function()
+    local output = run [[
+      local server = listen "::1"
+      local client = assert(socket.connect("both.test", port))
+      print(client:getpeername() == "::1", server:accept() ~= nil, client:getfamily())
+    ]]
+    assert.equal("true\ttrue\tinet6\n", output)
+  end)
+
+  it("says refused when nobody listens", function()
+    local output = run [[
+      listen "127.0.0.1":close()
+      print(socket.connect("both.test", port))
+    ]]
+    assert.equal("nil\tconnection refused\n", output)
+  end)
+
+  it("does not wait for one that does not answer", function()
+    local output = run [[
+      local busy, queue = fill "127.0.0.1"
+      local server = listen "127.0.0.2"
+      local client = assert(socket.connect("two.test", port))
+      print((client:getpeername()), #queue > 0, busy.class)
+    ]]
+    assert.equal("127.0.0.2\ttrue\ttcp{server}\n", output)
+  end)
+
+  it("gives every address tried the options set before", function()
+    local output = run [[
+      local server = listen "127.0.0.1"
+      local client = socket.tcp()
+      client:setoption("keepalive", true)
+      client:setoption("tcp-nodelay", false)
+      assert(client:connect("both.test", port))
+      print(client:getoption "keepalive", client:getoption "tcp-nodelay", server.class)
+    ]]
+    assert.equal("true\tfalse\ttcp{server}\n", output)
+  end)
+
+  it("times out, closes and cancels as with one address", function()
+    local output = run [[
+      local one, two = fill "127.0.0.1", fill "127.0.0.2"
+      local client = socket.tcp()
+      client:settimeout(0.02)
+      print(client:connect("two.test", port))
+      client = socket.tcp()
+      local connecting = task.spawn(client.connect, client, "two.test", port)
+      task.sleep(0.3) -- the second address is being tried, too
+      client:close()
+      print(connecting:join(5))
+      client = socket.tcp()
+      connecting = task.spawn(client.connect, client, "two.test", port)
+      task.sleep(0.3)
+      connecting:cancel()
+      print(connecting:join(5))
+      print(one.class, two.class)
+    ]]
+    assert.equal("nil\ttimeout\nnil\tclosed\nnil\tcancelled\ntcp{server}\ttcp{server}\n", output)
+  end)
+end)

@@ -1,0 +1,202 @@
+-- SPDX-License-Identifier: MIT
+--
+-- When what was sent goes out: corking, flush, and what shutdown and close do with what is pending.
+
+local lariat = require "lariat"
+local net = require "spec.support.net"
+local socket = require "socket"
+local task = require "lariat.task"
+
+local LARIAT = os.getenv "LARIAT" or "./lariat"
+local SCALE = tonumber(os.getenv "SCALE") or 1
+
+-- Sends until the peer, who does not read, holds it up. Returns how many bytes were taken.
+local function fill(sock)
+  local chunk, total = ("x"):rep(64 * 1024), 0
+  sock:settimeout(0)
+  while true do
+    local last, _, partial = sock:send(chunk)
+    total = total + (last or partial)
+    if not last then
+      sock:settimeout(nil)
+      return total
+    end
+  end
+end
+
+-- How many bytes the kernel holds for a receiver: asked without touching a socket, since that
+-- would show what is held back.
+local function arrived(sock)
+  local address = (":%04X"):format((select(2, sock:getsockname())))
+  local peer = (":%04X"):format((select(2, sock:getpeername())))
+  for line in io.lines "/proc/net/tcp" do
+    local here, there, queue = line:match "^%s*%d+: %x+(:%x+) %x+(:%x+) %x+ %x+:(%x+)"
+    if here == address and there == peer then return tonumber(queue, 16) end
+  end
+end
+
+describe("output", function()
+  local near, far
+
+  before_each(function() near, far = net.pair() end)
+  after_each(function()
+    near:close()
+    far:close()
+  end)
+
+  it("is held back until 8 KiB have come together", function()
+    near:send(("x"):rep(4000))
+    near:send(("x"):rep(4000))
+    assert.equal(0, arrived(far))
+    near:send(("x"):rep(4000))
+    assert.equal(12000, arrived(far))
+  end)
+
+  it("of one turn leaves together, by itself, when the task waits", function()
+    for i = 1, 10 do near:send(i .. "\n") end
+    local all = {}
+    for i = 1, 10 do all[i] = i .. "\n" end
+    assert.equal(table.concat(all), far:receiveany())
+  end)
+
+  it("uncorked leaves at once", function()
+    assert.is_true(near:getoption "cork")
+    assert.equal(1, near:setoption("cork", false))
+    assert.is_false(near:getoption "cork")
+    near:send "now"
+    assert.equal(3, arrived(far))
+    assert.equal("now", far:receive(3))
+  end)
+
+  it("leaves at once with flush", function()
+    near:send "some"
+    assert.equal(0, arrived(far))
+    assert.equal(1, near:flush())
+    assert.equal(4, arrived(far))
+    assert.equal(1, near:flush())
+    assert.equal("some", far:receive(4))
+  end)
+
+  it("that is corked leaves when corking ends", function()
+    near:send "some"
+    near:setoption("cork", false)
+    assert.equal(4, arrived(far))
+    assert.equal("some", far:receive(4))
+  end)
+
+  it("leaves before select looks", function()
+    near:send "x"
+    local readable = socket.select({ far }, nil, 0)
+    assert.equal(far, readable[1])
+  end)
+
+  it("leaves before the program ends by os.exit", function()
+    local got
+    local port, server <close> = net.server(function(conn) got = conn:receive "*a" end)
+    local child <close> = assert(lariat.run { LARIAT, "-e", ([[
+      local client = assert(require "socket".connect("127.0.0.1", %d))
+      client:send "last words"
+      os.exit(3)
+    ]]):format(port) })
+    assert.same({ "exit", 3 }, { child:wait() })
+    server()
+    assert.equal("last words", got)
+  end)
+
+  it("larger than any buffer arrives whole", function()
+    local text = ("0123456789abcdef"):rep(4 * 1024 * 1024 // 16 // SCALE)
+    local sending = task.spawn(function()
+      assert(near:send("head "))
+      assert(near:send(text))
+      assert(near:send(" tail"))
+      near:shutdown "send"
+    end)
+    assert.is_true("head " .. text .. " tail" == far:receive "*a")
+    sending:join()
+  end)
+
+  it("is delivered before a shutdown", function()
+    local taken = fill(near)
+    assert.equal(1, near:shutdown "send")
+    local data = far:receive "*a"
+    assert.equal(taken, #data)
+  end)
+
+  it("is refused after a shutdown, even one that has not come to pass", function()
+    local taken = fill(near)
+    near:shutdown "send"
+    assert.same({ nil, "closed", 0 }, { near:send "too late" })
+    assert.equal(taken, #far:receive "*a")
+    assert.same({ nil, "closed", 0 }, { near:send "too late" })
+  end)
+
+  it("is delivered after close", function()
+    local taken = fill(near)
+    near:close()
+    assert.equal(taken, #far:receive "*a")
+  end)
+
+  it("is delivered after the script forgets the socket", function()
+    local taken
+    do
+      local a, b = net.pair()
+      taken = fill(a)
+      far = b
+      a = nil -- luacheck: ignore
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.equal(taken, #far:receive "*a")
+  end)
+
+  it("small and corked is delivered after close", function()
+    near:send "good"
+    near:send "bye"
+    near:close()
+    assert.equal("goodbye", far:receive "*a")
+  end)
+
+  it("is discarded by close with linger 0, and the peer sees it", function()
+    local taken = fill(near)
+    near:setoption("linger", { on = true, timeout = 0 })
+    near:close()
+    local data, message, partial = far:receive "*a"
+    assert.is_nil(data)
+    assert.equal("closed", message)
+    assert.is_true(#partial < taken)
+  end)
+
+  it("is delivered after the program ends", function()
+    local child = { LARIAT, "-e", [[
+      local socket = require "socket"
+      local server = assert(socket.bind("127.0.0.1", 0))
+      print((select(2, server:getsockname())))
+      io.stdout:flush()
+      local conn = assert(server:accept())
+      conn:settimeout(0)
+      local total = 0
+      repeat
+        local last, _, partial = conn:send(("x"):rep(65536))
+        total = total + (last or partial)
+      until not last
+      print(total)
+    ]] }
+    local process <close> = assert(lariat.run(child))
+    local client <close> = assert(socket.connect("127.0.0.1", tonumber(process.stdout:receive())))
+    local total = tonumber(process.stdout:receive())
+    assert.equal(total, #client:receive "*a")
+    assert.same({ "exit", 0 }, { process:wait() })
+  end)
+
+  it("that a reset made undeliverable fails the next flush, and receive still reads", function()
+    far:send "early reply\n"
+    far:flush()
+    far:setoption("linger", { on = true, timeout = 0 })
+    assert.equal("early reply", near:receive())
+    far:close()
+    near:send "question\n"
+    local ok, message = near:flush()
+    assert.same({ nil, "closed" }, { ok, message })
+    assert.same({ nil, "closed", 0 }, { near:send "again" })
+  end)
+end)

@@ -1,0 +1,45 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Peers for specs. Everything listens on port 0 of the loopback address.
+--
+--   local a, b = net.pair()                             -- then a:close(), b:close()
+--   local port, server <close> = net.server(function(conn) ... end)
+
+local socket = require "socket"
+local task = require "lariat.task"
+
+local net = {}
+
+local LOOPBACK = { inet = "127.0.0.1", inet6 = "::1" }
+
+--- Two connected sockets: the connecting end and the accepted one.
+---@param family? "inet"|"inet6"
+---@return table client
+---@return table accepted
+function net.pair(family)
+  local host = LOOPBACK[family or "inet"]
+  local listener <close> = assert(socket.bind(host, 0))
+  local _, port = listener:getsockname()
+  local client = assert(socket.connect(host, port))
+  return client, assert(listener:accept())
+end
+
+--- Serves `handler(conn)` for each connection until the second result is closed or called, which
+--- waits for the handlers to finish.
+---@param handler fun(conn: table)
+---@param options? table as for server:serve
+---@return integer port
+---@return table closer a `<close>` variable, and callable; closer.server is the listening socket
+function net.server(handler, options)
+  local server = assert(socket.bind("127.0.0.1", 0, 128))
+  local _, port = server:getsockname()
+  local serving = task.spawn(server.serve, server, handler, options)
+  local function stop()
+    server:close()
+    serving:join()
+  end
+  local metatable = { __close = stop, __call = stop }
+  return port, setmetatable({ server = server, task = serving }, metatable)
+end
+
+return net
