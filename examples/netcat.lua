@@ -7,7 +7,7 @@
 --
 -- The end of standard input is passed on, and the other side may go on sending (half-close); when
 -- both sides have ended, so does netcat. UDP has no end: there -w gives up after SECONDS without a
--- datagram. In TCP it limits connecting.
+-- datagram. In TCP it limits the wait for a connection.
 
 local socket = require "socket"
 local lariat = require "lariat"
@@ -66,6 +66,7 @@ local function tcp()
   if options.l then
     local server <close> = check(socket.bind(host, port, 1))
     announce(server)
+    server:settimeout(options.w)
     return check(server:accept())
   end
   local conn = socket.tcp()
@@ -99,6 +100,7 @@ local function udp()
   end
   check(sock:setsockname(host, port))
   announce(sock)
+  sock:settimeout(options.w)
   -- Whoever sends first is the peer from now on. Its datagram is output like those to come.
   local data, peer_host, peer_port = check(sock:receivefrom())
   check(sock:setpeername(peer_host, peer_port))

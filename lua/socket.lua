@@ -257,6 +257,7 @@ function socket.serve(host, port, handler, options)
   end
   local server, message = socket.bind(host, port, options and options.backlog or 128)
   if not server then return nil, message end
+  local _ <close> = server -- nobody else has it: however serving ends, so does listening
   return server:serve(handler, options)
 end
 

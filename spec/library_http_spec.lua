@@ -97,11 +97,10 @@ describe("socket.http against nginx", function()
   end)
 
   it("follows redirects, relative and absolute, and ends a loop of them", function()
-    assert.same({ "hello, world\n", 200 }, { http.request(root .. "/far"), 200 })
-    local _, code = http.request { url = root .. "/moved", redirect = false }
-    assert.equal(302, code)
-    local body, last = http.request { url = root .. "/loop", maxredirects = 5 }
-    assert.is_true(body == nil or last == 302)
+    local body, code = http.request(root .. "/far")
+    assert.same({ "hello, world\n", 200 }, { body, code })
+    assert.equal(302, (select(2, http.request { url = root .. "/moved", redirect = false })))
+    assert.equal(302, (select(2, http.request { url = root .. "/loop", maxredirects = 5 })))
   end)
 
   it("reads a chunked reply, piece after piece, while a ticker beats", function()
@@ -126,7 +125,8 @@ describe("socket.http against nginx", function()
   end)
 
   it("posts a form", function()
-    assert.same({ "a=1&b=2", 200 }, { (http.request(root .. "/script/echo", "a=1&b=2")), 200 })
+    local body, code = http.request(root .. "/script/echo", "a=1&b=2")
+    assert.same({ "a=1&b=2", 200 }, { body, code })
   end)
 
   it("sends from a chain of sources and filters, receives through one", function()

@@ -261,7 +261,9 @@ describe("a stream", function()
       end
       sending:join()
       assert.is_true(got >= total)
-      assert.is_true(most - before < 20 * 1024, ("%d KB more"):format(most - before))
+      if SCALE == 1 then -- sanitizers keep what was freed
+        assert.is_true(most - before < 20 * 1024, ("%d KB more"):format(most - before))
+      end
     end)
   end)
 end)

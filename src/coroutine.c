@@ -14,10 +14,14 @@
 #include "module.h"
 #include "runtime.h"
 
-static const char in_runtime; /* the mark */
+/* The mark is bit 0 of the extra space; the rest is scope.c's. */
+static bool in_runtime(lua_State *co) {
+    return *(uintptr_t *)lua_getextraspace(co) & 1;
+}
 
-static const void **mark_of(lua_State *co) {
-    return lua_getextraspace(co);
+static void set_in_runtime(lua_State *co, bool on) {
+    uintptr_t *space = lua_getextraspace(co);
+    *space = (*space & ~(uintptr_t)1) | (uintptr_t)on;
 }
 
 static bool is_task(lua_State *L) {
@@ -39,7 +43,7 @@ static const char *status_of(lua_State *L, lua_State *co) {
     if (co == L) {
         return "running";
     }
-    if (*mark_of(co) == &in_runtime) {
+    if (in_runtime(co)) {
         return "normal";
     }
     switch (lua_status(co)) {
@@ -94,11 +98,13 @@ static int resume(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
     bool pinned = rt.tasks.pinned;
     rt.tasks.pinned = pinned || !lua_isyieldable(L);
     rt.running = co;
+    struct scope *around = scope_enter(co, rt.tasks.scope);
     int status = lua_resume(co, L, nargs, &nresults);
+    scope_leave(around);
     rt.running = L;
     rt.tasks.pinned = pinned;
     if (status == LUA_YIELD && rt.tasks.parking) {
-        *mark_of(co) = &in_runtime;
+        set_in_runtime(co, true);
         return lua_yieldk(L, 0, (lua_KContext)co, k);
     }
     if (status != LUA_OK && status != LUA_YIELD) {
@@ -114,7 +120,7 @@ static int resume(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
 }
 
 static int resumable(lua_State *L, lua_State *co) {
-    if (*mark_of(co) == &in_runtime || is_task(co)) {
+    if (in_runtime(co) || is_task(co)) {
         return refuse(L, "cannot resume non-suspended coroutine");
     }
     return 0;
@@ -129,7 +135,7 @@ static int resume_ended(lua_State *L, int n) {
 static int resume_again(lua_State *L, int status, lua_KContext ctx) {
     lua_State *co = (lua_State *)ctx;
     (void)status;
-    *mark_of(co) = NULL;
+    set_in_runtime(co, false);
     return resume_ended(L, resume(L, co, 0, resume_again));
 }
 
@@ -166,7 +172,7 @@ static int wrap_ended(lua_State *L, lua_State *co, int n) {
 static int wrap_again(lua_State *L, int status, lua_KContext ctx) {
     lua_State *co = (lua_State *)ctx;
     (void)status;
-    *mark_of(co) = NULL;
+    set_in_runtime(co, false);
     return wrap_ended(L, co, resume(L, co, 0, wrap_again));
 }
 

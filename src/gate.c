@@ -26,6 +26,10 @@ static int waited(lua_State *L, int status, lua_KContext ctx) {
     }
 }
 
+struct waitq *gate_test(lua_State *L, int index) {
+    return luaL_testudata(L, index, GATE_TYPE);
+}
+
 /* wait([seconds [, what]]) -> true | nil, "timeout" */
 static int gate_wait(lua_State *L) {
     struct waitq *gate = luaL_checkudata(L, 1, GATE_TYPE);

@@ -58,7 +58,10 @@ static void on_hook(lua_State *L, lua_Debug *frame) {
     (void)frame;
     lua_sethook(L, NULL, 0, 0);
     if (rt.closing) {
-        stop_running(L);
+        if (state.limit_hits) { /* else it was set before teardown began: L is unwinding */
+            state.limit_hits = 0;
+            stop_running(L);
+        }
         return;
     }
     if (rt.interrupted) {
@@ -172,6 +175,7 @@ void interrupt_after(uint64_t ns) {
     timer.it_value.tv_sec = (time_t)(ns / 1000000000u);
     timer.it_value.tv_usec = (suseconds_t)(ns % 1000000000u / 1000);
     timer.it_interval.tv_usec = ns > 0 ? TEARDOWN_REPEAT_US : 0;
+    state.limit_hits = 0;
     setitimer(ITIMER_REAL, &timer, NULL);
 }
 

@@ -120,6 +120,8 @@ static int open_lariat_core(lua_State *L) {
     luaL_newlib(L, functions);
     task_open(L);
     lua_setfield(L, -2, "task");
+    scope_open(L);
+    lua_setfield(L, -2, "scope");
     interrupt_open_module(L);
     lua_setfield(L, -2, "interrupt");
     standard_open(L);

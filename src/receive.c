@@ -219,12 +219,15 @@ static int run(lua_State *L, struct op *op) {
     if (op->socket == NULL) {
         lua_pushnil(L);
         lua_pushliteral(L, "closed");
+        if (op->as.receive.pattern == PEEK) {
+            return 2;
+        }
         if (op->as.receive.pattern <= COUNT && !lua_isnoneornil(L, PREFIX)) {
             lua_pushvalue(L, PREFIX);
         } else {
             lua_pushliteral(L, "");
         }
-        return op->as.receive.pattern == PEEK ? 2 : 3;
+        return 3;
     }
     if (op->as.receive.max == 0 && op->as.receive.pattern != COUNT &&
         op->as.receive.pattern < ANY) {

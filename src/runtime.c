@@ -90,6 +90,7 @@ void runtime_open(void) {
     interrupt_open();
     rt.sockets.shared = runtime_alloc(SHARED_SIZE);
     rt.L = checked(luaL_newstate(), sizeof(void *));
+    memset(lua_getextraspace(rt.L), 0, LUA_EXTRASPACE); /* every coroutine starts with a copy */
 }
 
 /* ---- run ---- */

@@ -34,6 +34,7 @@ struct scheduler {
     struct task *all;                      /* every task that has not ended */
     struct task *current;                  /* the one whose coroutine runs, or NULL */
     struct task *main;                     /* the script itself */
+    struct scope *scope;                   /* the innermost one the running coroutine is in */
     size_t live;                           /* length of `all` */
     size_t sources;                        /* waits that something outside the tasks can end */
     int budget;                            /* what the current task may still do this turn */

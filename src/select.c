@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * socket.select over our sockets, and over any object with `getfd` (and `dirty`), as LuaSocket's.
+ * socket.select over our sockets, over any object with `getfd` (and `dirty`), as LuaSocket's, and
+ * over what tasks wait for among themselves: tasks, and objects with a gate `watchers` and `ready`.
  * A look at once decides by poll; otherwise the task waits with one interest an entry.
  *
  * Invariant: a descriptor that is not one of our sockets is watched only while the task waits, by a
@@ -23,6 +24,8 @@
 
 struct entry {
     struct socket *socket; /* NULL: a foreign object */
+    struct waitq *queue;   /* of a task, or of a gate that speaks for an object */
+    struct task *task;     /* ready when it has ended */
     struct watch watch;    /* for a foreign descriptor */
     int fd;
     int events;            /* POLLIN or POLLOUT */
@@ -69,6 +72,20 @@ static void ask_foreign(lua_State *L, struct entry *e) {
     lua_settop(L, top);
 }
 
+/* The object on top if it is one of those that tasks wake: it has a queue, and no descriptor. */
+static bool ask_waitable(lua_State *L, struct entry *e) {
+    int top = lua_gettop(L);
+    e->task = luaL_testudata(L, top, TASK_TYPE);
+    if (e->task != NULL) {
+        e->queue = &e->task->joiners;
+    } else if (lua_istable(L, top) && lua_getfield(L, top, "watchers") != LUA_TNIL) {
+        e->queue = gate_test(L, -1);
+    }
+    lua_settop(L, top);
+    e->fd = -1;
+    return e->queue != NULL;
+}
+
 /* A socket twice in one list is listed once, as a descriptor in a set is. */
 static bool is_repeated(const struct entry *e, uint64_t selection) {
     if (e->socket == NULL) {
@@ -92,11 +109,11 @@ static void collect(lua_State *L, struct selection *sel, int table, size_t n, in
         if (box != NULL) {
             e->socket = box->socket;
             e->fd = box->socket ? box->socket->watch.fd : -1;
-        } else {
+        } else if (!ask_waitable(L, e)) {
             ask_foreign(L, e);
         }
         lua_pop(L, 1);
-        sel->count += e->fd >= 0 && !is_repeated(e, selection);
+        sel->count += e->queue != NULL || (e->fd >= 0 && !is_repeated(e, selection));
     }
 }
 
@@ -112,7 +129,7 @@ static void dismiss(struct waitq *queue) {
 static void stop_foreign(struct selection *sel) {
     for (size_t i = 0; i < sel->count; i++) {
         struct entry *e = &sel->entries[i];
-        if (e->socket == NULL) {
+        if (e->socket == NULL && e->queue == NULL) {
             watch_stop(&e->watch);
             dismiss(&e->watch.readers);
             dismiss(&e->watch.writers);
@@ -166,7 +183,21 @@ static bool ready_by_kernel(const struct entry *e, int revents) {
     return e->events == POLLIN || e->socket == NULL || !e->socket->out.blocked;
 }
 
-static bool look(struct selection *sel) {
+/* A gate's object says itself whether it is ready. */
+static bool waitable_ready(lua_State *L, const struct entry *e) {
+    if (e->task != NULL) {
+        return e->task->state == TASK_DONE;
+    }
+    lua_geti(L, e->events == POLLIN ? RECEIVERS : SENDERS, e->index);
+    lua_getfield(L, -1, "ready");
+    lua_insert(L, -2);
+    lua_call(L, 1, 1);
+    bool ready = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return ready;
+}
+
+static bool look(lua_State *L, struct selection *sel) {
     bool any = false;
     outputs_flush();
     for (size_t i = 0; i < sel->count; i++) {
@@ -178,7 +209,7 @@ static bool look(struct selection *sel) {
     for (size_t i = 0; i < sel->count; i++) {
         struct entry *e = &sel->entries[i];
         bool by_kernel = ready_by_kernel(e, sel->polls[i].revents);
-        e->ready = by_kernel || ready_without_kernel(e);
+        e->ready = by_kernel || (e->queue ? waitable_ready(L, e) : ready_without_kernel(e));
         if (by_kernel && e->socket != NULL && e->events == POLLIN) {
             e->socket->watch.drained = false;
         }
@@ -238,14 +269,19 @@ static int wait(lua_State *L, struct selection *sel) {
     task->set = sel->interests;
     task->set_count = sel->count;
     memset(sel->interests, 0, sel->count * sizeof(*sel->interests));
+    bool source = false;
     for (size_t i = 0; i < sel->count; i++) {
         struct entry *e = &sel->entries[i];
-        struct watch *w = watch_for(e);
-        watch_arm(w, e->events);
-        waitq_join(e->events == POLLIN ? &w->readers : &w->writers, &sel->interests[i], task,
-                   false);
+        struct waitq *queue = e->queue;
+        if (queue == NULL) {
+            struct watch *w = watch_for(e);
+            watch_arm(w, e->events);
+            queue = e->events == POLLIN ? &w->readers : &w->writers;
+            source = true;
+        }
+        waitq_join(queue, &sel->interests[i], task, false);
     }
-    return task_park(L, "select", sel->end, sel->count > 0, (lua_KContext)sel, select_resumed);
+    return task_park(L, "select", sel->end, source, (lua_KContext)sel, select_resumed);
 }
 
 static int select_resumed(lua_State *L, int status, lua_KContext ctx) {
@@ -256,7 +292,7 @@ static int select_resumed(lua_State *L, int status, lua_KContext ctx) {
     if (why == WAKE_CANCELLED) {
         return task_raise(L);
     }
-    bool any = look(sel);
+    bool any = look(L, sel);
     return any || why == WAKE_DEADLINE || clock_now() >= sel->end ? results(L, sel, any)
                                                                   : wait(L, sel);
 }
@@ -279,7 +315,7 @@ static int select_now(lua_State *L, int status, lua_KContext ctx) {
     }
     double seconds = luaL_optnumber(L, 3, -1);
     struct selection *sel = selection_new(L);
-    bool any = look(sel);
+    bool any = look(L, sel);
     if (any || seconds == 0) {
         return results(L, sel, any);
     }

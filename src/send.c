@@ -229,10 +229,6 @@ static int pipe_ended(lua_State *L, struct op *op, struct socket *to, ssize_t n)
     if (n < 0) {
         return pipe_failed(L, op, result_message((int)n));
     }
-    if (to->standard && output_flush(to) == -EAGAIN) {
-        op->socket = to; /* print must come after it */
-        return WANT_WRITE;
-    }
     stream_shutdown_send(to);
     lua_pushinteger(L, (lua_Integer)op->as.pipe.moved);
     return 1;

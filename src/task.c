@@ -138,16 +138,22 @@ static void unlink_task(struct task *task) {
     rt.tasks.live--;
 }
 
-/* Message handler of the task's body: keeps the error as it is, and the traceback beside it. */
-static int keep_traceback(lua_State *L) {
+/* Message handler of a task's body and of scopes: keeps the error as it is, and the traceback of
+ * where it was raised first beside it. */
+int task_keep_traceback(lua_State *L) {
     struct task *task = rt.tasks.current;
-    if (!task_is_cancelled_value(L, 1)) {
-        luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
-        task_push(L, task);
-        lua_insert(L, -2);
-        lua_setiuservalue(L, -2, TASK_TRACEBACK);
-        lua_settop(L, 1);
+    if (task_is_cancelled_value(L, 1)) {
+        return 1;
     }
+    task_push(L, task);
+    lua_getiuservalue(L, 2, TASK_TRACED);
+    if (lua_isnil(L, 3) || !lua_rawequal(L, 1, 3)) {
+        luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1); /* a number stays a number */
+        lua_setiuservalue(L, 2, TASK_TRACEBACK);
+        lua_pushvalue(L, 1);
+        lua_setiuservalue(L, 2, TASK_TRACED);
+    }
+    lua_settop(L, 1);
     return 1;
 }
 
@@ -168,7 +174,7 @@ static int task_ended(lua_State *L, int status, lua_KContext ctx) {
 }
 
 static int task_body(lua_State *L) {
-    lua_pushcfunction(L, keep_traceback);
+    lua_pushcfunction(L, task_keep_traceback);
     lua_insert(L, 1);
     return task_ended(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, task_ended), 0);
 }
@@ -251,7 +257,9 @@ static void resume(struct task *task) {
     rt.tasks.budget = TASK_BUDGET;
     rt.running = co;
     rt.tasks.pinned = false;
+    scope_enter(co, task->base);
     int status = lua_resume(co, rt.L, nargs, &task->nresults);
+    scope_leave(NULL);
     if (status == LUA_YIELD && !rt.tasks.parking) {
         task->outcome = rt.closing ? TASK_CANCELLED : TASK_UNFINISHED; /* stopped by interrupt.c */
         lua_resetthread(co);
@@ -314,6 +322,7 @@ void task_abandon(struct task *task) {
     unqueue(&rt.tasks.ready_first, &rt.tasks.ready_last, task);
     unqueue(&rt.tasks.later_first, &rt.tasks.later_last, task);
     rt.tasks.current = task;
+    task->scope = task->base = NULL; /* whose memory may go before this task */
     task_resumed();
     task->state = TASK_RUNNING;
     lua_resetthread(task->co); /* runs pending `<close>` variables, which cannot wait */
@@ -331,7 +340,7 @@ bool task_can_wait(lua_State *L) {
 }
 
 bool task_must_raise(void) {
-    return rt.tasks.current->cancel || rt.tasks.current->interrupt != NULL;
+    return rt.tasks.current->interrupt != NULL || scope_must_raise();
 }
 
 int task_raise(lua_State *L) {
@@ -367,6 +376,11 @@ int task_park(lua_State *L, const char *what, uint64_t due, bool source, lua_KCo
     struct task *task = rt.tasks.current;
     task->state = TASK_WAITING;
     task->waiting_for = what;
+    task->scope = rt.tasks.scope;
+    if (task->scope != NULL) {
+        uint64_t scope = scope_due();
+        due = scope < due ? scope : due;
+    }
     timer_set(&task->timer, due);
     task->source = source || due != NEVER;
     rt.tasks.sources += task->source;

@@ -16,6 +16,7 @@
 
 #include "clock.h"
 #include "op.h"
+#include "scope.h"
 
 enum task_state { TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_DONE };
 enum task_outcome { TASK_UNFINISHED, TASK_RETURNED, TASK_FAILED, TASK_CANCELLED };
@@ -53,6 +54,8 @@ struct task {
     enum wake wake;             /* why it was woken */
     enum task_outcome outcome;
     bool cancel;                /* cancellation was asked for: every wait raises it */
+    struct scope *base;         /* the scope it was spawned in, or NULL */
+    struct scope *scope;        /* the innermost one its current wait is in */
     bool source;                /* counted in rt.tasks.sources */
     bool reported;              /* its error was printed and nobody has joined it yet */
     bool quiet;                 /* its errors are its starter's business: not reported */
@@ -70,7 +73,8 @@ struct task {
 #define TASK_TYPE "lariat.task"
 
 /* User values of the handle. */
-enum { TASK_THREAD = 1, TASK_SPAWNED_AT, TASK_TRACEBACK, TASK_NAME, TASK_USER_VALUES = TASK_NAME };
+enum { TASK_THREAD = 1, TASK_SPAWNED_AT, TASK_TRACEBACK, TASK_NAME, TASK_BASE, TASK_TRACED,
+       TASK_USER_VALUES = TASK_TRACED };
 
 /* ---- scheduling ---- */
 struct task *task_spawn(lua_State *L, int nargs, const char *name); /* f, args -> handle */
@@ -89,6 +93,7 @@ int task_give_way(lua_State *L, lua_KContext ctx, lua_KFunction k); /* run again
 enum wake task_resumed(void);                       /* leaves all queues; why it was woken */
 int task_raise(lua_State *L);                       /* raise the pending cancellation or interrupt */
 bool task_must_raise(void);
+int task_keep_traceback(lua_State *L);              /* message handler: see task.c */
 
 /* Charges the current turn; true once it is used up and the task should give way. */
 #define TASK_BUDGET 64         /* attempts that reach the driver, per turn */

@@ -277,6 +277,17 @@ static int fn_onerror(lua_State *L) {
     return 1;
 }
 
+/* adopt_traceback(error, traceback): what is printed with this error if nobody joins this task */
+static int fn_adopt_traceback(lua_State *L) {
+    luaL_checkstring(L, 2);
+    lua_settop(L, 2);
+    task_push(L, rt.tasks.current);
+    lua_insert(L, 1);
+    lua_setiuservalue(L, 1, TASK_TRACEBACK);
+    lua_setiuservalue(L, 1, TASK_TRACED);
+    return 0;
+}
+
 /* report(error, title): what serve does with a handler's error, which ends no program. */
 static int fn_report(lua_State *L) {
     const char *title = luaL_checkstring(L, 2);
@@ -300,6 +311,7 @@ static const luaL_Reg functions[] = {
     {"spawn", fn_spawn},     {"spawn_named", fn_spawn_named}, {"sleep", task_sleep},
     {"yield", fn_yield},     {"now", fn_now},                 {"current", fn_current},
     {"onerror", fn_onerror}, {"report", fn_report},           {"gate", gate_new},
+    {"adopt_traceback", fn_adopt_traceback},
     {"scoped", fn_scoped},   {NULL, NULL},
 };
 

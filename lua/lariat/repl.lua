@@ -194,6 +194,12 @@ local function show(ok, ...)
   end
 end
 
+-- Between two chunks Ctrl-C is for the line at a terminal; elsewhere it ends the program.
+local function interrupt_between(input, ...)
+  interrupt.interruptible(input.terminal and task.current() or nil)
+  return ...
+end
+
 -- False at the end of input.
 local function step(input)
   local text, chunk, message = read_chunk(input)
@@ -201,8 +207,7 @@ local function step(input)
   input.remember(text)
   if chunk then
     interrupt.interruptible(task.current())
-    show(xpcall(chunk, explain))
-    interrupt.interruptible(input.terminal and task.current() or nil)
+    show(interrupt_between(input, xpcall(chunk, explain)))
   else
     report(message)
   end
@@ -214,7 +219,7 @@ function repl.run()
   local input = core.isatty(0) and core.isatty(1) and terminal_input() or plain_input()
   if input.terminal then guard_line() end
   core.on_deadlock(task.current())
-  interrupt.interruptible(input.terminal and task.current() or nil)
+  interrupt_between(input)
   local ok, going_on
   repeat
     ok, going_on = pcall(step, input)

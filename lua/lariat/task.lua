@@ -1,16 +1,80 @@
 -- SPDX-License-Identifier: MIT
 --
--- The module `lariat.task`: tasks for scripts. The scheduler is in C; this is its face.
+-- The module `lariat.task`: tasks for scripts. The scheduler and the scopes are in C; groups and
+-- channels are in files of their own.
 
-local core = require "lariat.core".task
+local core = require "lariat.core"
+local group = require "lariat.group"
+local channel = require "lariat.channel"
+
+local scope = core.scope
 
 local task = {
-  cancelled = core.cancelled,
-  sleep = core.sleep,
-  yield = core.yield,
-  now = core.now,
-  current = core.current,
-  spawn = core.spawn,
+  cancelled = core.task.cancelled,
+  sleep = core.task.sleep,
+  yield = core.task.yield,
+  now = core.task.now,
+  current = core.task.current,
+  spawn = core.task.spawn,
+  group = group.group,
+  race = group.race,
+  all = group.all,
+  channel = channel.channel,
+  semaphore = channel.semaphore,
+  event = channel.event,
 }
+
+local function check(name, seconds, f)
+  if type(seconds) ~= "number" or seconds < 0 then
+    error(("bad argument #1 to '%s' (seconds expected: a number, not negative)"):format(name), 3)
+  end
+  if type(f) ~= "function" then
+    error(("bad argument #2 to '%s' (function expected, got %s)"):format(name, type(f)), 3)
+  end
+end
+
+--- Runs f(...) for at most so long: every wait inside, in whatever library, raises task.cancelled
+--- once the time is up. What f returns counts even if it returns late.
+---@param seconds number
+---@param f function
+---@return any ... what f returns; nil, "deadline"
+function task.timeout(seconds, f, ...)
+  check("timeout", seconds, f)
+  return scope.run(core.task.now() + seconds, false, false, f, ...)
+end
+
+--- As timeout, until a moment.
+---@param at number by task.now()
+---@param f function
+---@return any ...
+function task.deadline(at, f, ...)
+  check("deadline", at, f)
+  return scope.run(at, false, false, f, ...)
+end
+
+--- Runs f(...), for at most so long, out of the reach of cancellations and deadlines further out:
+--- for what a `<close>` variable still has to say.
+---@param seconds number
+---@param f function
+---@return any ... what f returns; nil, "deadline"
+function task.shield(seconds, f, ...)
+  check("shield", seconds, f)
+  return scope.run(core.task.now() + seconds, true, false, f, ...)
+end
+
+--- Waits until one of several objects is ready, and consumes nothing: sockets (readable), channels,
+--- events, semaphores, tasks (ended), signals.
+---@param objects any[]
+---@param seconds? number
+---@return any? object the first in the list that is ready; nil, "timeout"
+---@return string? message
+function task.wait(objects, seconds)
+  if type(objects) ~= "table" then
+    error(("bad argument #1 to 'wait' (table expected, got %s)"):format(type(objects)), 2)
+  end
+  local ready = require "socket.core".select(objects, nil, seconds)
+  if ready[1] == nil then return nil, "timeout" end
+  return ready[1]
+end
 
 return task

@@ -54,7 +54,9 @@ describe("the TCP echo client", function()
   -- As inetd would: each connection becomes the standard input and output of a program.
   local function served_by(program, ...)
     local port, server <close> = net.server(function(conn)
-      local child <close> = assert(lariat.run { program, stdin = conn, stdout = conn })
+      local child <close> = assert(lariat.run {
+        program, stdin = conn, stdout = conn, stderr = "null",
+      })
       child:wait()
     end)
     assert(server)

@@ -154,7 +154,7 @@ describe("the demo", function()
   it("shows a server and its clients, and ends", function()
     local output, how, status = example.run("demo")
     assert.same({ "exit", 0 }, { how, status })
-    for _, said in ipairs { "HELLO!", "COUNT!", "IS ANYBODY HERE!", "HELLO OVER UDP!", "the end" } do
+    for _, said in ipairs { "HELLO!", "COUNT!", "IS ANYBODY", "HELLO OVER UDP!", "the end" } do
       assert.is_truthy(output:find(said, 1, true), said)
     end
   end)

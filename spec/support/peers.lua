@@ -22,6 +22,19 @@ function peers.free_port()
   return (select(2, server:getsockname()))
 end
 
+--- Requires a library in plain Lua that Debian installs for other versions of Lua only.
+---@param name string
+---@return any
+function peers.require(name)
+  local path = package.path
+  local restore <close> = setmetatable({}, { __close = function() package.path = path end })
+  assert(restore)
+  for _, version in ipairs { "5.3", "5.2", "5.1" } do
+    package.path = ("%s;/usr/share/lua/%s/?.lua"):format(package.path, version)
+  end
+  return require(name)
+end
+
 local function run(...)
   local child <close> = assert(lariat.run { ... })
   local output = child.stdout:receive "a"

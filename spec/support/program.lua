@@ -12,12 +12,17 @@ local program = { path = os.getenv "LARIAT" or "./lariat" }
 
 --- A file with this content, removed at the end of the `<close>` variable.
 ---@param content string
+---@param suffix? string of its name
 ---@return { path: string }
-function program.file(content)
-  local path = os.tmpname()
+function program.file(content, suffix)
+  local reserved = os.tmpname()
+  local path = reserved .. (suffix or "")
   local file <close> = assert(io.open(path, "w"))
   file:write(content)
-  return setmetatable({ path = path }, { __close = function() os.remove(path) end })
+  return setmetatable({ path = path }, { __close = function()
+    os.remove(path)
+    if path ~= reserved then os.remove(reserved) end
+  end })
 end
 
 --- Starts lariat with its three streams as pipes.

@@ -1,0 +1,285 @@
+-- SPDX-License-Identifier: MIT
+--
+-- What tasks say to each other: channels, and semaphores and events made of the same waiting.
+--
+-- Invariant: a value sent is received once or still in the channel. A waiter has a record in its
+-- queue; whoever serves it marks the record done. A receiver that is cancelled after it was served
+-- gives the value back to the front. Senders and receivers are served in the order they came.
+
+local core = require "lariat.core"
+local task = core.task
+
+local function check_seconds(seconds, name, n)
+  if seconds == nil then return end
+  if type(seconds) ~= "number" or seconds < 0 then
+    error(("bad argument #%d to '%s' (seconds expected: a number, not negative)"):format(n, name), 3)
+  end
+end
+
+-- Queues: first in, first out; a record can leave from the middle ---------------------------------
+
+local queue = {}
+queue.__index = queue
+
+local function new_queue()
+  return setmetatable({ first = 1, last = 0 }, queue)
+end
+
+function queue:push(item)
+  self.last = self.last + 1
+  self[self.last] = item
+end
+
+function queue:push_front(item)
+  self.first = self.first - 1
+  self[self.first] = item
+end
+
+function queue:pop()
+  if self.first > self.last then return nil end
+  local item = self[self.first]
+  self[self.first] = nil
+  self.first = self.first + 1
+  return item
+end
+
+function queue:remove(item)
+  for i = self.first, self.last do
+    if self[i] == item then
+      table.move(self, i + 1, self.last + 1, i)
+      self.last = self.last - 1
+      return
+    end
+  end
+end
+
+function queue:size()
+  return self.last - self.first + 1
+end
+
+-- Channels ---------------------------------------------------------------------------------------
+
+---@class lariat.Channel
+local channel = {}
+channel.__index = channel
+channel.__name = "channel"
+
+-- Parks until the record is done, the time has passed or the channel is closed.
+local function wait_in(self, line, record, seconds, what)
+  record.gate = task.gate()
+  line:push(record)
+  self.watchers:wake()
+  local ok, woken = pcall(record.gate.wait, record.gate, seconds, what)
+  if not record.done then line:remove(record) end
+  return ok, woken
+end
+
+local function serve(record)
+  record.done = true
+  record.gate:wake(1)
+end
+
+--- Puts a value in; waits while the channel is full.
+---@param value any not nil
+---@param seconds? number how long to wait
+---@return true? # nil, "timeout" or nil, "closed"
+---@return string? message
+function channel:send(value, seconds)
+  if value == nil then error("bad argument #1 to 'send' (nil cannot be sent)", 2) end
+  check_seconds(seconds, "send", 2)
+  if self.closed then return nil, "closed" end
+  local receiver = self.receivers:pop()
+  if receiver then
+    receiver.value = value
+    serve(receiver)
+    return true
+  end
+  if self.buffer:size() < self.capacity then
+    self.buffer:push(value)
+    self.watchers:wake()
+    return true
+  end
+  if seconds == 0 then return nil, "timeout" end
+  local record = { value = value }
+  local ok, err = wait_in(self, self.senders, record, seconds, "channel send")
+  if record.done then return true end -- it has been taken, whatever else happened
+  if not ok then error(err, 0) end
+  return nil, self.closed and "closed" or "timeout"
+end
+
+-- The next value, if there is one: from the buffer, which a waiting sender then refills.
+local function take(self)
+  local sender = self.senders:pop()
+  if sender then
+    self.buffer:push(sender.value)
+    serve(sender)
+  end
+  return self.buffer:pop()
+end
+
+--- Takes the next value out; waits while there is none.
+---@param seconds? number how long to wait
+---@return any value nil, "timeout" or nil, "closed" (once it is closed and empty)
+---@return string? message
+function channel:receive(seconds)
+  check_seconds(seconds, "receive", 1)
+  local value = take(self)
+  if value ~= nil then return value end
+  if self.closed then return nil, "closed" end
+  if seconds == 0 then return nil, "timeout" end
+  local record = {}
+  local ok, err = wait_in(self, self.receivers, record, seconds, "channel receive")
+  if not ok then
+    if record.done then self:unreceive(record.value) end
+    error(err, 0)
+  end
+  if record.done then return record.value end
+  return nil, self.closed and "closed" or "timeout"
+end
+
+-- A cancelled receiver gives back what it was served.
+function channel:unreceive(value)
+  local receiver = self.receivers:pop()
+  if receiver then
+    receiver.value = value
+    serve(receiver)
+  else
+    self.buffer:push_front(value)
+    self.watchers:wake()
+  end
+end
+
+--- No more values: waiting senders and receivers get nil, "closed"; what is inside can be received.
+---@return boolean # false if it was closed before
+function channel:close()
+  if self.closed then return false end
+  self.closed = true
+  for _, line in ipairs { self.senders, self.receivers } do
+    for i = line.first, line.last do line[i].gate:wake() end
+  end
+  self.watchers:wake()
+  return true
+end
+
+--- Values waiting inside.
+---@return integer
+function channel:size()
+  return self.buffer:size()
+end
+
+--- For task.wait and socket.select: would receive return at once?
+---@return boolean
+function channel:ready()
+  return self.buffer:size() > 0 or self.senders:size() > 0 or self.closed
+end
+
+channel.__call = function(self)
+  local value = self:receive()
+  return value
+end
+
+channel.__close = channel.close
+
+local api = {}
+
+--- A channel that holds `capacity` values; with 0 a send waits for its receiver.
+---@param capacity? number default 0; math.huge: any number
+---@return lariat.Channel
+function api.channel(capacity)
+  capacity = capacity or 0
+  if type(capacity) ~= "number" or capacity < 0 then
+    error("bad argument #1 to 'channel' (capacity expected: a number, not negative)", 2)
+  end
+  return setmetatable({
+    capacity = capacity, closed = false, buffer = new_queue(),
+    senders = new_queue(), receivers = new_queue(), watchers = task.gate(),
+  }, channel)
+end
+
+-- Semaphores -------------------------------------------------------------------------------------
+
+---@class lariat.Semaphore
+local semaphore = {}
+semaphore.__index = semaphore
+semaphore.__name = "semaphore"
+
+--- Takes one of the permits; waits, in order, while there is none.
+---@param seconds? number
+---@return true? # nil, "timeout"
+---@return string? message
+function semaphore:acquire(seconds)
+  check_seconds(seconds, "acquire", 1)
+  return self.taken:send(true, seconds)
+end
+
+--- Gives a permit back.
+function semaphore:release()
+  if self.taken:size() == 0 then error("semaphore released more often than acquired", 2) end
+  self.taken:receive()
+end
+
+--- Runs f(...) with a permit, which is given back whatever happens.
+---@param f function
+---@return any ...
+function semaphore:with(f, ...)
+  self:acquire()
+  local permit <close> = setmetatable({}, { __close = function() self:release() end })
+  return f(...)
+end
+
+function semaphore:ready()
+  return self.taken:size() < self.taken.capacity
+end
+
+--- A semaphore with n permits.
+---@param n integer
+---@return lariat.Semaphore
+function api.semaphore(n)
+  if math.type(n) ~= "integer" or n < 1 then
+    error("bad argument #1 to 'semaphore' (number of permits expected: a positive integer)", 2)
+  end
+  local taken = api.channel(n)
+  return setmetatable({ taken = taken, watchers = taken.watchers }, semaphore)
+end
+
+-- Events -----------------------------------------------------------------------------------------
+
+---@class lariat.Event
+local event = {}
+event.__index = event
+event.__name = "event"
+
+--- Lets through everybody who waits, and from now on everybody.
+function event:set()
+  self.on = true
+  self.watchers:wake()
+end
+
+--- From now on everybody waits.
+function event:clear()
+  self.on = false
+end
+
+---@return boolean
+function event:ready()
+  return self.on
+end
+
+--- Waits until the event is set.
+---@param seconds? number
+---@return true? # nil, "timeout"
+---@return string? message
+function event:wait(seconds)
+  check_seconds(seconds, "wait", 1)
+  if self.on then return true end
+  if seconds == 0 then return nil, "timeout" end
+  return self.watchers:wait(seconds, "event")
+end
+
+--- A switch that tasks can wait for.
+---@return lariat.Event
+function api.event()
+  return setmetatable({ on = false, watchers = task.gate() }, event)
+end
+
+return api

@@ -1,0 +1,162 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Groups: tasks that end before the call that started them returns. The first error cancels the
+-- siblings, and is raised once they have ended, with the child's own traceback and the line that
+-- spawned it. Built on scopes (src/scope.c): a group is one scope that its children are spawned in.
+
+local core = require "lariat.core"
+local task, scope = core.task, core.scope
+
+local group = {}
+group.__index = group
+group.__name = "group"
+
+local function new(within)
+  return setmetatable({ scope = within, active = 0, gate = task.gate() }, group)
+end
+
+-- Children ---------------------------------------------------------------------------------------
+
+local function fail(self, err, traceback)
+  if err ~= task.cancelled and not self.failed then
+    self.failed, self.error, self.traceback = true, err, traceback
+  end
+  self.scope:cancel()
+end
+
+local function traced(err)
+  if err == task.cancelled then return err end
+  return { err = err, traceback = debug.traceback(tostring(err), 2) }
+end
+
+-- The body of a child's task: its outcome is also the group's business.
+local function run_child(self, spawned_at, f, ...)
+  local results = table.pack(xpcall(f, traced, ...))
+  self.active = self.active - 1
+  self.gate:wake()
+  if results[1] then return table.unpack(results, 2, results.n) end
+  local failure = results[2]
+  if failure == task.cancelled then error(failure, 0) end
+  fail(self, failure.err, ("%s\nspawned at %s"):format(failure.traceback, spawned_at))
+  error(failure.err, 0)
+end
+
+local function caller(level)
+  local info = debug.getinfo(level + 1, "Sl")
+  return ("%s:%d"):format(info.short_src, info.currentline)
+end
+
+--- Starts a task that ends before the group does.
+---@param f function
+---@param ... any its arguments
+---@return lariat.Task
+function group:spawn(f, ...)
+  if type(f) ~= "function" then
+    error(("bad argument #1 to 'spawn' (function expected, got %s)"):format(type(f)), 2)
+  end
+  if self.ended then error("the group has ended: it takes no more tasks", 2) end
+  self.active = self.active + 1
+  return self.scope:spawn(nil, run_child, self, caller(2), f, ...)
+end
+
+--- Cancels every child, and the group's own body.
+function group:cancel()
+  return self.scope:cancel()
+end
+
+-- The end ----------------------------------------------------------------------------------------
+
+local function wait_for_children(self)
+  while self.active > 0 do self.gate:wait(nil, "group") end
+end
+
+-- Waits for the children whatever happens: what is raised meanwhile cancels them first.
+local function finish(self, ok, err)
+  if not ok then fail(self, err, nil) end
+  local waited, interruption = pcall(wait_for_children, self)
+  if not waited then
+    self.scope:cancel()
+    scope.run(nil, true, false, wait_for_children, self)
+  end
+  self.ended = true
+  if self.failed then
+    if self.traceback then task.adopt_traceback(self.error, self.traceback) end
+    error(self.error, 0)
+  end
+  if not waited then error(interruption, 0) end
+  if not ok then error(err, 0) end
+end
+
+local function body(within, f)
+  local self = new(within)
+  local results = table.pack(pcall(f, self))
+  finish(self, results[1], results[2])
+  return table.unpack(results, 2, results.n)
+end
+
+group.__close = function(self, err)
+  if self.ended then return end
+  local ok, raised = pcall(finish, self, err == nil, err)
+  self.scope:close()
+  if not ok and raised ~= err then error(raised, 0) end
+end
+
+local api = {}
+
+--- group(f): runs f(g) and returns what it returns, after every task that g:spawn started has ended;
+--- nil, "cancelled" if the group was cancelled by itself. group() without f: for a `<close>` variable.
+---@param f? fun(g: lariat.Group): ...
+---@return any ...
+function api.group(f)
+  if f == nil then return new(scope.open()) end
+  if type(f) ~= "function" then
+    error(("bad argument #1 to 'group' (function expected, got %s)"):format(type(f)), 2)
+  end
+  return scope.run(nil, false, true, body, f)
+end
+
+local function check_functions(name, ...)
+  local n = select("#", ...)
+  if n == 0 then error(("bad argument #1 to '%s' (function expected, got no value)"):format(name), 3) end
+  for i = 1, n do
+    local f = select(i, ...)
+    if type(f) ~= "function" then
+      error(("bad argument #%d to '%s' (function expected, got %s)"):format(i, name, type(f)), 3)
+    end
+  end
+end
+
+--- Runs functions at once; returns what the first to end returns, after cancelling the rest.
+---@param ... function
+---@return any ...
+function api.race(...)
+  check_functions("race", ...)
+  local functions, winner = { ... }, nil
+  local function run(g, f)
+    local results = table.pack(f())
+    winner = winner or results
+    g:cancel()
+  end
+  local _, why = api.group(function(g)
+    for _, f in ipairs(functions) do g:spawn(run, g, f) end
+  end)
+  if not winner then return nil, why end
+  return table.unpack(winner, 1, winner.n)
+end
+
+--- Runs functions at once; returns the first result of each, in order, when all have ended.
+---@param ... function
+---@return any ...
+function api.all(...)
+  check_functions("all", ...)
+  local functions, results, n = { ... }, {}, select("#", ...)
+  local function run(i, f) results[i] = f() end
+  local done, why = api.group(function(g)
+    for i, f in ipairs(functions) do g:spawn(run, i, f) end
+    return true
+  end)
+  if not done then return nil, why end
+  return table.unpack(results, 1, n)
+end
+
+return api

@@ -1,0 +1,249 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Serving: a task a connection, errors that end nobody else, limits, and the ways to stop.
+
+local lariat = require "lariat"
+local net = require "spec.support.net"
+local socket = require "socket"
+local task = require "lariat.task"
+
+local LARIAT = os.getenv "LARIAT" or "./lariat"
+
+local function echo(conn)
+  for line in conn:lines "L" do conn:send(line) end
+end
+
+local function connect(port)
+  return assert(socket.connect("127.0.0.1", port))
+end
+
+local function ask(conn, text)
+  conn:send(text .. "\n")
+  return (conn:receive())
+end
+
+describe("a server", function()
+  it("serves clients at the same time", function()
+    local port, server <close> = net.server(echo)
+    assert.is_table(server)
+    local clients = {}
+    for i = 1, 20 do clients[i] = connect(port) end
+    for i = 20, 1, -1 do assert.equal("hello " .. i, ask(clients[i], "hello " .. i)) end
+    for i = 1, 20 do clients[i]:close() end
+  end)
+
+  it("closes the connection when the handler returns", function()
+    local kept
+    local port, server <close> = net.server(function(conn)
+      kept = conn
+      conn:send "bye\n"
+    end)
+    assert.is_table(server)
+    local client <close> = connect(port)
+    assert.equal("bye", client:receive())
+    assert.same({ nil, "closed", "" }, { client:receive() })
+    assert.same({ nil, "closed", 0 }, { kept:send "x" })
+  end)
+
+  it("may have handlers that close their connection themselves", function()
+    local port, server <close> = net.server(function(conn) conn:close() end)
+    assert.is_table(server)
+    for _ = 1, 3 do
+      local client <close> = connect(port)
+      assert.same({ nil, "closed", "" }, { client:receive() })
+    end
+  end)
+
+  it("sets a timeout on each connection", function()
+    local port, server <close> = net.server(function(conn)
+      local _, message = conn:receive()
+      conn:send(message .. "\n")
+    end, { timeout = 0.01 })
+    assert.is_table(server)
+    local client <close> = connect(port)
+    assert.equal("timeout", client:receive())
+  end)
+
+  it("serves no more than its limit at once, and the others later", function()
+    local active, most = 0, 0
+    local port, server <close> = net.server(function(conn)
+      active = active + 1
+      most = math.max(most, active)
+      echo(conn)
+      active = active - 1
+    end, { limit = 2 })
+    assert.is_table(server)
+    local clients = {}
+    for i = 1, 6 do
+      clients[i] = connect(port)
+      clients[i]:send(i .. "\n")
+    end
+    for i = 1, 6 do
+      assert.equal(tostring(i), clients[i]:receive())
+      clients[i]:close()
+    end
+    assert.equal(2, most)
+  end)
+
+  it("whose handler fails reports it to onerror and goes on", function()
+    local errors = {}
+    local before = lariat.onerror(function(err, traceback, title)
+      errors[#errors + 1] = { err, traceback, title }
+    end)
+    local port, server <close> = net.server(function(conn)
+      local line = conn:receive()
+      if line == "fail" then error("it broke") end
+      if line == "table" then error({ code = 7 }) end
+      conn:send "fine\n"
+    end, { name = "the shop" })
+    local failing <close> = connect(port)
+    assert.is_nil(ask(failing, "fail"))
+    local odd <close> = connect(port)
+    assert.is_nil(ask(odd, "table"))
+    local client <close> = connect(port)
+    assert.equal("fine", ask(client, "hello"))
+    server()
+    lariat.onerror(before)
+    assert.equal(2, #errors)
+    assert.matches("serve_spec.lua:%d+: it broke", errors[1][1])
+    assert.matches("stack traceback", errors[1][2])
+    assert.matches("the shop", errors[1][3])
+    assert.equal(7, errors[2][1].code)
+  end)
+
+  it("whose handler fails reports it to stderr, and the exit status is 0", function()
+    local child <close> = assert(lariat.run { LARIAT, "-e", [[
+      local socket = require "socket"
+      local server = assert(socket.bind("127.0.0.1", 0))
+      print((select(2, server:getsockname())))
+      io.stdout:flush()
+      server:serve(function(conn)
+        if conn:receive() == "stop" then return server:close() end
+        error "it broke"
+      end, { name = "the shop" })
+    ]], stderr = "pipe" })
+    local port = tonumber(child.stdout:receive())
+    local failing <close> = connect(port)
+    assert.is_nil(ask(failing, "x"))
+    local client <close> = connect(port)
+    assert.is_nil(ask(client, "stop"))
+    local output = child.stderr:receive "*a"
+    assert.matches("error in handler of the shop: [^\n]*it broke\nstack traceback:", output)
+    assert.same({ "exit", 0 }, { child:wait() })
+  end)
+
+  it("that is closed lets its handlers finish, then returns true", function()
+    local server = assert(socket.bind("127.0.0.1", 0))
+    local _, port = server:getsockname()
+    local serving = task.spawn(server.serve, server, echo)
+    local client = connect(port)
+    assert.equal("one", ask(client, "one"))
+    server:close()
+    task.yield()
+    task.yield()
+    assert.equal("waiting", serving:status())
+    assert.equal("two", ask(client, "two"))
+    assert.same({ nil, "connection refused" }, { socket.connect("127.0.0.1", port) })
+    client:close()
+    assert.is_true((serving:join()))
+  end)
+
+  it("may be closed by a handler", function()
+    local server = assert(socket.bind("127.0.0.1", 0))
+    local _, port = server:getsockname()
+    local serving = task.spawn(server.serve, server, function(conn)
+      server:close()
+      conn:send "last\n"
+    end)
+    local client <close> = connect(port)
+    assert.equal("last", client:receive())
+    assert.is_true((serving:join()))
+  end)
+
+  it("that is closed at its limit returns as well", function()
+    local server = assert(socket.bind("127.0.0.1", 0))
+    local _, port = server:getsockname()
+    local serving = task.spawn(server.serve, server, echo, { limit = 1 })
+    local client = connect(port)
+    assert.equal("x", ask(client, "x"))
+    server:close()
+    client:close()
+    assert.is_true((serving:join()))
+  end)
+
+  it("that is cancelled cancels its handlers and closes their connections", function()
+    local server <close> = assert(socket.bind("127.0.0.1", 0))
+    local _, port = server:getsockname()
+    local unwound = 0
+    local serving = task.spawn(server.serve, server, function(conn)
+      local guard <close> = setmetatable({}, { __close = function() unwound = unwound + 1 end })
+      assert(guard)
+      echo(conn)
+    end)
+    local clients = {}
+    for i = 1, 3 do
+      clients[i] = connect(port)
+      assert.equal("x", ask(clients[i], "x"))
+    end
+    serving:cancel()
+    assert.same({ nil, "cancelled" }, { serving:join() })
+    for i = 1, 3 do
+      assert.same({ nil, "closed", "" }, { clients[i]:receive() })
+      clients[i]:close()
+    end
+    assert.equal(3, unwound)
+  end)
+
+  it("with arguments that make no sense names them", function()
+    local server <close> = assert(socket.bind("127.0.0.1", 0))
+    assert.error_matches(function() server:serve() end, "bad argument #1 to 'serve'")
+    assert.error_matches(function() server:serve(echo, { limit = 0 }) end, "'limit'")
+    assert.error_matches(function() server:serve(echo, { timeout = "x" }) end, "'timeout'")
+    assert.error_matches(function() socket.serve("127.0.0.1", 0) end, "bad argument #3 to 'serve'")
+  end)
+
+  it("goes on after its own accept has timed out", function()
+    local server = assert(socket.bind("127.0.0.1", 0))
+    server:settimeout(0.005)
+    local _, port = server:getsockname()
+    local serving = task.spawn(server.serve, server, echo)
+    assert.same({ nil, "timeout" }, { serving:join(0.03) })
+    local client = connect(port)
+    assert.equal("x", ask(client, "x"))
+    client:close()
+    server:close()
+    assert.is_true((serving:join()))
+  end)
+
+  it("serves ncat", function()
+    local port, server <close> = net.server(echo)
+    assert.is_table(server)
+    local ncat <close> = assert(lariat.run { "ncat", "127.0.0.1", tostring(port),
+      input = "one\ntwo\n" })
+    assert.equal("one\ntwo\n", (ncat.stdout:receive "*a"))
+    assert.same({ "exit", 0 }, { ncat:wait() })
+  end)
+end)
+
+describe("socket.serve", function()
+  it("binds and serves in one call", function()
+    local free = assert(socket.bind("127.0.0.1", 0))
+    local _, port = free:getsockname()
+    free:close()
+    local serving = task.spawn(socket.serve, "127.0.0.1", port, echo)
+    task.yield()
+    task.yield()
+    local client <close> = connect(port)
+    assert.equal("x", ask(client, "x"))
+    serving:cancel()
+    serving:join()
+    assert.same({ nil, "closed", "" }, { client:receive() })
+    assert.same({ nil, "connection refused" }, { socket.connect("127.0.0.1", port) })
+  end)
+
+  it("says why it cannot bind", function()
+    local taken <close> = assert(socket.bind("127.0.0.1", 0))
+    local _, port = taken:getsockname()
+    assert.same({ nil, "address already in use" }, { socket.serve("127.0.0.1", port, echo) })
+  end)
+end)

@@ -1,0 +1,284 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The socket as an object: classes, options, timeouts, statistics, descriptors, and its end.
+
+local net = require "spec.support.net"
+local socket = require "socket"
+local task = require "lariat.task"
+
+-- The descriptors of this process, as the kernel sees them.
+local function is_open(fd)
+  local link = io.open("/proc/self/fdinfo/" .. fd)
+  if link then link:close() end
+  return link ~= nil
+end
+
+describe("a socket's class", function()
+  it("follows its life", function()
+    local master <close> = socket.tcp()
+    assert.equal("tcp{master}", master.class)
+    assert.matches("^tcp{master}: 0x%x+$", tostring(master))
+    local server <close> = assert(socket.bind("127.0.0.1", 0))
+    assert.equal("tcp{server}", server.class)
+    assert.matches("^tcp{server}: ", tostring(server))
+    master:connect("127.0.0.1", (select(2, server:getsockname())))
+    assert.equal("tcp{client}", master.class)
+    assert.matches("^tcp{client}: ", tostring(master))
+    local accepted = assert(server:accept())
+    accepted:close()
+    assert.matches("^tcp{client}: ", tostring(accepted))
+  end)
+
+  it("decides which calls make sense", function()
+    local master <close> = socket.tcp()
+    local server <close> = assert(socket.bind("127.0.0.1", 0))
+    for _, case in ipairs {
+      { master, "accept", "server" }, { master, "send", "client" }, { master, "receive", "client" },
+      { server, "send", "client" }, { server, "receive", "client" }, { server, "lines", "client" },
+      { server, "peek", "client" }, { server, "flush", "client" }, { server, "bind", "master" },
+      { server, "pipe", "client" }, { master, "shutdown", "client" },
+    } do
+      local object, method, role = table.unpack(case)
+      assert.error_matches(function() object[method](object, "x", 0) end,
+        ("tcp{%s} expected"):format(role))
+    end
+    assert.error_matches(function() server.close {} end, "expected")
+    assert.error_matches(function() server.close(io.stdout) end, "expected")
+    assert.error_matches(function() server.close() end, "expected")
+  end)
+
+  it("has the methods LuaSocket's have", function()
+    local object <close> = socket.tcp()
+    for _, name in ipairs { "accept", "bind", "close", "connect", "dirty", "getfamily", "getfd",
+      "getoption", "getpeername", "getsockname", "getstats", "setstats", "listen", "receive",
+      "send", "setfd", "setoption", "settimeout", "gettimeout", "shutdown" } do
+      assert.is_function(object[name], name)
+    end
+    assert.is_nil(object.no_such_method)
+  end)
+end)
+
+describe("an option", function()
+  local near, far
+
+  before_each(function() near, far = net.pair() end)
+  after_each(function()
+    near:close()
+    far:close()
+  end)
+
+  for _, name in ipairs { "keepalive", "reuseaddr", "reuseport", "tcp-nodelay" } do
+    it(("%s can be set and unset"):format(name), function()
+      assert.equal(1, near:setoption(name, true))
+      assert.is_true(near:getoption(name))
+      assert.equal(1, near:setoption(name, false))
+      assert.is_false(near:getoption(name))
+      assert.error_matches(function() near:setoption(name, 1) end, "boolean expected")
+    end)
+  end
+
+  for name, value in pairs { ["tcp-keepidle"] = 77, ["tcp-keepcnt"] = 5, ["tcp-keepintvl"] = 33 } do
+    it(("%s keeps its number"):format(name), function()
+      assert.equal(1, near:setoption(name, value))
+      assert.equal(value, near:getoption(name))
+      assert.error_matches(function() near:setoption(name, "x") end, "number expected")
+    end)
+  end
+
+  for _, name in ipairs { "recv-buffer-size", "send-buffer-size" } do
+    it(("%s is what the kernel makes of it"):format(name), function()
+      assert.equal(1, near:setoption(name, 20000))
+      assert.equal(40000, near:getoption(name)) -- Linux doubles it for its own use
+    end)
+  end
+
+  for _, name in ipairs { "recv-timeout", "send-timeout" } do
+    it(("%s is in seconds"):format(name), function()
+      assert.equal(1, near:setoption(name, 2))
+      assert.equal(2, near:getoption(name))
+    end)
+  end
+
+  it("linger is a table", function()
+    assert.equal(1, near:setoption("linger", { on = true, timeout = 5 }))
+    assert.same({ on = true, timeout = 5 }, near:getoption "linger")
+    near:setoption("linger", { on = false, timeout = 0 })
+    assert.is_false(near:getoption "linger".on)
+    assert.error_matches(function() near:setoption("linger", true) end, "table expected")
+    assert.error_matches(function() near:setoption("linger", {}) end, "'on' field expected")
+  end)
+
+  it("error is what happened meanwhile, once", function()
+    assert.is_nil(near:getoption "error")
+    local client <close> = socket.tcp()
+    client:settimeout(0)
+    local port
+    do
+      local server <close> = assert(socket.bind("127.0.0.1", 0))
+      port = select(2, server:getsockname())
+    end
+    local _, message = client:connect("127.0.0.1", port)
+    if message == "timeout" then
+      socket.select(nil, { client }, 5)
+      message = client:getoption "error"
+    end
+    assert.equal("connection refused", message)
+    assert.is_nil(client:getoption "error")
+    assert.error_matches(function() near:setoption("error", 1) end, "unsupported option")
+  end)
+
+  it("set before connecting holds afterwards", function()
+    local server <close> = assert(socket.bind("127.0.0.1", 0))
+    local client <close> = socket.tcp()
+    assert.equal(1, client:setoption("keepalive", true))
+    assert.equal(1, client:setoption("linger", { on = true, timeout = 9 }))
+    assert(client:connect("127.0.0.1", (select(2, server:getsockname()))))
+    assert.is_true(client:getoption "keepalive")
+    assert.equal(9, client:getoption "linger".timeout)
+  end)
+
+  it("nobody knows is named", function()
+    assert.error_matches(function() near:setoption("colour", 1) end, "unsupported option `colour'")
+    assert.error_matches(function() near:getoption "broadcast" end, "unsupported option `broad")
+    assert.error_matches(function() near:setoption() end, "bad argument #1 to 'setoption'")
+  end)
+
+  it("of a closed socket cannot be had", function()
+    near:close()
+    assert.same({ nil, "setsockopt failed" }, { near:setoption("keepalive", true) })
+    assert.same({ nil, "getsockopt failed" }, { near:getoption "keepalive" })
+  end)
+end)
+
+describe("timeouts", function()
+  local near, far
+
+  before_each(function() near, far = net.pair() end)
+  after_each(function()
+    near:close()
+    far:close()
+  end)
+
+  it("are none at first, and are told back in both modes", function()
+    assert.same({ -1, -1 }, { near:gettimeout() })
+    assert.equal(1, near:settimeout(1.5))
+    assert.equal(1, near:settimeout(7, "t"))
+    assert.same({ 1.5, 7 }, { near:gettimeout() })
+    near:settimeout(nil)
+    near:settimeout(-3, "r")
+    assert.same({ -1, -3 }, { near:gettimeout() })
+    near:settimeout(2, "b")
+    assert.same({ 2, -3 }, { near:gettimeout() })
+    assert.error_matches(function() near:settimeout(1, "x") end, "bad argument #2 to 'settimeout'")
+    assert.error_matches(function() near:settimeout "x" end, "bad argument #1 to 'settimeout'")
+  end)
+
+  it("end a wait in either mode", function()
+    for _, mode in ipairs { "b", "t", "r" } do
+      near:settimeout(-1, "b")
+      near:settimeout(-1, "t")
+      near:settimeout(0.005, mode)
+      assert.same({ nil, "timeout", "" }, { near:receive() })
+    end
+    near:settimeout(60, "b")
+    near:settimeout(0.005, "t") -- the nearer of the two counts
+    assert.same({ nil, "timeout", "" }, { near:receive() })
+    near:settimeout(0.005, "b")
+    near:settimeout(60, "t")
+    assert.same({ nil, "timeout", "" }, { near:receive() })
+  end)
+
+  it("of the whole call end it although bytes keep coming", function()
+    near:settimeout(0.05, "t")
+    local dripping = task.spawn(function()
+      while far:send "x" do
+        far:flush()
+        task.sleep(0.002)
+      end
+    end)
+    local data, message, partial = near:receive "*a"
+    assert.same({ nil, "timeout" }, { data, message })
+    assert.matches("^x+$", partial)
+    dripping:cancel()
+    dripping:join()
+  end)
+end)
+
+describe("statistics", function()
+  it("count what was received and sent", function()
+    local near, far = net.pair()
+    far:send "12345\n"
+    near:send "123"
+    near:receive()
+    local received, sent, age = near:getstats()
+    assert.same({ 6, 3 }, { received, sent })
+    assert.equal("integer", math.type(received))
+    assert.is_true(age >= 0)
+    assert.equal(1, near:setstats(100, 200, 3600))
+    near:send "1234"
+    received, sent, age = near:getstats()
+    assert.same({ 100, 204 }, { received, sent })
+    assert.is_true(age >= 3600)
+    near:close()
+    received, sent = near:getstats()
+    assert.same({ 100, 204 }, { received, sent })
+    far:close()
+  end)
+end)
+
+describe("a descriptor", function()
+  it("is told, and -1 once closed", function()
+    local near, far = net.pair()
+    assert.equal("integer", math.type(near:getfd()))
+    assert.is_true(is_open(near:getfd()))
+    far:close()
+    assert.equal(-1, far:getfd())
+    assert.equal(-1, socket.tcp():getfd())
+    near:close()
+  end)
+
+  it("can move to another object, also while it was in use", function()
+    local near, far = net.pair()
+    far:send "before\nafter\n"
+    assert.equal("before", near:receive())
+    near:receive() -- nothing may be left in the object that gives it away
+    local heir, bystander = net.pair()
+    local spare <close> = socket.tcp()
+    spare:setfd(heir:getfd())
+    heir:setfd(near:getfd())
+    near:setfd(-1)
+    near:close()
+    far:send "more\n"
+    assert.equal("more", heir:receive())
+    heir:send "back\n"
+    assert.equal("back", far:receive())
+    for _, each in ipairs { heir, bystander, far } do each:close() end
+  end)
+
+  it("that another socket waits on is not taken", function()
+    local near, far = net.pair()
+    local other <close> = socket.tcp4()
+    local own = other:getfd()
+    local receiving = task.spawn(near.receive, near)
+    task.yield()
+    assert.error_matches(function() other:setfd(near:getfd()) end, "belongs to another socket")
+    assert.equal(own, other:getfd())
+    far:send "x\n"
+    assert.equal("x", receiving:join())
+    near:close()
+    far:close()
+  end)
+
+  it("is dirty while bytes wait in the object", function()
+    local near, far = net.pair()
+    assert.is_false(near:dirty())
+    far:send "one\ntwo\n"
+    assert.equal("one", near:receive())
+    assert.is_true(near:dirty())
+    assert.equal("two", near:receive())
+    assert.is_false(near:dirty())
+    near:close()
+    far:close()
+    assert.is_false(near:dirty())
+  end)
+end)

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Scopes. A scope is a call: scope.run(options, f, ...) runs f inside it. A deadline or a
+ * cancellation belongs to a scope: every wait inside raises task.cancelled, again and again, until
+ * control has left the scope, which alone turns it into a result. So a library that swallows the
+ * error in a pcall meets it again at its next wait, and code outside never sees it.
+ *
+ * Scopes form a chain from the innermost (rt.tasks.scope) outwards: those of the running coroutine,
+ * then those of the coroutine that resumed it, and so on, then the scope its task was spawned in. A
+ * coroutine takes its own scopes along when it is suspended: its consumer never feels them.
+ *
+ * Invariant: a scope lives in a userdata on the stack of the call that made it, and is out of the
+ * chain before that call returns; tasks spawned in it keep the userdata.
+ */
+#include "scope.h"
+
+#include <lauxlib.h>
+
+#include "module.h"
+#include "runtime.h"
+#include "task.h"
+
+#define SCOPE_TYPE "lariat.scope"
+
+/* ---- the chain ---- */
+
+uint64_t scope_due(void) {
+    uint64_t due = NEVER;
+    for (struct scope *s = rt.tasks.scope; s != NULL; s = s->outer) {
+        if (!s->cancelled && s->due < due) {
+            due = s->due;
+        }
+        if (s->shield) {
+            break;
+        }
+    }
+    return due;
+}
+
+static bool over(struct scope *s) {
+    if (!s->cancelled && s->due != NEVER && s->due <= clock_now()) {
+        s->cancelled = s->expired = true;
+    }
+    return s->cancelled;
+}
+
+bool scope_must_raise(void) {
+    for (struct scope *s = rt.tasks.scope; s != NULL; s = s->outer) {
+        if (over(s)) {
+            return true;
+        }
+        if (s->shield) {
+            return false;
+        }
+    }
+    return rt.tasks.current->cancel;
+}
+
+/* Does a wait of this task feel what is asked of `scope`? */
+static bool covers(const struct scope *scope, const struct task *task) {
+    for (const struct scope *s = task->scope; s != NULL; s = s->outer) {
+        if (s == scope) {
+            return true;
+        }
+        if (s->shield) {
+            return false;
+        }
+    }
+    return false;
+}
+
+static void cancel(struct scope *scope) {
+    scope->cancelled = true;
+    for (struct task *t = rt.tasks.all; t != NULL; t = t->all_next) {
+        if (t->state == TASK_WAITING && covers(scope, t)) {
+            task_wake(t, WAKE_CANCELLED);
+        }
+    }
+}
+
+/* ---- coroutines ---- */
+
+/* A coroutine's own innermost scope. Its extra space also holds coroutine.c's mark, in bit 0. */
+static struct scope *own_scopes(lua_State *co) {
+    return (struct scope *)(*(uintptr_t *)lua_getextraspace(co) & ~(uintptr_t)1);
+}
+
+static void set_own_scopes(lua_State *co, struct scope *scope) {
+    uintptr_t *space = lua_getextraspace(co);
+    *space = (uintptr_t)scope | (*space & 1);
+}
+
+struct scope *scope_enter(lua_State *co, struct scope *around) {
+    struct scope *outside = rt.tasks.scope;
+    struct scope *own = own_scopes(co);
+    rt.tasks.scope = own ? own : around;
+    while (own != NULL) {
+        if (own->below == NULL) {
+            own->outer = around;
+        }
+        own = own->below;
+    }
+    return outside;
+}
+
+void scope_leave(struct scope *around) {
+    rt.tasks.scope = around;
+}
+
+/* ---- scope.run ---- */
+
+enum { SCOPE = 1, HANDLER }; /* on the stack while the body runs */
+
+static struct scope *push_scope(lua_State *L, uint64_t due, bool shield) {
+    struct scope *scope = lua_newuserdatauv(L, sizeof(*scope), 0);
+    *scope = (struct scope){.outer = rt.tasks.scope, .below = own_scopes(L), .due = due};
+    scope->shield = shield;
+    luaL_setmetatable(L, SCOPE_TYPE);
+    return scope;
+}
+
+static int ended(lua_State *L, int status, lua_KContext ctx) {
+    struct scope *scope = (struct scope *)ctx;
+    scope->ended = true;
+    set_own_scopes(L, scope->below);
+    rt.tasks.scope = scope->outer;
+    if (status == LUA_OK || status == LUA_YIELD) {
+        return lua_gettop(L) - HANDLER;
+    }
+    if (!scope->cancelled || !task_is_cancelled_value(L, -1) || scope_must_raise()) {
+        return lua_error(L);
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, scope->expired ? "deadline" : "cancelled");
+    return 2;
+}
+
+/* run(due, shield, pass, f, ...): f(...), or f(scope, ...) if `pass`, inside a new scope that ends
+ * at `due` (task.now's seconds; nil: never). Returns what f returns; nil, "deadline" or nil,
+ * "cancelled" if the scope itself was cancelled. */
+static int run(lua_State *L) {
+    double due = luaL_optnumber(L, 1, -1);
+    bool shield = lua_toboolean(L, 2);
+    bool pass = lua_toboolean(L, 3);
+    luaL_checktype(L, 4, LUA_TFUNCTION);
+    luaL_argcheck(L, rt.tasks.current != NULL && rt.running == L, 4, "not in a task");
+    struct scope *scope = push_scope(L, due < 0 || due > 1e9 ? NEVER : (uint64_t)(due * 1e9), shield);
+    lua_replace(L, SCOPE);
+    lua_pushcfunction(L, task_keep_traceback);
+    lua_replace(L, HANDLER);
+    lua_remove(L, HANDLER + 1); /* `pass` */
+    if (pass) {
+        lua_pushvalue(L, SCOPE);
+        lua_insert(L, HANDLER + 2);
+    }
+    set_own_scopes(L, scope);
+    rt.tasks.scope = scope;
+    int nargs = lua_gettop(L) - HANDLER - 1;
+    int status = lua_pcallk(L, nargs, LUA_MULTRET, HANDLER, (lua_KContext)scope, ended);
+    return ended(L, status, (lua_KContext)scope);
+}
+
+/* open(): a scope around what the caller does until close(), for `<close>` variables */
+static int open_scope(lua_State *L) {
+    luaL_argcheck(L, rt.tasks.current != NULL && rt.running == L, 1, "not in a task");
+    struct scope *scope = push_scope(L, NEVER, false);
+    set_own_scopes(L, scope);
+    rt.tasks.scope = scope;
+    return 1;
+}
+
+/* ---- methods ---- */
+
+/* close(): ends a scope that open() began, in whatever order they are closed */
+static int method_close(lua_State *L) {
+    struct scope *scope = luaL_checkudata(L, 1, SCOPE_TYPE);
+    struct scope *above = NULL;
+    scope->ended = true;
+    for (struct scope *s = own_scopes(L); s != NULL && s != scope; s = s->below) {
+        above = s;
+    }
+    if (above != NULL) {
+        above->below = scope->below;
+        above->outer = scope->outer;
+    } else if (own_scopes(L) == scope) {
+        set_own_scopes(L, scope->below);
+        rt.tasks.scope = scope->outer;
+    }
+    return 0;
+}
+
+/* cancel(): every wait inside raises from now on */
+static int method_cancel(lua_State *L) {
+    struct scope *scope = luaL_checkudata(L, 1, SCOPE_TYPE);
+    bool news = !scope->cancelled && !scope->ended;
+    if (news) {
+        cancel(scope);
+    }
+    lua_pushboolean(L, news);
+    return 1;
+}
+
+static int method_cancelled(lua_State *L) {
+    struct scope *scope = luaL_checkudata(L, 1, SCOPE_TYPE);
+    lua_pushboolean(L, scope->cancelled);
+    return 1;
+}
+
+/* spawn(name, f, ...): a task whose waits are inside this scope; its errors are the spawner's */
+static int method_spawn(lua_State *L) {
+    struct scope *scope = luaL_checkudata(L, 1, SCOPE_TYPE);
+    const char *name = luaL_optstring(L, 2, NULL);
+    luaL_checktype(L, 3, LUA_TFUNCTION);
+    if (scope->ended) {
+        return luaL_error(L, "the group has ended: it takes no more tasks");
+    }
+    struct task *task = task_spawn(L, lua_gettop(L) - 3, name);
+    task->quiet = true;
+    task->base = scope;
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, TASK_BASE);
+    return 1;
+}
+
+int scope_open(lua_State *L) {
+    static const luaL_Reg methods[] = {
+        {"cancel", method_cancel}, {"cancelled", method_cancelled}, {"spawn", method_spawn},
+        {"close", method_close},   {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"run", run}, {"open", open_scope}, {NULL, NULL}};
+    luaL_newmetatable(L, SCOPE_TYPE);
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+    luaL_newlib(L, functions);
+    return 1;
+}
