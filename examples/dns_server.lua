@@ -87,6 +87,7 @@ end
 
 -- Over TCP each packet has its length in front. One connection may ask many times.
 local function serve_stream(conn)
+  conn:settimeout(TCP_TIMEOUT, "t") -- for each call as a whole, however slowly bytes drip
   while true do
     local size = conn:receive(2)
     local packet = size and conn:receive((string.unpack(">I2", size)))
@@ -103,7 +104,7 @@ check(udp:setsockname(host, port))
 print(("listening on %s %d"):format(udp:getsockname()))
 io.flush()
 
-task.spawn(server.serve, server, serve_stream, { timeout = TCP_TIMEOUT, limit = TCP_CLIENTS })
+task.spawn(server.serve, server, serve_stream, { limit = TCP_CLIENTS })
 for packet, peer_host, peer_port in udp:datagrams() do
   local answer = respond(packet, UDP_LIMIT)
   if answer then udp:sendto(answer, peer_host, peer_port) end

@@ -67,7 +67,11 @@ describe("pipe", function()
   end)
 
   it("of megabytes to a slow reader loses nothing and keeps little", function()
-    local text = numbers(16 * 1024 * 1024 // SCALE)
+    local text = numbers(2 * 1024 * 1024 // SCALE)
+    for _, each in ipairs { source, left, right, sink } do
+      each:setoption("send-buffer-size", 16384)
+      each:setoption("recv-buffer-size", 16384)
+    end
     local sending = task.spawn(function()
       assert(source:send(text))
       source:shutdown "send"
@@ -75,7 +79,7 @@ describe("pipe", function()
     local piping = task.spawn(left.pipe, left, right)
     for _ = 1, 20 do task.yield() end -- until every buffer on the way is full
     local received = left:getstats()
-    assert.is_true(received < #text or SCALE > 1)
+    assert.is_true(received < 400000, received .. " bytes for a sink that reads nothing")
     assert.equal("waiting", piping:status())
     assert.is_true(text == sink:receive "*a")
     assert.equal(#text, piping:join())
@@ -134,7 +138,7 @@ describe("pipe", function()
       end)
       pipes[i] = task.spawn(each[2].pipe, each[2], right)
     end
-    -- whoever ends first shuts the destination down: let it be the last by reading only then
+    -- Whoever ends first shuts the destination down, and the other one may fail then.
     local got = 0
     repeat
       local data = sink:receiveany(10000)

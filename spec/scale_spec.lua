@@ -10,10 +10,9 @@ local net = require "spec.support.net"
 local SCALE = tonumber(os.getenv "SCALE") or 1
 
 local function open_descriptors()
+  local listing <close> = assert(io.popen "ls /proc/$PPID/fd")
   local count = 0
-  for name in io.popen("ls /proc/" .. io.open("/proc/self/stat"):read "n" .. "/fd"):lines() do
-    if name:match "^%d+$" then count = count + 1 end
-  end
+  for _ in listing:lines() do count = count + 1 end
   return count
 end
 
@@ -48,6 +47,9 @@ describe("scale", function()
     local n = math.max(100, 5000 // SCALE)
     local listener <close> = assert(socket.bind("127.0.0.1", 0, 4096))
     local _, port = listener:getsockname()
+    collectgarbage() -- what other specs left
+    collectgarbage()
+    task.yield()
     local descriptors = open_descriptors()
     local after = {}
     for round = 1, 8 do

@@ -97,8 +97,9 @@ describe("a watched signal", function()
         local lariat = require "lariat"
         local watch = lariat.signal "%s"
         print "ready" io.stdout:flush()
-        print(watch:wait()) io.stdout:flush()
+        local name = watch:wait()
         watch:close()
+        print(name) io.stdout:flush()
         lariat.stdin:receive()]]):format(name))
       child:kill(name)
       assert.equal(name, child.stdout:receive())

@@ -177,7 +177,7 @@ static int look_up(lua_State *L, struct plan *plan) {
 /* sendmany({{datagram, host, port}, ...}) -> number sent | nil, message, number sent
  * On a connected socket an entry may be the datagram alone; an address in it is ignored. */
 int datagram_send_many(lua_State *L) {
-    struct socket *s = socket_check(L, ANY_DGRAM, "udp{any}");
+    struct socket *s = socket_check(L, ANY_DGRAM, "any");
     luaL_checktype(L, LIST, LUA_TTABLE);
     lua_settop(L, LIST);
     size_t count = lua_rawlen(L, LIST);

@@ -14,6 +14,19 @@
 ---| "*a" # everything to the end of the stream
 ---| "a"
 
+---@alias socket.BooleanOption
+---| "keepalive" | "reuseaddr" | "reuseport" | "tcp-nodelay" | "tcp-fastopen-connect"
+---| "ipv6-v6only" | "dontroute" | "broadcast" | "ip-multicast-loop" | "ipv6-multicast-loop"
+---| "cork"
+---@alias socket.IntegerOption
+---| "recv-buffer-size" | "send-buffer-size" | "tcp-keepidle" | "tcp-keepcnt" | "tcp-keepintvl"
+---| "tcp-defer-accept" | "tcp-fastopen" | "ip-multicast-ttl" | "ipv6-unicast-hops"
+---| "ipv6-multicast-hops" | "ipv6-multicast-if" | "maxreceive"
+---@alias socket.GroupOption
+---| "ip-add-membership" | "ip-drop-membership"
+---@alias socket.Group6Option
+---| "ipv6-add-membership" | "ipv6-drop-membership"
+
 ---@class socket.Linger
 ---@field on boolean
 ---@field timeout integer seconds
@@ -25,6 +38,8 @@
 ---@class socket.Membership6
 ---@field multiaddr string the group's IPv6 address
 ---@field interface? integer index of the interface
+
+---@alias socket.UnixHandler fun(conn: socket.UnixClient)
 
 ---@class socket.ServeOptions
 ---@field limit? integer connections at once
@@ -65,20 +80,20 @@ function Socket:gettimeout() end
 ---@param value? any
 ---@return integer? ok 1
 ---@return string? message
----@overload fun(self, name: "keepalive"|"reuseaddr"|"reuseport"|"tcp-nodelay"|"tcp-fastopen-connect"|"ipv6-v6only"|"dontroute"|"broadcast"|"ip-multicast-loop"|"ipv6-multicast-loop"|"cork", value: boolean): integer?, string?
----@overload fun(self, name: "recv-buffer-size"|"send-buffer-size"|"tcp-keepidle"|"tcp-keepcnt"|"tcp-keepintvl"|"tcp-defer-accept"|"tcp-fastopen"|"ip-multicast-ttl"|"ipv6-unicast-hops"|"ipv6-multicast-hops"|"ipv6-multicast-if"|"maxreceive", value: integer): integer?, string?
+---@overload fun(self, name: socket.BooleanOption, value: boolean): integer?, string?
+---@overload fun(self, name: socket.IntegerOption, value: integer): integer?, string?
 ---@overload fun(self, name: "recv-timeout"|"send-timeout", value: number): integer?, string?
 ---@overload fun(self, name: "linger", value: socket.Linger): integer?, string?
 ---@overload fun(self, name: "bindtodevice"|"ip-multicast-if", value: string): integer?, string?
----@overload fun(self, name: "ip-add-membership"|"ip-drop-membership", value: socket.Membership): integer?, string?
----@overload fun(self, name: "ipv6-add-membership"|"ipv6-drop-membership", value: socket.Membership6): integer?, string?
+---@overload fun(self, name: socket.GroupOption, value: socket.Membership): integer?, string?
+---@overload fun(self, name: socket.Group6Option, value: socket.Membership6): integer?, string?
 function Socket:setoption(name, value) end
 
 ---@param name string
 ---@return any value
 ---@return string? message
----@overload fun(self, name: "keepalive"|"reuseaddr"|"reuseport"|"tcp-nodelay"|"tcp-fastopen-connect"|"ipv6-v6only"|"dontroute"|"broadcast"|"ip-multicast-loop"|"ipv6-multicast-loop"|"cork"): boolean?, string?
----@overload fun(self, name: "recv-buffer-size"|"send-buffer-size"|"tcp-keepidle"|"tcp-keepcnt"|"tcp-keepintvl"|"tcp-defer-accept"|"tcp-fastopen"|"ip-multicast-ttl"|"ipv6-unicast-hops"|"ipv6-multicast-hops"|"ipv6-multicast-if"|"maxreceive"): integer?, string?
+---@overload fun(self, name: socket.BooleanOption): boolean?, string?
+---@overload fun(self, name: socket.IntegerOption): integer?, string?
 ---@overload fun(self, name: "recv-timeout"|"send-timeout"): number?, string?
 ---@overload fun(self, name: "linger"): socket.Linger?, string?
 ---@overload fun(self, name: "bindtodevice"|"ip-multicast-if"|"error"): string?, string?
@@ -100,7 +115,8 @@ function Socket:setfd(descriptor) end
 ---@class socket.Stream : socket.Socket
 local Stream = {}
 
---- Waits for a unit and returns it: a line by default. On failure nil, a message, and what had come.
+--- Waits for a unit and returns it: a line by default. On failure nil, a message, and what has come
+--- of it.
 ---@param pattern? socket.LinePattern|socket.AllPattern|integer a number: exactly so many bytes
 ---@param prefix? string put in front of the result; counts towards a number of bytes
 ---@return string? data
@@ -355,6 +371,7 @@ function Udp:getfamily() end
 ---@field BLOCKSIZE integer bytes a source receives at once
 ---@field sinkt table<string, function>
 ---@field sourcet table<string, function>
+---@field dns socket.dns
 ---@field _VERSION string
 ---@field _DEBUG boolean
 ---@field _DATAGRAMSIZE integer
@@ -427,7 +444,7 @@ function socket.connect6(address, port, local_address, local_port) end
 ---@param options? socket.BindServeOptions
 ---@return true?
 ---@return string? message
----@overload fun(unix_address: string, handler: fun(conn: socket.UnixClient), options?: socket.BindServeOptions): true?, string?
+---@overload fun(path: string, handler: socket.UnixHandler, options?: socket.BindServeOptions)
 function socket.serve(host, port, handler, options) end
 
 --- Copies both ways until both ends have ended.
@@ -505,31 +522,33 @@ function socket.__unload() end
 ---@field addr string
 
 ---@class socket.dns
-socket.dns = {}
+local dns = {}
 
 ---@param host string
 ---@return string? address
 ---@return socket.Resolved|string resolved or a message
-function socket.dns.toip(host) end
+function dns.toip(host) end
 
 ---@param address string
 ---@return string? name
 ---@return socket.Resolved|string resolved or a message
-function socket.dns.tohostname(address) end
+function dns.tohostname(address) end
 
 ---@param host string
 ---@return socket.AddressInfo[]?
 ---@return string? message
-function socket.dns.getaddrinfo(host) end
+function dns.getaddrinfo(host) end
 
 ---@param host? string
 ---@param service? string
 ---@return string[]? names
 ---@return string? service or a message
-function socket.dns.getnameinfo(host, service) end
+function dns.getnameinfo(host, service) end
 
 ---@return string? name
 ---@return string? message
-function socket.dns.gethostname() end
+function dns.gethostname() end
+
+socket.dns = dns
 
 return socket

@@ -41,7 +41,7 @@ local function modified(path)
   if known and task.now() - known[2] < FRESH then return known[1] end
   local child <close> = lariat.run { "stat", "-L", "-c", "%Y", "--", path }
   local time = child and math.tointeger(child.stdout:receive "*l")
-  local date = files.http_date(time or os.time())
+  local date = files.http_date(time or os.time()) -- if nobody knows: just now
   if not known then
     if remembered >= MOST_REMEMBERED then dates, remembered = {}, 0 end
     remembered = remembered + 1

@@ -1,0 +1,318 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The documents are true: every function and method that scripts reach is in docs/reference.md and
+-- in docs/types, nothing else is, the examples in them run, and the files they name exist.
+
+local core = require "socket.core"
+local lariat = require "lariat"
+local socket = require "socket"
+local task = require "lariat.task"
+local unix = require "socket.unix"
+
+local function read(path)
+  local file <close> = assert(io.open(path))
+  return assert(file:read "a")
+end
+
+local function exists(path)
+  local file <close> = io.open(path)
+  return file ~= nil
+end
+
+local reference, readme = read "docs/reference.md", read "README.md"
+
+local TYPES = {
+  "docs/types/socket.lua", "docs/types/socket_unix.lua", "docs/types/lariat.lua",
+  "docs/types/lariat_task.lua",
+}
+
+-- Each class of the types: its parents, and the names of its fields and functions.
+local classes = {}
+
+local function add_class(text, name, rest, body)
+  local class = { parents = rest:match ": (.*)" or "", names = {} }
+  local head = ("\n" .. body):match "^(.-)\n\n"
+  for field in head:gmatch "\n%-%-%-@field ([%a_][%w_]*)" do class.names[field] = true end
+  local variable = head:match "([%w_.]+) = {}"
+  if variable then
+    local pattern = "\nfunction " .. variable:gsub("%.", "%%.") .. "[.:]([%a_][%w_]*)%("
+    for f in text:gmatch(pattern) do class.names[f] = true end
+  end
+  classes[name] = class
+end
+
+for _, path in ipairs(TYPES) do
+  local text = read(path)
+  for name, rest, at in text:gmatch "\n%-%-%-@class ([%w_.]+)([^\n]*)\n()" do
+    add_class(text, name, rest, text:sub(at))
+  end
+end
+
+-- What the types declare for a class and for those it is made from: name -> true.
+local function declared(name)
+  local class = assert(classes[name], "no class " .. name .. " in docs/types")
+  local names = {}
+  for parent in class.parents:gmatch "[%w._]+" do
+    for inherited in pairs(declared(parent)) do names[inherited] = true end
+  end
+  for own in pairs(class.names) do names[own] = true end
+  return names
+end
+
+-- What the headings of the reference describe: "receive" of "### conn:receive([pattern])".
+local function described()
+  local names = {}
+  for heading in reference:gmatch "\n###+ ([^\n]+)" do
+    for name in heading:gmatch "[%w_][.:]([%a_][%w_]*)" do names[name] = true end
+  end
+  return names
+end
+
+-- Names a heading must have; a constant need only be mentioned as `module.NAME`.
+local function missing_of(prefix, names)
+  local headings, missing = described(), {}
+  for name, value in pairs(names) do
+    local found = headings[name]
+    if type(value) ~= "function" then
+      found = found or reference:find("`" .. prefix .. "." .. name .. "`", 1, true)
+    end
+    if not found then missing[#missing + 1] = prefix .. "." .. name end
+  end
+  table.sort(missing)
+  return missing
+end
+
+local function sorted(names)
+  local list = {}
+  for name in pairs(names) do list[#list + 1] = name end
+  table.sort(list)
+  return list
+end
+
+local function methods_of(object)
+  return getmetatable(object).__index
+end
+
+local function child_methods()
+  local names = {}
+  local child <close> = assert(lariat.run { "true", stdin = "pipe", stderr = "pipe" })
+  for name, value in pairs(getmetatable(child)) do
+    if type(value) == "function" and name:sub(1, 2) ~= "__" then names[name] = value end
+  end
+  for name in pairs(child) do names[name] = name ~= "handle" or nil end
+  child:wait()
+  return names
+end
+
+-- Its streams are made when first asked for.
+local function module_lariat()
+  local names = { stdin = true, stdout = true, stderr = true }
+  for name, value in pairs(lariat) do names[name] = value end
+  return names
+end
+
+local signal <close> = lariat.signal "USR2"
+
+local OBJECTS = {
+  ["socket.TcpAny"] = core.methods "tcp{master}",
+  ["socket.Udp"] = core.methods "udp{unconnected}",
+  ["socket.UnixAny"] = core.methods "unixstream{master}",
+  ["socket.UnixDatagrams"] = core.methods "unixdgram{unconnected}",
+  ["socket.Stream"] = core.methods "stream",
+  ["lariat.Task"] = methods_of(task.current()),
+  ["lariat.Signal"] = methods_of(signal),
+}
+
+-- Described once all of them are there.
+local LATER = {
+  all = true, channel = true, deadline = true, event = true, group = true, race = true,
+  semaphore = true, shield = true, timeout = true, wait = true,
+}
+
+local function module_task()
+  local names = {}
+  for name, value in pairs(task) do names[name] = not LATER[name] and value or nil end
+  return names
+end
+
+local MODULES = { socket = socket, lariat = module_lariat(), ["lariat.task"] = module_task(),
+                  ["socket.unix"] = unix, ["socket.dns"] = socket.dns }
+
+describe("docs/reference.md", function()
+  for class, methods in pairs(OBJECTS) do
+    it("describes every method of " .. class, function()
+      local names = {}
+      for name, value in pairs(methods) do
+        names[name] = type(value) == "function" and value or nil
+      end
+      assert.same({}, missing_of(class, names))
+    end)
+  end
+
+  it("describes every method of a child process", function()
+    local names = {}
+    for name, value in pairs(child_methods()) do
+      names[name] = type(value) == "function" and value or nil
+    end
+    assert.same({}, missing_of("child", names))
+  end)
+
+  for module, functions in pairs(MODULES) do
+    it("describes every function of " .. module, function()
+      local names = {}
+      for name, value in pairs(functions) do names[name] = value end
+      names.dns, names.sinkt, names.sourcet = nil, nil, nil
+      if module == "socket.unix" then names._VERSION = nil end
+      assert.same({}, missing_of(module, names))
+    end)
+  end
+
+  it("names every option", function()
+    local source = read "src/options.c"
+    for name in source:gmatch "\n    {\"([%w-]+)\"," do
+      assert(reference:find("`" .. name .. "`", 1, true), "option not described: " .. name)
+    end
+  end)
+
+  it("gives the reason of every difference from LuaSocket", function()
+    local text = reference:gsub("`", ""):gsub("%s+", " "):gsub("connect%(2%)", "connect()")
+    for _, group in ipairs(dofile "spec/differential/differences.lua") do
+      local reason = group.reason:gsub("%s+", " "):gsub("%.$", "")
+      assert(text:find(reason, 1, true), "difference not described: " .. reason)
+    end
+  end)
+
+  it("has a heading for every link into itself", function()
+    local anchors = {}
+    for heading in reference:gmatch "\n#+ ([^\n]+)" do
+      local anchor = heading:lower():gsub("[^%w _-]", ""):gsub(" ", "-")
+      anchors[anchor] = true
+    end
+    for anchor in (reference .. readme:gsub("%(#", "(ignored#")):gmatch "[(e.md]#([%w_-]+)%)" do
+      assert(anchors[anchor] or readme:find("](#" .. anchor, 1, true), "no heading for " .. anchor)
+    end
+  end)
+end)
+
+describe("docs/types", function()
+  it("is Lua", function()
+    for _, path in ipairs(TYPES) do assert(loadfile(path)) end
+  end)
+
+  for class, methods in pairs(OBJECTS) do
+    it("declares the methods of " .. class, function()
+      assert.same(sorted(methods), sorted(declared(class)))
+    end)
+  end
+
+  it("declares the methods and fields of a child process", function()
+    assert.same(sorted(child_methods()), sorted(declared "lariat.Process"))
+  end)
+
+  for module, functions in pairs(MODULES) do
+    it("declares the functions of " .. module, function()
+      local names = declared(module)
+      assert.same(sorted(functions), sorted(names))
+    end)
+  end
+end)
+
+-- Blocks that begin with ```lua, and whether they are marked as ones to be run: ```lua run.
+local function blocks(text)
+  local list = {}
+  for info, body in ("\n" .. text):gmatch "\n```lua([^\n]*)\n(.-)\n```" do
+    list[#list + 1] = { body = body, run = info == " run" }
+  end
+  return list
+end
+
+-- What `body` prints, and what the comments behind "-->" say it prints.
+local function output_of(body)
+  local printed, expected = {}, {}
+  local env = setmetatable({}, { __index = _G })
+  function env.print(...)
+    local words = table.pack(...)
+    for i = 1, words.n do words[i] = tostring(words[i]) end
+    printed[#printed + 1] = table.concat(words, "\t")
+  end
+  for line in body:gmatch "[^\n]+" do
+    expected[#expected + 1] = line:match "%-%-> ?(.*)$"
+  end
+  assert(load(body, "=example", "t", env))()
+  return printed, expected
+end
+
+for path, text in pairs { ["README.md"] = readme, ["docs/reference.md"] = reference } do
+  describe(path, function()
+    for i, block in ipairs(blocks(text)) do
+      it("has a Lua example " .. i .. (block.run and " that prints what it says" or ""), function()
+        assert(load(block.body, "=example " .. i))
+        if not block.run then return end
+        local printed, expected = output_of(block.body)
+        assert.same(expected, printed)
+      end)
+    end
+  end)
+end
+
+describe("README.md", function()
+  it("names files that exist", function()
+    for _, text in ipairs { readme, (reference:gsub("%]%(([^#h])", "](docs/%1")) } do
+      for path in text:gmatch "%]%(([^)#]+)" do
+        local remote = path:find "^https?://"
+        assert(remote or exists(path), "no such file: " .. path)
+      end
+    end
+  end)
+
+  it("names every example", function()
+    for path in io.popen "ls examples/*.lua":lines() do
+      assert(readme:find(path, 1, true), "not in README.md: " .. path)
+    end
+  end)
+
+  -- Both run as they stand, except that they meet on a free port.
+  it("has an echo server that answers its client", function()
+    local server, client = blocks(readme)[1].body, blocks(readme)[2].body
+    local listening
+    local stand_in = setmetatable({
+      bind = function()
+        listening = assert(socket.bind("127.0.0.1", 0))
+        return listening
+      end,
+      connect = function()
+        local _, port = listening:getsockname()
+        return socket.connect("127.0.0.1", port)
+      end,
+    }, { __index = socket })
+    local printed = {}
+    local env = setmetatable({
+      require = function(name) return name == "socket" and stand_in or require(name) end,
+      print = function(text) printed[#printed + 1] = text end,
+    }, { __index = _G })
+    local serving <close> = task.spawn(assert(load(server, "=server", "t", env)))
+    while not listening do task.yield() end
+    assert(load(client, "=client", "t", env))()
+    assert.same({ "hello" }, printed)
+    listening:close()
+    serving:join()
+  end)
+end)
+
+describe("docs/design.md", function()
+  it("names files that exist", function()
+    for path in read "docs/design.md":gmatch "`([%w_]+/[%w_/.]+)`" do
+      assert(exists(path), "no such file: " .. path)
+    end
+  end)
+end)
+
+describe("docs/lariat.1", function()
+  it("describes every switch that --help shows", function()
+    local page = read "docs/lariat.1":gsub("Fl Fl ", "--"):gsub("Fl ", "-")
+    local child <close> = assert(lariat.run { os.getenv "LARIAT" or "./lariat", "--help" })
+    for switch in assert(child.stdout:receive "*a"):gmatch "\n  (%-%-?%a*)" do
+      assert(page:find("\n.It " .. switch, 1, true), "not described: " .. switch)
+    end
+  end)
+end)
