@@ -79,39 +79,69 @@ local function unix_path(address)
   return type(address) == "string" and address:match "^unix:(.*)$"
 end
 
+local function connect_unix(path, options)
+  local client, message = core.unix_stream()
+  if not client then return nil, message end
+  client:settimeout(options.timeout)
+  return client, client:connect(path)
+end
+
+local function connect_inet(address, port, options)
+  local client, ok, message
+  client, message = FAMILIES[options.family or "unspec"]()
+  if not client then return nil, message end
+  client:settimeout(options.timeout)
+  if options.local_address then
+    ok, message = client:bind(options.local_address, options.local_port or 0)
+    if not ok then return client, nil, message end
+  end
+  return client, client:connect(address, port)
+end
+
+-- The options of connect, from a table or from LuaSocket's positions.
+local function connect_options(...)
+  local _, _, third, local_port, family = ...
+  if type(third) == "table" then return third end
+  if third then check_string("connect", 3, ...) end
+  if family then check_string("connect", 5, ...) end
+  return { local_address = third, local_port = local_port, family = family }
+end
+
 --- Connects a new client, to a host and port or to "unix:/path".
 ---@param address string
 ---@param port? integer|string
----@param local_address? string
+---@param local_address? string|{ timeout?: number, local_address?: string, local_port?: integer,
+---  family?: string } the local end, or options: `timeout` in seconds is that of connecting alone
 ---@param local_port? integer
 ---@param family? "inet"|"inet6"|"unspec"
 ---@return table? client
 ---@return string? message
+---@overload fun(address: string, options?: table): table?, string?
 function socket.connect(...)
-  local address, port, local_address, local_port, family = ...
-  local client, ok, message
   check_string("connect", 1, ...)
+  local address, port = ...
   local path = unix_path(address)
+  local options
   if path then
-    client = core.unix_stream()
-    ok, message = client:connect(path)
+    options = type(port) == "table" and port or {}
   else
     check_string("connect", 2, ...)
-    if local_address then check_string("connect", 3, ...) end
-    if family then check_string("connect", 5, ...) end
-    local create = FAMILIES[family or "unspec"]
-    if not create then
-      error(("bad argument #5 to 'connect' (invalid option '%s')"):format(family), 2)
-    end
-    client, message = create()
-    if not client then return nil, message end
-    if local_address then
-      ok, message = client:bind(local_address, local_port or 0)
-      if not ok then client:close() return nil, message end
-    end
-    ok, message = client:connect(address, port)
+    options = connect_options(...)
   end
-  if not ok then client:close() return nil, message end
+  if options.family and not FAMILIES[options.family] then
+    error(("bad argument #5 to 'connect' (invalid option '%s')"):format(options.family), 2)
+  end
+  local client, ok, message
+  if path then
+    client, ok, message = connect_unix(path, options)
+  else
+    client, ok, message = connect_inet(address, port, options)
+  end
+  if not ok then
+    if client then client:close() end
+    return nil, message or ok
+  end
+  client:settimeout(nil)
   return client
 end
 
@@ -247,7 +277,8 @@ end
 ---@param host string
 ---@param port? integer not with "unix:/path"
 ---@param handler fun(conn: table)
----@param options? { limit?: integer, timeout?: number, name?: string, backlog?: integer }
+---@param options? { limit?: integer, timeout?: number, name?: string, backlog?: integer,
+---  ready?: fun(server: table) } `ready` is called with the server once it listens
 ---@return true?
 ---@return string? message
 function socket.serve(host, port, handler, options)
@@ -255,9 +286,11 @@ function socket.serve(host, port, handler, options)
   if type(handler) ~= "function" then
     error("bad argument #3 to 'serve' (function expected, got " .. type(handler) .. ")", 2)
   end
-  local server, message = socket.bind(host, port, options and options.backlog or 128)
+  options = options or {}
+  local server, message = socket.bind(host, port, options.backlog or 128)
   if not server then return nil, message end
   local _ <close> = server -- nobody else has it: however serving ends, so does listening
+  if options.ready then options.ready(server) end
   return server:serve(handler, options)
 end
 
@@ -267,6 +300,12 @@ end
 ---@return integer? from_a bytes moved from a to b
 ---@return integer|string from_b bytes moved from b to a, or a message
 function socket.relay(a, b)
+  for n = 1, 2 do
+    local got = type((select(n, a, b)))
+    if got ~= "userdata" then
+      error(("bad argument #%d to 'relay' (stream expected, got %s)"):format(n, got), 2)
+    end
+  end
   local gate, running, failure = task.gate(), 2, nil
   local function copy(from, to)
     local ok, moved, message = pcall(from.pipe, from, to)

@@ -42,7 +42,7 @@ return {
     },
   },
   {
-    reason = "A connect attempt is connect() itself, called again: the state the kernel keeps is one step further, and a refused socket can try again.",
+    reason = "Connecting calls connect() again: the kernel is one step on, and a refused socket can try again.",
     probes = {
       ["tcp_life/from master to client"] = { 3 },
       ["tcp_life/connect refused"] = { 8 },
@@ -108,6 +108,12 @@ return {
     reason = "The family given to connect is an order, not a hint.",
     probes = {
       ["helpers/connect with a family"] = { 10, 11, 12, 13 },
+    },
+  },
+  {
+    reason = "connect takes a table of options in place of a local address.",
+    probes = {
+      ["helpers/connect from a local address"] = { 22 },
     },
   },
   {
