@@ -29,7 +29,7 @@ local function echo(conn)
       local _
       _, message = conn:send(data)
     end
-  until message -- "closed" at the end of its stream; "timeout", "connection reset by peer", ...
+  until message -- "closed" at the end of its stream; "timeout", ...
   -- serve closes the connection when the handler returns. (All of this is also conn:pipe(conn).)
 end
 
