@@ -184,10 +184,11 @@ DOC   = $(DESTDIR)$(PREFIX)/share/doc/lariat
 SHARE = $(DESTDIR)$(PREFIX)/share/lariat
 
 install: lariat  ## install under PREFIX=/usr/local (DESTDIR= is put in front)
-	install -d $(BIN) $(MAN) $(DOC) $(SHARE)/types
+	install -d $(BIN) $(MAN) $(DOC)/docs $(SHARE)/types
 	install -m 755 lariat $(BIN)/lariat
 	install -m 644 docs/lariat.1 $(MAN)/lariat.1
-	install -m 644 README.md CHANGELOG.md LICENSE $(wildcard docs/*.md) $(DOC)
+	install -m 644 README.md CHANGELOG.md LICENSE $(DOC)
+	install -m 644 $(wildcard docs/*.md) $(DOC)/docs
 	install -m 644 $(wildcard docs/types/*.lua) $(SHARE)/types
 
 uninstall:  ## remove what install put there

@@ -98,10 +98,26 @@ local function connect_inet(address, port, options)
   return client, client:connect(address, port)
 end
 
+local CONNECT_OPTIONS = {
+  timeout = "number", local_address = "string", local_port = "number", family = "string",
+}
+
+local function check_connect_options(options)
+  for name, value in pairs(options) do
+    local expected = CONNECT_OPTIONS[name]
+    if not expected then error(("bad option '%s' of connect (unknown)"):format(name), 4) end
+    if type(value) ~= expected then
+      error(("bad option '%s' of connect (%s expected, got %s)"):format(name, expected,
+        type(value)), 4)
+    end
+  end
+  return options
+end
+
 -- The options of connect, from a table or from LuaSocket's positions.
 local function connect_options(...)
   local _, _, third, local_port, family = ...
-  if type(third) == "table" then return third end
+  if type(third) == "table" then return check_connect_options(third) end
   if third then check_string("connect", 3, ...) end
   if family then check_string("connect", 5, ...) end
   return { local_address = third, local_port = local_port, family = family }

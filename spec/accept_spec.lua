@@ -51,6 +51,20 @@ describe("accept", function()
     assert.same({ 1, 2, 3, 4, 5 }, order)
   end)
 
+  it("lets nobody who comes later go before those who wait", function()
+    local server, port = listen()
+    local _ <close> = server
+    local first = task.spawn(server.accept, server)
+    settle()
+    local one <close> = assert(socket.connect("127.0.0.1", port))
+    local second = task.spawn(server.accept, server) -- its client is there, but so is the first task
+    local two <close> = assert(socket.connect("127.0.0.1", port))
+    local a <close> = assert(first:join())
+    local b <close> = assert(second:join())
+    assert.same({ one:getsockname() }, { a:getpeername() })
+    assert.same({ two:getsockname() }, { b:getpeername() })
+  end)
+
   it("takes what has queued up before anybody asked, in order", function()
     local server, port = listen()
     local _ <close> = server

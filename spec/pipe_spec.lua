@@ -56,6 +56,30 @@ describe("pipe", function()
     assert.equal("first second", sink:receive "*a")
   end)
 
+  it("ends when the stream it waits to read from is closed, and when the other one is", function()
+    for _, closed in ipairs { "left", "right" } do
+      local piping = task.spawn(left.pipe, left, right)
+      task.yield();
+      (closed == "left" and left or right):close()
+      assert.same({ nil, "closed", 0 }, { piping:join() })
+      close_chain()
+      open_chain()
+    end
+  end)
+
+  it("ends when the source is closed while it waits for a peer that does not read", function()
+    local piping = task.spawn(left.pipe, left, right)
+    source:settimeout(0)
+    local block = ("x"):rep(1 << 20)
+    repeat -- until neither the pipe nor the kernel takes more
+      task.yield()
+      local ok = source:send(block)
+    until not ok
+    left:close()
+    local moved, message = piping:join()
+    assert.same({ nil, "closed" }, { moved, message })
+  end)
+
   it("leaves the way back open", function()
     source:shutdown "send"
     assert.equal(0, left:pipe(right))

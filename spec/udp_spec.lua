@@ -224,11 +224,13 @@ describe("waiting for a datagram", function()
     local a <close>, port = bound()
     local heard = {}
     local function listen() table.insert(heard, (a:receive())) end
-    local first, second, third = task.spawn(listen), task.spawn(listen), task.spawn(listen)
-    task.yield()
-    task.spawn(function() -- runs between the wake-up of the second and its turn
-      second:cancel()
+    local first, second, third
+    first = task.spawn(function()
+      listen()
+      second:cancel() -- which has been woken for the next one and has not had its turn
     end)
+    second, third = task.spawn(listen), task.spawn(listen)
+    task.yield()
     for i = 1, 2 do a:sendto("d" .. i, "127.0.0.1", port) end
     first:join()
     second:join()

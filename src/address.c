@@ -35,10 +35,7 @@ int address_check_port(lua_State *L, int index, int *port) {
     int is_integer;
     lua_Integer n = lua_tointegerx(L, index, &is_integer);
     if (!is_integer) {
-        const char *service = luaL_checkstring(L, index);
-        if (lua_type(L, index) == LUA_TNUMBER) {
-            luaL_argerror(L, index, lua_pushfstring(L, "port %s is not an integer", service));
-        }
+        luaL_checkstring(L, index);
         lua_pushnil(L);
         lua_pushliteral(L, "service not supported for socket type");
         return 2;

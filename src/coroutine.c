@@ -6,13 +6,18 @@
  *
  * The extra space of a lua_State holds a mark while its coroutine is suspended by the runtime and
  * not by its own yield; it is then "normal", and cannot be resumed by anybody else. A task's own
- * coroutine passes for the main one.
+ * coroutine is marked for good, and passes for the main one.
+ *
+ * A coroutine that waits can be closed by another task. The wait then ends as for a cancellation,
+ * but yields instead of raising (see task_raise), so that no pcall inside holds it up; the resume
+ * that finds this closes the coroutine and fails.
  */
 #include <lauxlib.h>
 #include <lualib.h>
 
 #include "module.h"
 #include "runtime.h"
+#include "task.h"
 
 /* The mark is bit 0 of the extra space; the rest is scope.c's. */
 static bool in_runtime(lua_State *co) {
@@ -83,6 +88,16 @@ static int refuse(lua_State *L, const char *message) {
     return -1;
 }
 
+/* The wait inside co has ended because another task closes co. */
+static int close_waiting(lua_State *L, lua_State *co) {
+    rt.tasks.current->closing = false;
+    if (lua_resetthread(co) == LUA_OK) {
+        return refuse(L, "cannot resume dead coroutine");
+    }
+    lua_xmove(co, L, 1);
+    return -1;
+}
+
 /* Moves `nargs` values from L to co and resumes it. Results are moved back to L: their number, or
  * -1 with the error on top. A wait inside co suspends L as well, which then goes on in `k`. */
 static int resume(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
@@ -106,6 +121,9 @@ static int resume(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
     if (status == LUA_YIELD && rt.tasks.parking) {
         set_in_runtime(co, true);
         return lua_yieldk(L, 0, (lua_KContext)co, k);
+    }
+    if (status == LUA_YIELD && rt.tasks.current != NULL && rt.tasks.current->closing) {
+        return close_waiting(L, co);
     }
     if (status != LUA_OK && status != LUA_YIELD) {
         lua_xmove(co, L, 1);
@@ -208,9 +226,34 @@ static int co_yield(lua_State *L) {
     return lua_yield(L, lua_gettop(L));
 }
 
+/* The task that waits in co itself, not in a coroutine that co has resumed. */
+static struct task *waiting_in(const lua_State *co) {
+    struct task *task = rt.tasks.all;
+    while (task != NULL && (task->inner != co || task->co == co)) {
+        task = task->all_next;
+    }
+    return task;
+}
+
+static int co_close(lua_State *L);
+
+static int close_again(lua_State *L, int status, lua_KContext ctx) {
+    (void)status, (void)ctx;
+    return task_resumed() == WAKE_CANCELLED ? task_raise(L) : co_close(L);
+}
+
+/* close(co) -> true | false, error. What the closing of one that waits fails with goes to whoever
+ * has resumed it. */
 static int co_close(lua_State *L) {
     lua_State *co = check_coroutine(L);
     const char *status = status_of(L, co);
+    struct task *task = in_runtime(co) && task_can_wait(L) ? waiting_in(co) : NULL;
+    if (task != NULL) {
+        task_prepare(L, "coroutine.close");
+        task->closing = true;
+        task_wake(task, WAKE_CANCELLED);
+        return task_give_way(L, 0, close_again); /* it has its turn first */
+    }
     if (*status != 'd' && *status != 's') {
         return luaL_error(L, "cannot close a %s coroutine", status);
     }

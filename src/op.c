@@ -73,6 +73,10 @@ static void join(struct op *op, int want, bool exclusive, bool front) {
     op_copy(&task->op, op);
     task->interest.exclusive = exclusive;
     waitq_join(writing ? &watch->writers : &watch->readers, &task->interest, task, front);
+    if (op->other != NULL) {
+        task->second.end_only = true;
+        waitq_join(&op->other->watch.readers, &task->second, task, false);
+    }
 }
 
 /* `again`: the task has waited for this operation before and keeps its place in line. */
@@ -134,6 +138,7 @@ static int op_resumed(lua_State *L, int status, lua_KContext ctx) {
     if (why == WAKE_CLOSED || op.socket->closed) {
         return op.fail(L, &op, "closed");
     }
+    op.queued = true;
     bool late = ctx == AFTER_READINESS ? why == WAKE_DEADLINE
                                        : op.start != 0 && clock_now() >= due(&op);
     return late ? last_attempt(L, &op) : attempt(L, &op, ctx != AFTER_TURN);

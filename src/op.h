@@ -36,10 +36,11 @@ struct op {
     op_attempt attempt;
     op_fail fail;
     struct socket *socket;         /* whose readiness and timeouts apply */
+    struct socket *other;          /* whose close ends it as well, or NULL */
     const struct timeout *timeout; /* NULL: as the socket's */
     uint64_t start;                /* when the call first had to wait; 0: not yet */
     bool once;                     /* with timeout 0: no second attempt */
-    bool queued;                   /* to write: has waited in line, see send.c */
+    bool queued;                   /* it has waited in line: newcomers come after it */
     unsigned pauses;               /* back-offs so far */
     union {
         struct {

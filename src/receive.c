@@ -153,7 +153,7 @@ static bool find_unit(struct op *op, size_t *size, size_t *shown) {
 }
 
 /* A limited unit that cannot fit any more, or has come whole and is too long. What may be the
- * beginning of its end does not count: the answer must not depend on how the peer's bytes were cut. */
+ * beginning of its end does not count: the answer must not depend on how the bytes were cut. */
 static bool too_long(const struct op *op, bool found, size_t shown) {
     size_t max = op->as.receive.max;
     size_t held = input_size(op->socket);

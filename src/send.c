@@ -246,11 +246,13 @@ static int pipe_room(struct op *op, struct socket *to) {
  * below them. */
 static ssize_t pipe_round(struct op *op, struct socket *from, struct socket *to) {
     ssize_t n = pipe_room(op, to);
+    op->socket = from;
+    op->other = to;
     if (n == -EAGAIN) {
         op->socket = to;
+        op->other = from;
         return WANT_WRITE;
     }
-    op->socket = from;
     if (n == 0 && input_size(from) == 0) {
         n = input_fill(from, 0);
         if (n == 0 || n == -EAGAIN) {
@@ -282,6 +284,7 @@ static int attempt_pipe(lua_State *L, struct op *op) {
         }
         if (rt.tasks.budget <= 0) {
             op->socket = from;
+            op->other = to;
             return WANT_TURN;
         }
         ssize_t n = pipe_round(op, from, to);

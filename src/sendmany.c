@@ -81,8 +81,8 @@ static int attempt_send_many(lua_State *L, struct op *op) {
 }
 
 static int send_all(lua_State *L) {
-    struct op op = {.name = "sendmany", .attempt = attempt_send_many, .fail = send_many_failed};
-    op.socket = socket_test(L, SELF)->socket;
+    struct op op;
+    op_init(&op, "sendmany", attempt_send_many, send_many_failed, socket_test(L, SELF)->socket);
     return op.socket ? op_run(L, &op) : op.fail(L, &op, "closed");
 }
 
@@ -90,30 +90,41 @@ static int send_all(lua_State *L) {
 
 static int look_up(lua_State *L, struct plan *plan);
 
+static int nothing_sent(lua_State *L, const char *why) {
+    lua_pushnil(L);
+    lua_pushstring(L, why);
+    lua_pushinteger(L, 0);
+    return 3;
+}
+
+/* The address of the next entry is known: 0, or the results of a socket that cannot reach it. */
+static int accept_address(lua_State *L, struct plan *plan) {
+    struct socket *s = socket_test(L, SELF)->socket;
+    const struct address *a = &plan->to[plan->found];
+    int err = s ? socket_create_descriptor(s, a->storage.ss_family) : 0;
+    plan->found++;
+    return err < 0 ? nothing_sent(L, result_message(err)) : 0;
+}
+
 static int looked_up(lua_State *L, int status, lua_KContext ctx) {
     struct lookup *lookup = (struct lookup *)ctx;
     struct plan *plan = lua_touserdata(L, PLAN);
     (void)status;
-    if (lookup_resumed(lookup) != WAKE_READY) {
-        return task_raise(L);
+    enum wake why = lookup_resumed(lookup);
+    if (why != WAKE_READY) {
+        return why == WAKE_DEADLINE ? nothing_sent(L, "timeout") : task_raise(L);
     }
-    int err = lookup->err;
-    if (err == 0) {
-        struct address *a = &plan->to[plan->found++];
-        a->length = lookup->result->ai_addrlen;
-        memcpy(&a->storage, lookup->result->ai_addr, lookup->result->ai_addrlen);
-        address_set_port(a, plan->port);
+    if (lookup_take(L, lookup, plan->port, &plan->to[plan->found]) != 0) {
+        return nothing_sent(L, lua_tostring(L, -1));
     }
-    lookup_free(lookup);
-    if (err != 0) {
-        struct op none = {0};
-        return send_many_failed(L, &none, result_lookup_message(err));
-    }
-    return look_up(L, plan);
+    int failure = accept_address(L, plan);
+    return failure ? failure : look_up(L, plan);
 }
 
-/* The address of the entry on top: true, or false if its host (left on top) is a name. */
-static bool find_address(lua_State *L, struct socket *s, struct plan *plan) {
+enum found { NUMERIC, NAME, NOWHERE };
+
+/* The address of the entry on top, whose host is left on top; NOWHERE: results are. */
+static enum found find_address(lua_State *L, struct socket *s, struct plan *plan) {
     lua_Integer i = plan->found + 1;
     struct address *a = &plan->to[plan->found];
     const char *host = lua_rawgeti(L, -1, 2) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
@@ -121,28 +132,29 @@ static bool find_address(lua_State *L, struct socket *s, struct plan *plan) {
         luaL_error(L, "bad argument #1 to 'sendmany' (entry %I: no address)", i);
     }
     if (s->family == AF_UNIX) {
-        if (address_unix(host, lua_rawlen(L, -1), a) < 0) {
-            luaL_error(L, "bad argument #1 to 'sendmany' (entry %I: path too long)", i);
+        bool fits = address_unix(host, lua_rawlen(L, -1), a) == 0;
+        if (!fits) {
+            nothing_sent(L, lua_pushfstring(L, "entry %I: path too long", i));
         }
-        return true;
+        return fits ? NUMERIC : NOWHERE;
     }
-    int is_integer;
-    lua_rawgeti(L, -2, 3);
-    lua_Integer port = lua_tointegerx(L, -1, &is_integer);
-    lua_pop(L, 1);
-    if (!is_integer || port < 0 || port > 65535) {
+    if (!(lua_rawgeti(L, -2, 3) == LUA_TNUMBER || lua_isstring(L, -1))) {
         luaL_error(L, "bad argument #1 to 'sendmany' (entry %I: port expected)", i);
     }
-    plan->port = (int)port;
+    if (address_check_port(L, lua_gettop(L), &plan->port) != 0) {
+        nothing_sent(L, lua_pushfstring(L, "entry %I: %s", i, lua_tostring(L, -1)));
+        return NOWHERE;
+    }
+    lua_pop(L, 1);
     if (host == plan->host && plan->found > 0) {
         *a = plan->to[plan->found - 1];
         address_set_port(a, plan->port);
-        return true;
+        return NUMERIC;
     }
     plan->host = host;
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, PLAN, 1);
-    return address_parse(host, plan->port, s->family, a);
+    return address_parse(host, plan->port, s->family, a) ? NUMERIC : NAME;
 }
 
 static int look_up(lua_State *L, struct plan *plan) {
@@ -151,26 +163,23 @@ static int look_up(lua_State *L, struct plan *plan) {
         if (s == NULL) {
             break; /* closed meanwhile: send_all says so */
         }
+        lua_settop(L, PLAN);
         if (lua_rawgeti(L, LIST, plan->found + 1) != LUA_TTABLE) {
             return luaL_error(L, "bad argument #1 to 'sendmany' (entry %I: table expected)",
                               plan->found + 1);
         }
-        bool numeric = find_address(L, s, plan);
-        if (!numeric) {
-            const char *host = lua_tostring(L, -1);
+        enum found found = find_address(L, s, plan);
+        if (found == NAME) {
             task_prepare(L, "sendmany");
-            struct lookup *lookup = lookup_start(host, s->family, SOCK_DGRAM);
-            lua_settop(L, PLAN);
-            return lookup_wait(L, lookup, NEVER, looked_up);
+            struct lookup *lookup = lookup_start(lua_tostring(L, -1), s->family, SOCK_DGRAM);
+            return lookup_wait(L, lookup, timeout_due(&s->timeout, clock_now()), looked_up);
         }
-        lua_settop(L, PLAN);
-        int err = socket_create_descriptor(s, plan->to[plan->found].storage.ss_family);
-        if (err < 0) {
-            struct op none = {0};
-            return send_many_failed(L, &none, result_message(err));
+        int failure = found == NOWHERE ? 3 : accept_address(L, plan);
+        if (failure) {
+            return failure;
         }
-        plan->found++;
     }
+    lua_settop(L, PLAN);
     return send_all(L);
 }
 

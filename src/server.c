@@ -43,6 +43,9 @@ static int accept_failed(lua_State *L, struct op *op, const char *why) {
 static int attempt_accept(lua_State *L, struct op *op) {
     struct socket *s = op->socket;
     int fd;
+    if (!op->queued && waitq_has_exclusive(&s->watch.readers)) {
+        return WANT_READ; /* others came before */
+    }
     task_spent(1);
     do {
         struct sockaddr_storage peer;

@@ -43,7 +43,7 @@ void waitq_leave(struct interest *interest) {
 
 bool waitq_wake_first(struct waitq *queue, enum wake why) {
     for (struct interest *i = queue->first; i != NULL; i = i->next) {
-        if (task_wake(i->task, why)) {
+        if (!i->end_only && task_wake(i->task, why)) {
             return true;
         }
     }
@@ -202,6 +202,7 @@ struct task *task_spawn(lua_State *L, int nargs, const char *name) {
     task->state = TASK_DONE; /* until nothing below can raise any more */
     luaL_setmetatable(L, TASK_TYPE);
     task->co = lua_newthread(L);
+    *(uintptr_t *)lua_getextraspace(task->co) = 1; /* the mark of coroutine.c */
     lua_setiuservalue(L, -2, TASK_THREAD);
     push_caller(L);
     lua_setiuservalue(L, -2, TASK_SPAWNED_AT);
@@ -340,11 +341,15 @@ bool task_can_wait(lua_State *L) {
 }
 
 bool task_must_raise(void) {
-    return rt.tasks.current->interrupt != NULL || scope_must_raise();
+    struct task *task = rt.tasks.current;
+    return task->interrupt != NULL || task->closing || scope_must_raise();
 }
 
 int task_raise(lua_State *L) {
     struct task *task = rt.tasks.current;
+    if (task->closing) {
+        return lua_yield(L, 0); /* and is never resumed: see coroutine.c */
+    }
     if (task->interrupt != NULL) {
         char *message = task->interrupt;
         luaL_where(L, 1);
@@ -375,6 +380,7 @@ int task_park(lua_State *L, const char *what, uint64_t due, bool source, lua_KCo
               lua_KFunction k) {
     struct task *task = rt.tasks.current;
     task->state = TASK_WAITING;
+    task->inner = L;
     task->waiting_for = what;
     task->scope = rt.tasks.scope;
     if (task->scope != NULL) {
@@ -391,6 +397,7 @@ int task_park(lua_State *L, const char *what, uint64_t due, bool source, lua_KCo
 int task_give_way(lua_State *L, lua_KContext ctx, lua_KFunction k) {
     struct task *task = rt.tasks.current;
     task->state = TASK_READY;
+    task->inner = L;
     task->wake = WAKE_READY;
     append(&rt.tasks.later_first, &rt.tasks.later_last, task);
     rt.tasks.parking = true;
@@ -400,10 +407,12 @@ int task_give_way(lua_State *L, lua_KContext ctx, lua_KFunction k) {
 enum wake task_resumed(void) {
     struct task *task = rt.tasks.current;
     waitq_leave(&task->interest);
+    waitq_leave(&task->second);
     for (size_t i = 0; i < task->set_count; i++) {
         waitq_leave(&task->set[i]);
     }
     task->set_count = 0;
+    task->inner = NULL;
     task->waiting_for = NULL;
     timer_clear(&task->timer);
     return task_must_raise() ? WAKE_CANCELLED : task->wake;

@@ -28,6 +28,7 @@ struct interest {
     struct waitq *queue; /* NULL: not in any */
     struct interest *prev, *next;
     bool exclusive; /* an operation that others may not interleave with */
+    bool end_only;  /* it waits for the object's end, not for its readiness */
 };
 
 struct waitq {
@@ -61,8 +62,11 @@ struct task {
     bool quiet;                 /* its errors are its starter's business: not reported */
     int nargs;                  /* what the first resume passes */
     int nresults;               /* left on `co` once it has returned */
+    lua_State *inner;           /* the coroutine it waits in, itself or one it has resumed */
+    bool closing;               /* another task closes that coroutine */
     const char *waiting_for;    /* name of the operation it is parked in */
     struct interest interest;   /* the usual single interest */
+    struct interest second;     /* in the end of another socket the operation needs */
     struct interest *set;       /* or several, in memory anchored by the waiting call's stack */
     size_t set_count;
     struct waitq joiners;

@@ -62,6 +62,9 @@ static int attempt_receive(lua_State *L, struct op *op) {
     if (op->socket->watch.fd < 0) {
         return result_error(L, "closed");
     }
+    if (!op->queued && waitq_has_exclusive(&op->socket->watch.readers)) {
+        return WANT_READ; /* others came before */
+    }
     if (rt.tasks.budget <= 0 && !datagrams_waiting(op->socket)) {
         return WANT_TURN;
     }

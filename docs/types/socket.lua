@@ -48,6 +48,13 @@
 
 ---@class socket.BindServeOptions : socket.ServeOptions
 ---@field backlog? integer 128 by default
+---@field ready? fun(server: socket.TcpServer) called once it listens
+
+---@class socket.ConnectOptions
+---@field timeout? number seconds to look up and to connect
+---@field local_address? string
+---@field local_port? socket.Port
+---@field family? "inet"|"inet6"|"unspec"
 
 ---@class socket.UntilOptions
 ---@field inclusive? boolean leave the delimiter in the result
@@ -419,6 +426,8 @@ function socket.bind(host, port, backlog) end
 ---@param family? "inet"|"inet6"|"unspec"
 ---@return socket.TcpClient? client
 ---@return string? message
+---@overload fun(host: string, port: socket.Port, o: socket.ConnectOptions): socket.TcpClient?
+---@overload fun(path: string, options?: socket.ConnectOptions): socket.UnixClient?, string?
 function socket.connect(address, port, local_address, local_port, family) end
 
 ---@param address string

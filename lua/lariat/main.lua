@@ -4,6 +4,7 @@
 -- Exit status: 0; 1 for an error of the script; 2 for a command line that makes no sense.
 
 local core = require "lariat.core"
+require "lariat.stock"
 
 local USAGE = [==[
 usage: lariat [options] [script [args]]

@@ -60,13 +60,18 @@ local function accept_loop(server, state, handler, timeout)
     elseif PASSING[message] then
       task.sleep(pause)
       pause = math.min(pause * 2, LONGEST_PAUSE)
-    elseif message ~= "timeout" then
+    else
       return nil, message
     end
   end
 end
 
+local OPTIONS = { limit = true, timeout = true, name = true, backlog = true, ready = true }
+
 local function check_options(options)
+  for name in pairs(options) do
+    if not OPTIONS[name] then error(("bad option '%s' of serve (unknown)"):format(name), 3) end
+  end
   local limit = options.limit or math.huge
   if type(limit) ~= "number" or limit < 1 then
     error("bad option 'limit' (positive number of connections expected)", 3)
@@ -96,9 +101,11 @@ function serve.serve(server, handler, options)
     name = options.name or tostring(server),
   }
   local guard <close> = setmetatable({}, { __close = function() cancel_all(state) end })
+  server:settimeout(nil) -- it waits as long as it takes, not in turns
   local ok, message = accept_loop(server, state, handler, options.timeout)
   wait_below(state, 0)
-  return ok, message
+  if not ok then return nil, message end
+  return true
 end
 
 return serve
