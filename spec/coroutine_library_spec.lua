@@ -179,7 +179,8 @@ describe("coroutine.close of a coroutine that waits", function()
   it("runs its <close> variables, and no pcall holds it up", function()
     local order = {}
     local co, resumer = waiting_coroutine(function()
-      local guard <close> = setmetatable({}, { __close = function() order[#order + 1] = "guard" end })
+      local function note() order[#order + 1] = "guard" end
+      local guard <close> = setmetatable({}, { __close = note })
       assert.is_table(guard)
       pcall(socket.sleep, 1000)
       order[#order + 1] = "went on"
