@@ -190,8 +190,8 @@ int datagram_send_many(lua_State *L) {
     luaL_checktype(L, LIST, LUA_TTABLE);
     lua_settop(L, LIST);
     size_t count = lua_rawlen(L, LIST);
-    bool connected = s != NULL && CLASS(s->class) &
-                                      (CLASS(UDP_CONNECTED) | CLASS(UNIX_DGRAM_CONNECTED));
+    bool connected =
+        s != NULL && CLASS(s->class) & (CLASS(UDP_CONNECTED) | CLASS(UNIX_DGRAM_CONNECTED));
     size_t addresses = connected ? 0 : count;
     struct plan *plan = lua_newuserdatauv(L, sizeof(*plan) + addresses * sizeof(plan->to[0]), 1);
     *plan = (struct plan){.count = (lua_Integer)count, .connected = connected};
