@@ -17,16 +17,11 @@
 
 const char *address_family_name(int family) {
     switch (family) {
-    case AF_INET:
-        return "inet";
-    case AF_INET6:
-        return "inet6";
-    case AF_UNIX:
-        return "unix";
-    case AF_UNSPEC:
-        return "unspec";
-    default:
-        return "unknown";
+    case AF_INET: return "inet";
+    case AF_INET6: return "inet6";
+    case AF_UNIX: return "unix";
+    case AF_UNSPEC: return "unspec";
+    default: return "unknown";
     }
 }
 

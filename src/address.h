@@ -14,13 +14,13 @@ struct address {
     socklen_t length;
 };
 
-const char *address_family_name(int family);               /* "inet", "inet6", "unix", ... */
+const char *address_family_name(int family);                /* "inet", "inet6", "unix", ... */
 int address_check_port(lua_State *L, int index, int *port); /* 0, or results of a bad port pushed */
 bool address_parse(const char *host, int port, int family, struct address *a); /* numeric only */
 void address_wildcard(int family, int port, struct address *a);
 void address_set_port(struct address *a, int port);
 int address_unix(const char *path, size_t size, struct address *a); /* 0 or -errno */
-int address_push(lua_State *L, const struct address *a);   /* host, port, family -> 3 (or 1) */
+int address_push(lua_State *L, const struct address *a); /* host, port, family -> 3 (or 1) */
 int address_push_host_port(lua_State *L, const struct address *a);
 
 #endif

@@ -16,15 +16,15 @@
 #define NEVER UINT64_MAX
 
 struct timer {
-    uint64_t due;                /* when to fire (monotonic ns); NEVER: not wanted */
-    uint64_t key;                /* what the heap believes; key <= due */
-    size_t slot;                 /* 1-based place in the heap; 0: not in it */
+    uint64_t due; /* when to fire (monotonic ns); NEVER: not wanted */
+    uint64_t key; /* what the heap believes; key <= due */
+    size_t slot;  /* 1-based place in the heap; 0: not in it */
     void (*fire)(struct timer *timer);
 };
 
-uint64_t clock_now(void);               /* monotonic time in nanoseconds, freshly read */
-double clock_wall(void);                /* seconds since the epoch */
-uint64_t clock_after(double seconds);   /* now + seconds, saturating; negative means NEVER */
+uint64_t clock_now(void);             /* monotonic time in nanoseconds, freshly read */
+double clock_wall(void);              /* seconds since the epoch */
+uint64_t clock_after(double seconds); /* now + seconds, saturating; negative means NEVER */
 void timer_set(struct timer *timer, uint64_t due);
 void timer_clear(struct timer *timer);  /* O(1): leaves a stale key behind */
 void timer_remove(struct timer *timer); /* before the memory goes */

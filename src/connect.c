@@ -83,9 +83,9 @@ struct racer {
 
 struct race {
     size_t count, started;
-    int last_error;      /* of the last address in the resolver's order that failed */
+    int last_error; /* of the last address in the resolver's order that failed */
     size_t last_index;
-    uint64_t end;        /* the caller's deadline */
+    uint64_t end; /* the caller's deadline */
     uint64_t next_start;
     struct interest interests[1 + MOST_RACERS]; /* first: in the socket, for when it is closed */
     struct racer racers[MOST_RACERS];

@@ -52,15 +52,13 @@ static const char *status_of(lua_State *L, lua_State *co) {
         return "normal";
     }
     switch (lua_status(co)) {
-    case LUA_YIELD:
-        return "suspended";
+    case LUA_YIELD: return "suspended";
     case LUA_OK:
         if (lua_getstack(co, 0, &frame)) {
             return "normal";
         }
         return lua_gettop(co) == 0 ? "dead" : "suspended";
-    default:
-        return "dead";
+    default: return "dead";
     }
 }
 
@@ -268,8 +266,8 @@ static int co_close(lua_State *L) {
 
 void coroutine_install(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"create", co_create}, {"resume", co_resume}, {"wrap", co_wrap},
-        {"status", co_status}, {"close", co_close},   {"isyieldable", co_isyieldable},
+        {"create", co_create}, {"resume", co_resume},   {"wrap", co_wrap},
+        {"status", co_status}, {"close", co_close},     {"isyieldable", co_isyieldable},
         {"yield", co_yield},   {"running", co_running}, {NULL, NULL},
     };
     lua_getglobal(L, LUA_COLIBNAME);

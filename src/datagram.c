@@ -43,12 +43,12 @@ struct datagrams {
 };
 
 static struct {
-    struct socket *lent;     /* whose datagrams lie in `area` */
+    struct socket *lent; /* whose datagrams lie in `area` */
     unsigned next, count;
     struct mmsghdr headers[BATCH];
     struct iovec parts[BATCH];
     struct sockaddr_storage from[BATCH];
-    char *area;              /* BATCH times LARGEST; pages are used only as far as they fill */
+    char *area; /* BATCH times LARGEST; pages are used only as far as they fill */
 } inbox;
 
 bool datagrams_waiting(const struct socket *s) {

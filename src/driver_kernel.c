@@ -129,7 +129,7 @@ static struct {
     struct entry **entries; /* by descriptor number */
     size_t size;
     uv_timer_t timer;
-    int callbacks;          /* since ready tasks ran last */
+    int callbacks;            /* since ready tasks ran last */
     struct request *requests; /* name lookups in flight */
 } kernel;
 
@@ -302,11 +302,10 @@ static int kernel_lookup(struct lookup *lookup) {
     struct request *request = runtime_alloc(sizeof(*request));
     request->lookup = lookup;
     lookup->request = request;
-    int err = lookup->reverse
-                  ? uv_getnameinfo(&rt.loop, &request->uv.reverse, on_reverse,
-                                   (struct sockaddr *)&lookup->address, lookup->flags)
-                  : uv_getaddrinfo(&rt.loop, &request->uv.forward, on_forward, host, service,
-                                   &lookup->hints);
+    int err = lookup->reverse ? uv_getnameinfo(&rt.loop, &request->uv.reverse, on_reverse,
+                                               (struct sockaddr *)&lookup->address, lookup->flags)
+                              : uv_getaddrinfo(&rt.loop, &request->uv.forward, on_forward, host,
+                                               service, &lookup->hints);
     if (err < 0) {
         runtime_free(request);
         lookup->request = NULL;

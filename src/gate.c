@@ -14,15 +14,12 @@
 static int waited(lua_State *L, int status, lua_KContext ctx) {
     (void)status, (void)ctx;
     switch (task_resumed()) {
-    case WAKE_CANCELLED:
-        return task_raise(L);
+    case WAKE_CANCELLED: return task_raise(L);
     case WAKE_DEADLINE:
         lua_pushnil(L);
         lua_pushliteral(L, "timeout");
         return 2;
-    default:
-        lua_pushboolean(L, 1);
-        return 1;
+    default: lua_pushboolean(L, 1); return 1;
     }
 }
 

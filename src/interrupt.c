@@ -24,12 +24,12 @@
 #define LIMIT_REPEATS 3 /* times a task may catch the time limit's error */
 
 static struct {
-    uv_async_t async;           /* wakes the loop from a handler */
-    volatile sig_atomic_t pressed;     /* SIGINT while it interrupts a task only */
-    volatile sig_atomic_t limit_hits;  /* times the limit has passed and not been acted on */
+    uv_async_t async;                 /* wakes the loop from a handler */
+    volatile sig_atomic_t pressed;    /* SIGINT while it interrupts a task only */
+    volatile sig_atomic_t limit_hits; /* times the limit has passed and not been acted on */
     int limit_raised;
-    int limited;                /* registry reference to the limited task */
-    int interruptible;          /* registry reference to the task that Ctrl-C interrupts */
+    int limited;       /* registry reference to the limited task */
+    int interruptible; /* registry reference to the task that Ctrl-C interrupts */
     char limit_message[160];
 } state = {.limited = LUA_NOREF, .interruptible = LUA_NOREF};
 

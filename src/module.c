@@ -47,13 +47,20 @@ static int socket_gettime(lua_State *L) {
 
 static int open_socket_core(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"tcp", tcp_create},           {"tcp4", tcp_create4},
-        {"tcp6", tcp_create6},         {"udp", udp_create},
-        {"udp4", udp_create4},         {"udp6", udp_create6},
-        {"unix_stream", unix_create_stream}, {"unix_dgram", unix_create_dgram},
-        {"select", socket_select},     {"gettime", socket_gettime},
-        {"methods", socket_methods_of}, {"skip", socket_skip},
-        {"sleep", task_sleep},         {"tcp_copy", tcp_copy},
+        {"tcp", tcp_create},
+        {"tcp4", tcp_create4},
+        {"tcp6", tcp_create6},
+        {"udp", udp_create},
+        {"udp4", udp_create4},
+        {"udp6", udp_create6},
+        {"unix_stream", unix_create_stream},
+        {"unix_dgram", unix_create_dgram},
+        {"select", socket_select},
+        {"gettime", socket_gettime},
+        {"methods", socket_methods_of},
+        {"skip", socket_skip},
+        {"sleep", task_sleep},
+        {"tcp_copy", tcp_copy},
         {NULL, NULL},
     };
     luaL_newlib(L, functions);
@@ -114,9 +121,11 @@ static int flush_all(lua_State *L) {
 }
 
 static int open_lariat_core(lua_State *L) {
-    static const luaL_Reg functions[] = {
-        {"versions", versions}, {"on_deadlock", on_deadlock}, {"flush", flush_all},
-        {"isatty", is_a_terminal}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"versions", versions},
+                                         {"on_deadlock", on_deadlock},
+                                         {"flush", flush_all},
+                                         {"isatty", is_a_terminal},
+                                         {NULL, NULL}};
     luaL_newlib(L, functions);
     task_open(L);
     lua_setfield(L, -2, "task");

@@ -31,9 +31,9 @@ static uint64_t saturated(double seconds) {
 }
 
 uint64_t timeout_due(const struct timeout *t, uint64_t start) {
-    double seconds = t->block < 0                              ? t->total
+    double seconds = t->block < 0                          ? t->total
                      : t->total < 0 || t->block < t->total ? t->block
-                                                               : t->total;
+                                                           : t->total;
     return seconds <= 0 ? NEVER : start + saturated(seconds);
 }
 
@@ -139,8 +139,8 @@ static int op_resumed(lua_State *L, int status, lua_KContext ctx) {
         return op.fail(L, &op, "closed");
     }
     op.queued = true;
-    bool late = ctx == AFTER_READINESS ? why == WAKE_DEADLINE
-                                       : op.start != 0 && clock_now() >= due(&op);
+    bool late =
+        ctx == AFTER_READINESS ? why == WAKE_DEADLINE : op.start != 0 && clock_now() >= due(&op);
     return late ? last_attempt(L, &op) : attempt(L, &op, ctx != AFTER_TURN);
 }
 

@@ -50,16 +50,16 @@ struct op {
             const char *delim; /* anchored by the caller's stack */
             size_t delim_size;
             int pattern;
-            bool iterate;      /* called as an iterator: raise instead of nil, message */
+            bool iterate; /* called as an iterator: raise instead of nil, message */
             bool inclusive;
-            bool got;          /* "*a" received something */
+            bool got; /* "*a" received something */
         } receive;
         struct {
             const char *data; /* anchored by the caller's stack */
             size_t size;
             size_t sent;
-            long first;       /* index of data[0] in the caller's counting */
-            bool begun;       /* part of the message is on its way */
+            long first; /* index of data[0] in the caller's counting */
+            bool begun; /* part of the message is on its way */
         } send;
         struct {
             uint64_t moved;

@@ -24,14 +24,14 @@ enum kind {
     BOOLEAN,
     INTEGER,
     LINGER,
-    TIMEOUT,      /* seconds, as struct timeval */
-    ADDRESS4,     /* an interface by its IPv4 address */
-    MEMBERSHIP4,  /* {multiaddr=, interface=} */
+    TIMEOUT,     /* seconds, as struct timeval */
+    ADDRESS4,    /* an interface by its IPv4 address */
+    MEMBERSHIP4, /* {multiaddr=, interface=} */
     MEMBERSHIP6,
-    DEVICE,       /* an interface by its name */
-    ERROR,        /* pending error as a message, or nil */
-    CORK,         /* ours: collect output until the end of the tick */
-    MAX_RECEIVE,  /* ours: the longest line, delimited unit or "*a" */
+    DEVICE,      /* an interface by its name */
+    ERROR,       /* pending error as a message, or nil */
+    CORK,        /* ours: collect output until the end of the tick */
+    MAX_RECEIVE, /* ours: the longest line, delimited unit or "*a" */
 };
 
 enum access { SET = 1, GET = 2, BOTH = 3 };
@@ -158,8 +158,7 @@ static int apply(lua_State *L, struct socket *s, const struct option *o, const v
         }
     }
     datagrams_flush(); /* those sent before go as the option was then */
-    int err = s->watch.driver->setsockopt(s->watch.fd, o->level, o->number, value,
-                                          (socklen_t)size);
+    int err = s->watch.driver->setsockopt(s->watch.fd, o->level, o->number, value, (socklen_t)size);
     return err < 0 ? result_error(L, "setsockopt failed") : result_ok(L, 1);
 }
 
@@ -252,33 +251,22 @@ static int set(lua_State *L, struct socket *s, const struct option *o) {
     size_t size;
     const char *text;
     switch (o->kind) {
-    case BOOLEAN:
-        number = check_boolean(L, 3);
-        return apply(L, s, o, &number, sizeof(number));
+    case BOOLEAN: number = check_boolean(L, 3); return apply(L, s, o, &number, sizeof(number));
     case INTEGER:
         number = (int)luaL_checknumber(L, 3);
         return apply(L, s, o, &number, sizeof(number));
-    case LINGER:
-        return set_linger(L, s, o);
-    case TIMEOUT:
-        return set_timeout(L, s, o);
-    case ADDRESS4:
-        return set_address4(L, s, o);
-    case MEMBERSHIP4:
-        return set_membership4(L, s, o);
-    case MEMBERSHIP6:
-        return set_membership6(L, s, o);
-    case DEVICE:
-        text = luaL_checklstring(L, 3, &size);
-        return apply(L, s, o, text, size + 1);
+    case LINGER: return set_linger(L, s, o);
+    case TIMEOUT: return set_timeout(L, s, o);
+    case ADDRESS4: return set_address4(L, s, o);
+    case MEMBERSHIP4: return set_membership4(L, s, o);
+    case MEMBERSHIP6: return set_membership6(L, s, o);
+    case DEVICE: text = luaL_checklstring(L, 3, &size); return apply(L, s, o, text, size + 1);
     case CORK:
         s->out.immediate = !check_boolean(L, 3);
         outputs_flush();
         return result_ok(L, 1);
-    case MAX_RECEIVE:
-        return set_max_receive(L, s);
-    case ERROR:
-        break;
+    case MAX_RECEIVE: return set_max_receive(L, s);
+    case ERROR: break;
     }
     return luaL_error(L, "option cannot be set");
 }
@@ -303,15 +291,9 @@ static int push_value(lua_State *L, const struct option *o, const char *value) {
     memcpy(&linger, value, sizeof(linger));
     memcpy(&address, value, sizeof(address));
     switch (o->kind) {
-    case BOOLEAN:
-        lua_pushboolean(L, number);
-        break;
-    case INTEGER:
-        lua_pushinteger(L, number);
-        break;
-    case TIMEOUT:
-        lua_pushnumber(L, (double)time.tv_sec + (double)time.tv_usec * 1e-6);
-        break;
+    case BOOLEAN: lua_pushboolean(L, number); break;
+    case INTEGER: lua_pushinteger(L, number); break;
+    case TIMEOUT: lua_pushnumber(L, (double)time.tv_sec + (double)time.tv_usec * 1e-6); break;
     case LINGER:
         lua_createtable(L, 0, 2);
         lua_pushboolean(L, linger.l_onoff);
@@ -324,12 +306,8 @@ static int push_value(lua_State *L, const struct option *o, const char *value) {
         lua_pushstring(L, inet_ntop(AF_INET, &address, text, sizeof(text)));
         break;
     }
-    case ERROR:
-        lua_pushstring(L, number ? result_message(number) : NULL);
-        break;
-    default:
-        lua_pushstring(L, value);
-        break;
+    case ERROR: lua_pushstring(L, number ? result_message(number) : NULL); break;
+    default: lua_pushstring(L, value); break;
     }
     return 1;
 }

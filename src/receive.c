@@ -139,16 +139,12 @@ static bool find_unit(struct op *op, size_t *size, size_t *shown) {
         *shown = op->as.receive.inclusive ? *size : *size - length;
         return true;
     }
-    case COUNT:
-        *size = *shown = op->as.receive.want;
-        return held >= *size;
+    case COUNT: *size = *shown = op->as.receive.want; return held >= *size;
     case ANY:
         *size = *shown = held < op->as.receive.want ? held : op->as.receive.want;
         return held > 0;
-    case PEEK:
-        return held >= op->as.receive.want;
-    default: /* ALL */
-        return false;
+    case PEEK: return held >= op->as.receive.want;
+    default: /* ALL */ return false;
     }
 }
 
@@ -241,14 +237,10 @@ static int run(lua_State *L, struct op *op) {
 static int parse_pattern(lua_State *L, const char *p, struct op *op) {
     p += *p == '*';
     switch (*p) {
-    case 'l':
-        return op->as.receive.pattern = LINE;
-    case 'L':
-        return op->as.receive.pattern = LINE_WITH_END;
-    case 'a':
-        return op->as.receive.pattern = ALL;
-    default:
-        return luaL_argerror(L, 2, "invalid receive pattern");
+    case 'l': return op->as.receive.pattern = LINE;
+    case 'L': return op->as.receive.pattern = LINE_WITH_END;
+    case 'a': return op->as.receive.pattern = ALL;
+    default: return luaL_argerror(L, 2, "invalid receive pattern");
     }
 }
 
@@ -352,7 +344,10 @@ static int method_lines(lua_State *L) {
 }
 
 const luaL_Reg receive_methods[] = {
-    {"receive", method_receive},           {"receiveany", method_receiveany},
-    {"receiveuntil", method_receiveuntil}, {"peek", method_peek},
-    {"lines", method_lines},               {NULL, NULL},
+    {"receive", method_receive},
+    {"receiveany", method_receiveany},
+    {"receiveuntil", method_receiveuntil},
+    {"peek", method_peek},
+    {"lines", method_lines},
+    {NULL, NULL},
 };

@@ -62,8 +62,8 @@ struct lookup *lookup_start_reverse(const struct sockaddr *address, int flags) {
     struct lookup *lookup = new_lookup("", AF_UNSPEC, SOCK_STREAM);
     lookup->reverse = true;
     lookup->flags = flags;
-    size_t size = address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                                 : sizeof(struct sockaddr_in);
+    size_t size =
+        address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     memcpy(&lookup->address, address, size);
     return start(lookup);
 }

@@ -25,9 +25,9 @@ struct lookup {
     char host[NI_MAXHOST];   /* in: the name; out of a reverse lookup: the name found */
     char service[NI_MAXSERV];
     struct sockaddr_storage address; /* of a reverse lookup */
-    int flags;               /* of a reverse lookup: NI_* */
+    int flags;                       /* of a reverse lookup: NI_* */
     struct addrinfo hints;
-    void *request;           /* the driver's */
+    void *request; /* the driver's */
 };
 
 /* Continues with k(L, 0, ctx) once the lookup has ended; `*slot` is then the finished lookup, to be
@@ -50,6 +50,6 @@ int lookup_take(lua_State *L, struct lookup *lookup, int port, struct address *a
 
 void lookup_done(struct lookup *lookup); /* called by the driver */
 
-int resolve_open_dns(lua_State *L);      /* the functions of socket.dns */
+int resolve_open_dns(lua_State *L); /* the functions of socket.dns */
 
 #endif

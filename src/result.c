@@ -12,22 +12,15 @@
 
 const char *result_message(int err) {
     switch (err < 0 ? -err : err) {
-    case EADDRINUSE:
-        return "address already in use";
-    case EISCONN:
-        return "already connected";
-    case EACCES:
-        return "permission denied";
-    case ECONNREFUSED:
-        return "connection refused";
+    case EADDRINUSE: return "address already in use";
+    case EISCONN: return "already connected";
+    case EACCES: return "permission denied";
+    case ECONNREFUSED: return "connection refused";
     case ECONNABORTED:
     case ECONNRESET:
-    case EPIPE:
-        return "closed";
-    case ETIMEDOUT:
-        return "timeout";
-    default:
-        return strerror(err < 0 ? -err : err);
+    case EPIPE: return "closed";
+    case ETIMEDOUT: return "timeout";
+    default: return strerror(err < 0 ? -err : err);
     }
 }
 
@@ -35,37 +28,26 @@ const char *result_lookup_message(int err) {
     switch (err) {
     case EAI_NONAME:
     case UV_EAI_NONAME:
-    case UV_EAI_NODATA:
-        return "host or service not provided, or not known";
+    case UV_EAI_NODATA: return "host or service not provided, or not known";
     case EAI_AGAIN:
-    case UV_EAI_AGAIN:
-        return "temporary failure in name resolution";
+    case UV_EAI_AGAIN: return "temporary failure in name resolution";
     case EAI_FAIL:
-    case UV_EAI_FAIL:
-        return "non-recoverable failure in name resolution";
+    case UV_EAI_FAIL: return "non-recoverable failure in name resolution";
     case EAI_FAMILY:
-    case UV_EAI_FAMILY:
-        return "ai_family not supported";
+    case UV_EAI_FAMILY: return "ai_family not supported";
     case EAI_ADDRFAMILY:
-    case UV_EAI_ADDRFAMILY:
-        return gai_strerror(EAI_ADDRFAMILY);
+    case UV_EAI_ADDRFAMILY: return gai_strerror(EAI_ADDRFAMILY);
     case EAI_SERVICE:
-    case UV_EAI_SERVICE:
-        return "service not supported for socket type";
+    case UV_EAI_SERVICE: return "service not supported for socket type";
     case EAI_SOCKTYPE:
-    case UV_EAI_SOCKTYPE:
-        return "ai_socktype not supported";
+    case UV_EAI_SOCKTYPE: return "ai_socktype not supported";
     case EAI_BADFLAGS:
-    case UV_EAI_BADFLAGS:
-        return "invalid value for ai_flags";
+    case UV_EAI_BADFLAGS: return "invalid value for ai_flags";
     case EAI_MEMORY:
-    case UV_EAI_MEMORY:
-        return "memory allocation failure";
+    case UV_EAI_MEMORY: return "memory allocation failure";
     case EAI_OVERFLOW:
-    case UV_EAI_OVERFLOW:
-        return "argument buffer overflow";
-    default:
-        return uv_strerror(err);
+    case UV_EAI_OVERFLOW: return "argument buffer overflow";
+    default: return uv_strerror(err);
     }
 }
 

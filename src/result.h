@@ -11,6 +11,6 @@ const char *result_message(int err);        /* errno -> "closed", "connection re
 const char *result_lookup_message(int err); /* EAI_* or UV_EAI_* -> "host not found", ... */
 int result_fail(lua_State *L, int err);     /* nil, message; err may be errno or -errno */
 int result_error(lua_State *L, const char *message); /* nil, message */
-int result_ok(lua_State *L, int err);       /* 1, or nil, message when err < 0 */
+int result_ok(lua_State *L, int err);                /* 1, or nil, message when err < 0 */
 
 #endif

@@ -124,7 +124,8 @@ static void poll_once(void) {
 /* Every task waits for another one. The hook, if there is one, is the test runner's. */
 static void deadlock(void) {
     if (rt.on_deadlock != NULL && rt.on_deadlock->state != TASK_DONE) {
-        task_interrupt(rt.on_deadlock, "deadlock: waits for something that nothing can bring about");
+        task_interrupt(rt.on_deadlock,
+                       "deadlock: waits for something that nothing can bring about");
         return;
     }
     fflush(stdout);

@@ -25,7 +25,7 @@ struct socket;
 struct clock {
     struct timer **heap; /* 1-based */
     size_t count, capacity;
-    uint64_t alarm;      /* when the driver's alarm is set to ring */
+    uint64_t alarm; /* when the driver's alarm is set to ring */
 };
 
 struct scheduler {
@@ -45,16 +45,16 @@ struct scheduler {
 };
 
 struct sockets {
-    struct socket *all;      /* every open or draining socket */
-    struct socket *dirty;    /* sockets with corked output */
-    struct socket *dead;     /* closed ones, freed at the end of the tick */
-    struct socket *lent;     /* whose input lies in `shared` */
-    uint64_t selections;     /* calls of select so far */
-    size_t draining;         /* closed sockets that still send */
-    uint64_t tick;           /* when this tick began, for the 1 ms bound on corking */
+    struct socket *all;   /* every open or draining socket */
+    struct socket *dirty; /* sockets with corked output */
+    struct socket *dead;  /* closed ones, freed at the end of the tick */
+    struct socket *lent;  /* whose input lies in `shared` */
+    uint64_t selections;  /* calls of select so far */
+    size_t draining;      /* closed sockets that still send */
+    uint64_t tick;        /* when this tick began, for the 1 ms bound on corking */
     struct output_block *free_blocks;
     size_t free_count;
-    char *shared;            /* one receive buffer for everybody: SHARED_SIZE bytes */
+    char *shared; /* one receive buffer for everybody: SHARED_SIZE bytes */
 };
 
 struct runtime {
@@ -65,16 +65,16 @@ struct runtime {
     struct scheduler tasks;
     struct sockets sockets;
     bool loop_open;
-    bool closing;      /* teardown has begun: nothing new may start */
-    bool exiting;      /* os.exit was called, or the main script failed */
-    int status;        /* exit status so far */
-    size_t lookups;    /* name lookups in flight */
-    struct task *on_deadlock; /* told of a deadlock instead of ending the program */
-    struct task *exit_caller; /* it called os.exit, which does not return */
-    rlim_t soft_descriptors;  /* the descriptor limit children get back */
-    bool own_pool_size;       /* UV_THREADPOOL_SIZE is ours: not for children */
-    lua_State *volatile running;           /* innermost running coroutine, for signal handlers */
-    volatile sig_atomic_t interrupted;     /* signal number of a SIGINT or SIGTERM to die by */
+    bool closing;                      /* teardown has begun: nothing new may start */
+    bool exiting;                      /* os.exit was called, or the main script failed */
+    int status;                        /* exit status so far */
+    size_t lookups;                    /* name lookups in flight */
+    struct task *on_deadlock;          /* told of a deadlock instead of ending the program */
+    struct task *exit_caller;          /* it called os.exit, which does not return */
+    rlim_t soft_descriptors;           /* the descriptor limit children get back */
+    bool own_pool_size;                /* UV_THREADPOOL_SIZE is ours: not for children */
+    lua_State *volatile running;       /* innermost running coroutine, for signal handlers */
+    volatile sig_atomic_t interrupted; /* signal number of a SIGINT or SIGTERM to die by */
 };
 
 extern struct runtime rt;

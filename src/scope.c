@@ -144,7 +144,8 @@ static int run(lua_State *L) {
     bool pass = lua_toboolean(L, 3);
     luaL_checktype(L, 4, LUA_TFUNCTION);
     luaL_argcheck(L, rt.tasks.current != NULL && rt.running == L, 4, "not in a task");
-    struct scope *scope = push_scope(L, due < 0 || due > 1e9 ? NEVER : (uint64_t)(due * 1e9), shield);
+    struct scope *scope =
+        push_scope(L, due < 0 || due > 1e9 ? NEVER : (uint64_t)(due * 1e9), shield);
     lua_replace(L, SCOPE);
     lua_pushcfunction(L, task_keep_traceback);
     lua_replace(L, HANDLER);
@@ -223,9 +224,11 @@ static int method_spawn(lua_State *L) {
 }
 
 int scope_open(lua_State *L) {
-    static const luaL_Reg methods[] = {
-        {"cancel", method_cancel}, {"cancelled", method_cancelled}, {"spawn", method_spawn},
-        {"close", method_close},   {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"cancel", method_cancel},
+                                       {"cancelled", method_cancelled},
+                                       {"spawn", method_spawn},
+                                       {"close", method_close},
+                                       {NULL, NULL}};
     static const luaL_Reg functions[] = {{"run", run}, {"open", open_scope}, {NULL, NULL}};
     luaL_newmetatable(L, SCOPE_TYPE);
     luaL_newlib(L, methods);

@@ -20,13 +20,13 @@ struct scope {
 };
 
 /* The scopes a wait of the running coroutine is in. */
-uint64_t scope_due(void);          /* the nearest deadline */
-bool scope_must_raise(void);       /* one of them is cancelled, or its time is up */
+uint64_t scope_due(void);    /* the nearest deadline */
+bool scope_must_raise(void); /* one of them is cancelled, or its time is up */
 
 /* Around lua_resume: the scopes of `co` take effect inside those of who resumes it. */
 struct scope *scope_enter(lua_State *co, struct scope *around); /* what to give scope_leave */
 void scope_leave(struct scope *around);
 
-int scope_open(lua_State *L);      /* scope.run, ... for lua/lariat/task.lua */
+int scope_open(lua_State *L); /* scope.run, ... for lua/lariat/task.lua */
 
 #endif

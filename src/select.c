@@ -28,9 +28,9 @@ struct entry {
     struct task *task;     /* ready when it has ended */
     struct watch watch;    /* for a foreign descriptor */
     int fd;
-    int events;            /* POLLIN or POLLOUT */
-    lua_Integer index;     /* in the script's table */
-    bool dirty;            /* readable without asking the kernel */
+    int events;        /* POLLIN or POLLOUT */
+    lua_Integer index; /* in the script's table */
+    bool dirty;        /* readable without asking the kernel */
     bool ready;
 };
 
@@ -201,8 +201,8 @@ static bool look(lua_State *L, struct selection *sel) {
     bool any = false;
     outputs_flush();
     for (size_t i = 0; i < sel->count; i++) {
-        sel->polls[i] = (struct pollfd){.fd = sel->entries[i].fd,
-                                        .events = (short)sel->entries[i].events};
+        sel->polls[i] =
+            (struct pollfd){.fd = sel->entries[i].fd, .events = (short)sel->entries[i].events};
     }
     rt.driver->poll(sel->polls, sel->count);
     task_spent(1 + (int)(sel->count / 16));

@@ -70,8 +70,8 @@ static int attempt_send(lua_State *L, struct op *op) {
         op->as.send.sent += size;
         return sent_all(L, op);
     }
-    int err = s->standard ? output_through(s, rest, size, &sent)
-                          : output_write(s, rest, size, &sent);
+    int err =
+        s->standard ? output_through(s, rest, size, &sent) : output_write(s, rest, size, &sent);
     op->as.send.sent += sent;
     if (err == -EAGAIN) {
         return WANT_WRITE;
@@ -113,7 +113,9 @@ static void flatten(lua_State *L, int index) {
 /* An index as LuaSocket takes it: any number, cut to an integer. */
 static lua_Integer opt_index(lua_State *L, int index, lua_Integer otherwise) {
     lua_Number n = luaL_optnumber(L, index, (lua_Number)otherwise);
-    return n >= -9e15 && n <= 9e15 ? (lua_Integer)n : n > 0 ? LUA_MAXINTEGER / 2 : -LUA_MAXINTEGER / 2;
+    return n >= -9e15 && n <= 9e15 ? (lua_Integer)n
+           : n > 0                 ? LUA_MAXINTEGER / 2
+                                   : -LUA_MAXINTEGER / 2;
 }
 
 /* send(data [, i [, j]]) -> last, nil, nil | nil, message, last; data: string or table */
@@ -310,6 +312,9 @@ static int method_pipe(lua_State *L) {
 }
 
 const luaL_Reg send_methods[] = {
-    {"send", method_send}, {"flush", method_flush}, {"shutdown", method_shutdown},
-    {"pipe", method_pipe}, {NULL, NULL},
+    {"send", method_send},
+    {"flush", method_flush},
+    {"shutdown", method_shutdown},
+    {"pipe", method_pipe},
+    {NULL, NULL},
 };

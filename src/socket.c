@@ -310,15 +310,10 @@ static int method_settimeout(lua_State *L) {
     const char *mode = luaL_optstring(L, 3, "b");
     struct timeout *timeout = timeout_of(L, s);
     switch (*mode) {
-    case 'b':
-        timeout->block = seconds;
-        break;
+    case 'b': timeout->block = seconds; break;
     case 'r':
-    case 't':
-        timeout->total = seconds;
-        break;
-    default:
-        luaL_argcheck(L, 0, 3, "invalid timeout mode");
+    case 't': timeout->total = seconds; break;
+    default: luaL_argcheck(L, 0, 3, "invalid timeout mode");
     }
     lua_pushinteger(L, 1);
     return 1;
@@ -392,12 +387,18 @@ static int method_setfd(lua_State *L) {
 }
 
 static const luaL_Reg shared_methods[] = {
-    {"close", method_close},         {"settimeout", method_settimeout},
-    {"getstats", method_getstats},   {"gettimeout", method_gettimeout},
-    {"setstats", method_setstats},   {"dirty", method_dirty},
-    {"getfd", method_getfd},         {"setfd", method_setfd},
-    {"__gc", method_gc},             {"__close", method_gc},
-    {"__tostring", method_tostring}, {NULL, NULL},
+    {"close", method_close},
+    {"settimeout", method_settimeout},
+    {"getstats", method_getstats},
+    {"gettimeout", method_gettimeout},
+    {"setstats", method_setstats},
+    {"dirty", method_dirty},
+    {"getfd", method_getfd},
+    {"setfd", method_setfd},
+    {"__gc", method_gc},
+    {"__close", method_gc},
+    {"__tostring", method_tostring},
+    {NULL, NULL},
 };
 
 /* ---- classes ---- */

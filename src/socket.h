@@ -65,34 +65,34 @@ struct output {
     bool told;                  /* the error has been reported already */
 };
 
-struct datagrams;     /* a received batch, see datagram.c */
-struct saved_option;  /* an option set before there is a descriptor, see options.c */
+struct datagrams;    /* a received batch, see datagram.c */
+struct saved_option; /* an option set before there is a descriptor, see options.c */
 
 struct socket {
-    struct watch watch;          /* first: the descriptor and who waits for it */
+    struct watch watch; /* first: the descriptor and who waits for it */
     struct socket *all_prev, *all_next;
     struct socket *dirty_next;
     struct socket *dead_next;
-    struct socket_box *box;      /* NULL once closed */
+    struct socket_box *box; /* NULL once closed */
     enum socket_class class;
-    int family;                  /* AF_UNSPEC until known */
+    int family; /* AF_UNSPEC until known */
     struct timeout timeout;
     struct input in;
     struct output out;
     struct datagrams *batch;
     struct saved_option *options;
-    size_t max_receive;          /* 0: no limit */
-    uint64_t received, sent;     /* bytes */
-    double born;                 /* clock_now() in seconds, for getstats */
-    struct timer drain;          /* the limit of a background drain */
-    bool eof;                    /* the peer has ended its side */
-    bool connecting;             /* connect() is under way */
-    bool bound;                  /* bind() has given it a local address */
-    bool connected;              /* known to be: output may be corked (not after eof) */
-    bool draining;               /* closed by the script, still sending */
+    size_t max_receive;      /* 0: no limit */
+    uint64_t received, sent; /* bytes */
+    double born;             /* clock_now() in seconds, for getstats */
+    struct timer drain;      /* the limit of a background drain */
+    bool eof;                /* the peer has ended its side */
+    bool connecting;         /* connect() is under way */
+    bool bound;              /* bind() has given it a local address */
+    bool connected;          /* known to be: output may be corked (not after eof) */
+    bool draining;           /* closed by the script, still sending */
     bool closed;
-    unsigned char standard;      /* 1 + the standard descriptor it stands for; 0: none */
-    uint64_t selected[2];        /* the last select that listed it to read, to write */
+    unsigned char standard; /* 1 + the standard descriptor it stands for; 0: none */
+    uint64_t selected[2];   /* the last select that listed it to read, to write */
 };
 
 struct socket_box {
@@ -107,22 +107,22 @@ struct socket_box {
 void socket_open_classes(lua_State *L);
 void socket_add_methods(lua_State *L, unsigned classes, const luaL_Reg *methods);
 struct socket *socket_new(lua_State *L, enum socket_class class, int family); /* pushes it */
-int socket_create_descriptor(struct socket *s, int family); /* 0 or -errno */
-void socket_adopt(struct socket *s, int fd);                /* fd becomes the socket's own */
+int socket_create_descriptor(struct socket *s, int family);                   /* 0 or -errno */
+void socket_adopt(struct socket *s, int fd); /* fd becomes the socket's own */
 void socket_become(lua_State *L, int index, enum socket_class class);
-int socket_type(const struct socket *s);                    /* SOCK_STREAM or SOCK_DGRAM */
+int socket_type(const struct socket *s); /* SOCK_STREAM or SOCK_DGRAM */
 
 /* The socket at index 1; raises if it is of another class; NULL if it is closed. */
 struct socket *socket_check(lua_State *L, unsigned classes, const char *role);
 struct socket_box *socket_test(lua_State *L, int index); /* NULL: not a socket of ours */
 
 /* ---- the end of a life ---- */
-void socket_close(struct socket *s);                /* idempotent, never yields */
-void socket_drained(struct socket *s, int err);     /* progress of a background drain */
+void socket_close(struct socket *s);            /* idempotent, never yields */
+void socket_drained(struct socket *s, int err); /* progress of a background drain */
 void sockets_free_dead(void);
 void sockets_close_all(void);
-void sockets_force_close(void);                     /* ends the drains */
-void sockets_close(void);                           /* frees what they shared */
+void sockets_force_close(void); /* ends the drains */
+void sockets_close(void);       /* frees what they shared */
 
 /* ---- output, see output.c ---- */
 #define OUTPUT_HIGH_WATER (64 * 1024)
@@ -130,13 +130,13 @@ void sockets_close(void);                           /* frees what they shared */
 bool output_cork(struct socket *s, const char *data, size_t size); /* false: does not fit */
 int output_write(struct socket *s, const char *data, size_t size, size_t *sent);
 int output_through(struct socket *s, const char *data, size_t size, size_t *sent);
-int output_flush(struct socket *s);   /* 0: all sent, -EAGAIN, or -errno */
+int output_flush(struct socket *s); /* 0: all sent, -EAGAIN, or -errno */
 size_t output_pending(const struct socket *s);
 void output_discard(struct socket *s);
 bool output_on_writable(struct watch *w);
-void outputs_flush(void);             /* every corked socket, and the batch of datagrams */
+void outputs_flush(void); /* every corked socket, and the batch of datagrams */
 void outputs_free_blocks(void);
-void outputs_flush_if_late(void);     /* the same once 1 ms has passed since the tick began */
+void outputs_flush_if_late(void); /* the same once 1 ms has passed since the tick began */
 
 /* ---- input, see input.c ---- */
 ssize_t input_fill(struct socket *s, size_t wanted); /* bytes, 0: end, or -errno */

@@ -46,47 +46,54 @@ static inline bool waitq_has_exclusive(const struct waitq *queue) {
 }
 
 struct task {
-    struct timer timer;         /* the deadline of the current wait */
-    struct task *next;          /* in the ready or later queue */
+    struct timer timer; /* the deadline of the current wait */
+    struct task *next;  /* in the ready or later queue */
     struct task *all_prev, *all_next;
-    lua_State *co;              /* anchored by the handle's first user value */
-    int handle;                 /* registry reference to the handle until the task has ended */
+    lua_State *co; /* anchored by the handle's first user value */
+    int handle;    /* registry reference to the handle until the task has ended */
     enum task_state state;
-    enum wake wake;             /* why it was woken */
+    enum wake wake; /* why it was woken */
     enum task_outcome outcome;
-    bool cancel;                /* cancellation was asked for: every wait raises it */
-    struct scope *base;         /* the scope it was spawned in, or NULL */
-    struct scope *scope;        /* the innermost one its current wait is in */
-    bool source;                /* counted in rt.tasks.sources */
-    bool reported;              /* its error was printed and nobody has joined it yet */
-    bool quiet;                 /* its errors are its starter's business: not reported */
-    int nargs;                  /* what the first resume passes */
-    int nresults;               /* left on `co` once it has returned */
-    lua_State *inner;           /* the coroutine it waits in, itself or one it has resumed */
-    bool closing;               /* another task closes that coroutine */
-    const char *waiting_for;    /* name of the operation it is parked in */
-    struct interest interest;   /* the usual single interest */
-    struct interest second;     /* in the end of another socket the operation needs */
-    struct interest *set;       /* or several, in memory anchored by the waiting call's stack */
+    bool cancel;              /* cancellation was asked for: every wait raises it */
+    struct scope *base;       /* the scope it was spawned in, or NULL */
+    struct scope *scope;      /* the innermost one its current wait is in */
+    bool source;              /* counted in rt.tasks.sources */
+    bool reported;            /* its error was printed and nobody has joined it yet */
+    bool quiet;               /* its errors are its starter's business: not reported */
+    int nargs;                /* what the first resume passes */
+    int nresults;             /* left on `co` once it has returned */
+    lua_State *inner;         /* the coroutine it waits in, itself or one it has resumed */
+    bool closing;             /* another task closes that coroutine */
+    const char *waiting_for;  /* name of the operation it is parked in */
+    struct interest interest; /* the usual single interest */
+    struct interest second;   /* in the end of another socket the operation needs */
+    struct interest *set;     /* or several, in memory anchored by the waiting call's stack */
     size_t set_count;
     struct waitq joiners;
-    char *interrupt;            /* raised as an error at the next wake-up, owned */
-    struct op op;               /* the operation it is parked in */
+    char *interrupt; /* raised as an error at the next wake-up, owned */
+    struct op op;    /* the operation it is parked in */
 };
 
 #define TASK_TYPE "lariat.task"
 
 /* User values of the handle. */
-enum { TASK_THREAD = 1, TASK_SPAWNED_AT, TASK_TRACEBACK, TASK_NAME, TASK_BASE, TASK_TRACED,
-       TASK_USER_VALUES = TASK_TRACED };
+enum {
+    TASK_THREAD = 1,
+    TASK_SPAWNED_AT,
+    TASK_TRACEBACK,
+    TASK_NAME,
+    TASK_BASE,
+    TASK_TRACED,
+    TASK_USER_VALUES = TASK_TRACED
+};
 
 /* ---- scheduling ---- */
 struct task *task_spawn(lua_State *L, int nargs, const char *name); /* f, args -> handle */
 void task_run_ready(void);
 bool task_wake(struct task *task, enum wake why);
-bool task_cancel(struct task *task);                           /* false: it had ended */
-void task_interrupt(struct task *task, const char *message);   /* raise this in it */
-void task_abandon(struct task *task);                          /* close without running it */
+bool task_cancel(struct task *task);                         /* false: it had ended */
+void task_interrupt(struct task *task, const char *message); /* raise this in it */
+void task_abandon(struct task *task);                        /* close without running it */
 
 /* ---- waiting: prepare, join queues, park; in the continuation, resumed ---- */
 bool task_can_wait(lua_State *L);
@@ -94,10 +101,10 @@ void task_prepare(lua_State *L, const char *what); /* raises: not yieldable, can
 int task_park(lua_State *L, const char *what, uint64_t due, bool source, lua_KContext ctx,
               lua_KFunction k);
 int task_give_way(lua_State *L, lua_KContext ctx, lua_KFunction k); /* run again next tick */
-enum wake task_resumed(void);                       /* leaves all queues; why it was woken */
-int task_raise(lua_State *L);                       /* raise the pending cancellation or interrupt */
+enum wake task_resumed(void); /* leaves all queues; why it was woken */
+int task_raise(lua_State *L); /* raise the pending cancellation or interrupt */
 bool task_must_raise(void);
-int task_keep_traceback(lua_State *L);              /* message handler: see task.c */
+int task_keep_traceback(lua_State *L); /* message handler: see task.c */
 
 /* Charges the current turn; true once it is used up and the task should give way. */
 #define TASK_BUDGET 64         /* attempts that reach the driver, per turn */
@@ -105,13 +112,13 @@ int task_keep_traceback(lua_State *L);              /* message handler: see task
 bool task_spent(int cost);
 
 /* ---- for scripts ---- */
-int task_open(lua_State *L);                            /* module lariat.task.core */
+int task_open(lua_State *L); /* module lariat.task.core */
 struct task *task_check(lua_State *L, int index);
 void task_push(lua_State *L, struct task *task);
-void task_describe(lua_State *L, struct task *task);    /* pushes a line about it */
-void task_report(lua_State *L, struct task *task);      /* the error on top, which nobody joins */
+void task_describe(lua_State *L, struct task *task); /* pushes a line about it */
+void task_report(lua_State *L, struct task *task);   /* the error on top, which nobody joins */
 void task_report_failure(lua_State *L, const char *traceback, const char *title);
-int task_sleep(lua_State *L);                           /* sleep(seconds) */
+int task_sleep(lua_State *L); /* sleep(seconds) */
 void task_push_cancelled_value(lua_State *L);
 bool task_is_cancelled_value(lua_State *L, int index);
 

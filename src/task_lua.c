@@ -143,14 +143,12 @@ static int joined(lua_State *L, int status, lua_KContext ctx) {
     struct task *task = (struct task *)ctx;
     (void)status;
     switch (task_resumed()) {
-    case WAKE_CANCELLED:
-        return task_raise(L);
+    case WAKE_CANCELLED: return task_raise(L);
     case WAKE_DEADLINE:
         lua_pushnil(L);
         lua_pushliteral(L, "timeout");
         return 2;
-    default:
-        return push_results(L, task);
+    default: return push_results(L, task);
     }
 }
 
@@ -303,15 +301,16 @@ static int cancelled_tostring(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"join", method_join},   {"cancel", method_cancel},       {"status", method_status},
-    {"name", method_name},   {"traceback", method_traceback}, {NULL, NULL},
+    {"join", method_join}, {"cancel", method_cancel},       {"status", method_status},
+    {"name", method_name}, {"traceback", method_traceback}, {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {
-    {"spawn", fn_spawn},     {"spawn_named", fn_spawn_named}, {"sleep", task_sleep},
-    {"yield", fn_yield},     {"now", fn_now},                 {"current", fn_current},
-    {"onerror", fn_onerror}, {"report", fn_report},           {"gate", gate_new},
-    {"adopt_traceback", fn_adopt_traceback},
+    {"spawn", fn_spawn},     {"spawn_named", fn_spawn_named},
+    {"sleep", task_sleep},   {"yield", fn_yield},
+    {"now", fn_now},         {"current", fn_current},
+    {"onerror", fn_onerror}, {"report", fn_report},
+    {"gate", gate_new},      {"adopt_traceback", fn_adopt_traceback},
     {"scoped", fn_scoped},   {NULL, NULL},
 };
 

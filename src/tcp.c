@@ -108,8 +108,7 @@ int inet_bind(lua_State *L, struct socket *s) {
         lua_settop(L, 2);
         lua_pushinteger(L, port);
         task_prepare(L, "bind");
-        return lookup_wait(L, lookup_start(host, s->family, socket_type(s)), NEVER,
-                           bind_looked_up);
+        return lookup_wait(L, lookup_start(host, s->family, socket_type(s)), NEVER, bind_looked_up);
     }
     int err = bind_to(s, &a);
     return result_ok(L, err < 0 ? err : 1);

@@ -159,8 +159,7 @@ static int next_datagram(lua_State *L) {
     struct op op;
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(1));
-    op_init(&op, "datagrams", attempt_receive, datagram_failed,
-            socket_check(L, ANY_DGRAM, "any"));
+    op_init(&op, "datagrams", attempt_receive, datagram_failed, socket_check(L, ANY_DGRAM, "any"));
     op.as.datagram.size = LARGEST_DATAGRAM;
     op.as.datagram.from = op.as.datagram.iterate = true;
     if (op.socket == NULL) {
@@ -209,8 +208,7 @@ static void send_op(lua_State *L, struct op *op, const char *name, struct socket
 /* send(datagram) -> bytes | nil, message */
 static int method_send(lua_State *L) {
     struct op op;
-    send_op(L, &op, "send",
-            socket_check(L, CONNECTED, "connected"));
+    send_op(L, &op, "send", socket_check(L, CONNECTED, "connected"));
     return op.socket ? op_run(L, &op) : result_error(L, "closed");
 }
 
@@ -251,8 +249,8 @@ static int connect_peer(lua_State *L, struct socket *s, const struct address *a)
     int err = socket_create_descriptor(s, a->storage.ss_family);
     datagrams_flush();
     if (err == 0) {
-        err = s->watch.driver->connect(s->watch.fd, (const struct sockaddr *)&a->storage,
-                                       a->length);
+        err =
+            s->watch.driver->connect(s->watch.fd, (const struct sockaddr *)&a->storage, a->length);
     }
     if (err == 0) {
         socket_become(L, 1, UDP_CONNECTED);
@@ -264,8 +262,8 @@ static int disconnect(lua_State *L, struct socket *s) {
     struct address none = {.length = sizeof(struct sockaddr)};
     none.storage.ss_family = AF_UNSPEC;
     datagrams_flush();
-    int err = s->watch.driver->connect(s->watch.fd, (const struct sockaddr *)&none.storage,
-                                       none.length);
+    int err =
+        s->watch.driver->connect(s->watch.fd, (const struct sockaddr *)&none.storage, none.length);
     if (err == 0) {
         socket_become(L, 1, UDP_UNCONNECTED);
     }

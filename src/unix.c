@@ -85,8 +85,7 @@ static int dgram_connect(lua_State *L) {
 
 /* sendto(datagram, path) -> 1 | nil, message */
 static int dgram_sendto(lua_State *L) {
-    struct socket *s =
-        socket_check(L, CLASS(UNIX_DGRAM_UNCONNECTED), "unconnected");
+    struct socket *s = socket_check(L, CLASS(UNIX_DGRAM_UNCONNECTED), "unconnected");
     struct address a;
     luaL_checkstring(L, 2);
     int bad = check_path(L, 3, &a);
@@ -107,10 +106,6 @@ const luaL_Reg unix_stream_methods[] = {
 };
 
 const luaL_Reg unix_dgram_methods[] = {
-    {"bind", dgram_bind},
-    {"setsockname", dgram_bind},
-    {"connect", dgram_connect},
-    {"setpeername", dgram_connect},
-    {"sendto", dgram_sendto},
-    {NULL, NULL},
+    {"bind", dgram_bind},           {"setsockname", dgram_bind}, {"connect", dgram_connect},
+    {"setpeername", dgram_connect}, {"sendto", dgram_sendto},    {NULL, NULL},
 };

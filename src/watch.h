@@ -15,9 +15,9 @@ struct driver;
 
 struct watch {
     const struct driver *driver;
-    int fd;                /* -1: none */
-    int armed;             /* POLLIN | POLLOUT as asked of the driver */
-    bool drained;          /* the last read took all there was: no need to ask before an event */
+    int fd;       /* -1: none */
+    int armed;    /* POLLIN | POLLOUT as asked of the driver */
+    bool drained; /* the last read took all there was: no need to ask before an event */
     struct waitq readers;
     struct waitq writers;
     /* Called when writable, before a waiter is woken; true: there is more to write. */
@@ -25,8 +25,8 @@ struct watch {
 };
 
 void watch_init(struct watch *w, const struct driver *driver, int fd);
-int watch_arm(struct watch *w, int events);   /* adds to what is armed; 0 or -errno */
-void watch_stop(struct watch *w);             /* before the descriptor goes */
-void watch_ready(struct watch *w, int events);/* called by the driver */
+int watch_arm(struct watch *w, int events);    /* adds to what is armed; 0 or -errno */
+void watch_stop(struct watch *w);              /* before the descriptor goes */
+void watch_ready(struct watch *w, int events); /* called by the driver */
 
 #endif
