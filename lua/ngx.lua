@@ -27,11 +27,9 @@ function ngx.unescape_uri(text)
   end))
 end
 
-local DEFAULT_MS = 60000 -- all of nginx's
-local POOL_SIZE = 30
+local DEFAULT_MS, POOL_SIZE = 60000, 30 -- nginx's
 
--- Name of a pool -> list of { conn =, reused =, due = }, the longest idle first.
-local pools = {}
+local pools = {} -- name -> list of { conn =, reused =, due = }, the longest idle first
 
 -- Closes what has been idle for too long; the list that is left.
 local function sweep(name)
@@ -59,8 +57,9 @@ local tcp = {}
 tcp.__index = tcp
 
 function ngx.socket.tcp()
-  return setmetatable({ reused = 0, connect_ms = DEFAULT_MS, send_ms = DEFAULT_MS,
-    read_ms = DEFAULT_MS }, tcp)
+  local self = setmetatable({ reused = 0 }, tcp)
+  self:settimeout(DEFAULT_MS)
+  return self
 end
 
 function tcp:settimeouts(connect_ms, send_ms, read_ms)
@@ -115,8 +114,7 @@ function tcp:receiveany(max)
   return call(self, self.read_ms, "receiveany", max)
 end
 
---- receiveuntil(delimiter [, { inclusive = true }]) -> reader(): what comes before the delimiter,
---- whole (nginx's reader(size), in pieces, is not there)
+--- Gives a reader of what comes before the delimiter: whole, never in pieces as nginx's can.
 function tcp:receiveuntil(delimiter, options)
   return function() return call(self, self.read_ms, "receiveuntil", delimiter, options) end
 end

@@ -285,8 +285,9 @@ socket.source = socket.choose(socket.sourcet)
 
 local serve = require "lariat.serve"
 
-for _, class in ipairs { "tcp{server}", "tcp{master}", "unixstream{server}", "unixstream{master}" } do
-  core.methods(class).serve = serve.serve
+for _, family in ipairs { "tcp", "unixstream" } do
+  core.methods(family .. "{server}").serve = serve.serve
+  core.methods(family .. "{master}").serve = serve.serve
 end
 
 --- Binds, and serves until another task closes the server: see server:serve.

@@ -57,7 +57,7 @@ describe("accept", function()
     local first = task.spawn(server.accept, server)
     settle()
     local one <close> = assert(socket.connect("127.0.0.1", port))
-    local second = task.spawn(server.accept, server) -- its client is there, but so is the first task
+    local second = task.spawn(server.accept, server) -- comes late
     local two <close> = assert(socket.connect("127.0.0.1", port))
     local a <close> = assert(first:join())
     local b <close> = assert(second:join())

@@ -63,7 +63,7 @@ describe("scale", function()
     -- The first rounds fill the tables of allocators and libuv; the later ones add nothing. Under
     -- sanitizers (SCALE above 1) freed memory is quarantined, and only descriptors tell.
     local grown = after[8] - after[4]
-    assert.is_true(SCALE > 1 or grown < n, ("grew by %d KiB in %d connections"):format(grown, 4 * n))
+    assert.is_true(SCALE > 1 or grown < n, ("grew by %d KiB for %d"):format(grown, 4 * n))
   end)
 
   it("keeps a ticker ticking beside a saturated receive loop", function()

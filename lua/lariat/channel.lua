@@ -12,7 +12,7 @@ local task = core.task
 local function check_seconds(seconds, name, n)
   if seconds == nil then return end
   if type(seconds) ~= "number" or seconds < 0 then
-    error(("bad argument #%d to '%s' (seconds expected: a number, not negative)"):format(n, name), 3)
+    error(("bad argument #%d to '%s' (seconds expected, not negative)"):format(n, name), 3)
   end
 end
 
@@ -223,7 +223,7 @@ end
 ---@return any ...
 function semaphore:with(f, ...)
   self:acquire()
-  local permit <close> = setmetatable({}, { __close = function() self:release() end })
+  local _ <close> = setmetatable({}, { __close = function() self:release() end })
   return f(...)
 end
 

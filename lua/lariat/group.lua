@@ -103,8 +103,8 @@ end
 
 local api = {}
 
---- group(f): runs f(g) and returns what it returns, after every task that g:spawn started has ended;
---- nil, "cancelled" if the group was cancelled by itself. group() without f: for a `<close>` variable.
+--- group(f): runs f(g) and returns what it returns, after every task that g:spawn started has
+--- ended; nil, "cancelled" if it was cancelled by itself. group(): one for a `<close>` variable.
 ---@param f? fun(g: lariat.Group): ...
 ---@return any ...
 function api.group(f)
@@ -117,7 +117,9 @@ end
 
 local function check_functions(name, ...)
   local n = select("#", ...)
-  if n == 0 then error(("bad argument #1 to '%s' (function expected, got no value)"):format(name), 3) end
+  if n == 0 then
+    error(("bad argument #1 to '%s' (function expected, got no value)"):format(name), 3)
+  end
   for i = 1, n do
     local f = select(i, ...)
     if type(f) ~= "function" then

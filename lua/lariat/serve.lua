@@ -100,7 +100,7 @@ function serve.serve(server, handler, options)
     limit = limit, active = 0, handlers = {}, gate = task.gate(),
     name = options.name or tostring(server),
   }
-  local guard <close> = setmetatable({}, { __close = function() cancel_all(state) end })
+  local _ <close> = setmetatable({}, { __close = function() cancel_all(state) end })
   server:settimeout(nil) -- it waits as long as it takes, not in turns
   local ok, message = accept_loop(server, state, handler, options.timeout)
   wait_below(state, 0)
