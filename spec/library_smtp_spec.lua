@@ -70,7 +70,7 @@ describe("socket.smtp against aiosmtpd", function()
       },
     }
     assert.equal(1, mail_to(server.port, "<one@example.org>", source))
-    local sent = delivered()[1]:match "base64\n.-\n\n(.-)\n%-%-"
+    local sent = delivered()[1]:match "base64\r?\n.-\r?\n\r?\n(.-)\r?\n%-%-"
     assert.is_true(mime.unb64("", (sent:gsub("%s", ""))) == data)
   end)
 
