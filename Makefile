@@ -31,16 +31,16 @@ CASE      ?=
 .SUFFIXES:
 .SECONDARY:
 .PHONY: all ready deps deps-peers demo test asan valgrind lint format bench-build bench
-.PHONY: install uninstall clean help lint-lua lint-format lint-cppcheck lint-compile
+.PHONY: install uninstall clean help lint-lua lint-format lint-cppcheck lint-compile luasocket-tests
 
 all: lariat  ## build ./lariat
 
 ## ---- packages -------------------------------------------------------------------------------------------------------
 
 wants   = $(filter $(1),$(MAKECMDGOALS))
-NEEDS   = build $(if $(call wants,deps test asan valgrind),test) $(if $(call wants,deps lint format),lint) \
+NEEDS   = build $(if $(call wants,deps test asan valgrind luasocket-tests),test) $(if $(call wants,deps lint format),lint) \
           $(if $(call wants,deps valgrind),valgrind) $(if $(call wants,deps-peers),peers)
-INSTALL = $(call wants,deps deps-peers demo test asan valgrind lint format bench bench-build)
+INSTALL = $(call wants,deps deps-peers demo test asan valgrind luasocket-tests lint format bench bench-build)
 
 ready:
 	@.ci/deps.sh $(if $(INSTALL),install,check) $(NEEDS)
@@ -129,6 +129,9 @@ asan: build/asan/lariat  ## run the specs with the address, leak and undefined-b
 valgrind: lariat  ## run the specs under valgrind
 	@LARIAT=$(abspath lariat) SCALE=$(or $(SCALE),20) spec/support/run.sh $(MEMCHECK) ./lariat $(RUN_SPECS)
 
+luasocket-tests: lariat  ## run LuaSocket's own tests from Debian's source package (needs a deb-src line)
+	.ci/luasocket-tests.sh ./lariat build/luasocket
+
 ## ---- style ----------------------------------------------------------------------------------------------------------
 
 LUA_DIRS   = $(wildcard lua examples spec bench)
@@ -175,7 +178,7 @@ build/bench/%.o: bench/%.c Makefile | ready
 
 .SECONDEXPANSION:
 $(PROGRAMS): build/bench/%: build/bench/%.o $$(call parts_of,$$*)
-	$(CC) $(MODE) -pthread $(LDFLAGS) -o $@ $^ $(UV_LIBS) -lm
+	$(CC) $(MODE) -pthread -Wl,--as-needed $(LDFLAGS) -o $@ $^ $(UV_LIBS) -lm
 
 ## ---- installing -----------------------------------------------------------------------------------------------------
 

@@ -35,6 +35,16 @@ test     redis-server    command:redis-server  a peer: RESP server
 test     redis-tools     command:redis-cli     a peer: RESP client and load
 test     nginx-light     command:nginx         a peer: HTTP server
 test     wrk             command:wrk           a peer: HTTP load
+test     lua-sec         module:ssl            LuaSec, run as it is
+test     openssl         command:openssl       makes certificates for it
+test     lua-redis       file:/usr/share/lua/5.3/redis.lua            a library, run as it is
+test     lua-copas       file:/usr/share/lua/5.2/copas.lua            a library, run as it is
+test     lua-soap        file:/usr/share/lua/5.1/soap.lua             a library, run as it is
+test     lua-nginx-redis file:/usr/share/lua/5.1/nginx/redis.lua      a library for cosockets
+test     lua-nginx-memcached file:/usr/share/lua/5.1/nginx/memcached.lua a library for cosockets
+test     memcached       command:memcached     a peer: memcached
+test     python3-pyftpdlib file:/usr/lib/python3/dist-packages/pyftpdlib a peer: FTP server
+test     python3-aiosmtpd file:/usr/lib/python3/dist-packages/aiosmtpd   a peer: mail server
 test     procps          command:ps            looks at processes in specs
 test     util-linux      command:taskset       pins processes to a core
 lint     lua-check       command:luacheck      lints Lua
@@ -54,11 +64,12 @@ wanted() { # the lines of the sets named
     done
 }
 
-present() { # command:NAME, library:NAME or module:NAME
+present() { # command:NAME, library:NAME, module:NAME or file:PATH
     case $1 in
     command:*) command -v "${1#*:}" ;;
     library:*) pkg-config --exists "${1#*:}" ;;
     module:*) lua5.4 -e "require '${1#*:}'" ;;
+    file:*) [ -e "${1#*:}" ] ;;
     esac >/dev/null 2>&1
 }
 
@@ -106,7 +117,7 @@ as_root() {
     flock 9 # one at a time
 
     new=
-    for daemon in redis-server nginx; do
+    for daemon in redis-server nginx memcached; do
         [ -e "/etc/init.d/$daemon" ] || new="$new $daemon"
     done
     hold_daemons

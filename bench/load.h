@@ -3,7 +3,9 @@
  * What the files of the load generator share. One file owns one concept:
  *
  *     load.c         the command line, the cycles of slices, and so the method of measurement
- *     load_echo.c    the echo case; further cases are further load_CASE.c files, listed in load.c
+ *     load_echo.c    cases of asking and answering: echo, lines, get, sink
+ *     load_talk.c    the engine of those
+ *     load_chat.c    load_close.c  load_udp.c: further cases; all are listed in load.c
  *     load_net.c     connecting to a server, within a time limit
  *     load_cpu.c     the processor time that a server has used
  *     load_stats.c   quantiles and the latency histogram
@@ -42,7 +44,9 @@ struct options {
     long depth;       /* messages in flight on each connection */
     long slice_ms;
     long cycles;
-    int spin; /* poll without sleeping: for a client that has a core of its own */
+    const char *results; /* a file to add the numbers to, or NULL */
+    const char *label;   /* of this run in that file */
+    int spin;            /* poll without sleeping: for a client that has a core of its own */
 };
 
 /* One slice as the client saw it. */
@@ -76,7 +80,17 @@ struct load_case {
     void (*close)(void *state);
 };
 
-extern const struct load_case load_case_echo;
+extern const struct load_case load_case_echo, load_case_lines, load_case_get, load_case_sink;
+extern const struct load_case load_case_chat, load_case_close, load_case_udp;
+
+/* Bytes without end: messages of `size` bytes, which repeat after `period` bytes. Behind the period
+ * its beginning follows once more, for TALK_PIECE bytes. */
+struct stream {
+    unsigned char *bytes;
+    uint64_t size, period;
+};
+
+enum { TALK_PIECE = 65536 }; /* the most that is sent, or compared, in one call */
 
 /* load.c */
 void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
@@ -85,6 +99,13 @@ uint64_t now_ns(void);
 
 /* load_net.c */
 int net_connect(const struct target *target, uint64_t deadline_ns); /* non-blocking, TCP_NODELAY */
+int net_begin_connect(const struct target *target);                 /* does not wait */
+
+/* load_talk.c */
+void *talk_open(const struct target *target, const struct options *options,
+                const struct stream *question, const struct stream *answer);
+void talk_run(void *state, uint64_t window_ns, struct slice *slice, struct histogram *latency);
+void talk_close(void *state);
 
 /* load_cpu.c */
 uint64_t cpu_of_process_ns(const struct target *target);

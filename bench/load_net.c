@@ -18,9 +18,25 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+static struct sockaddr_in address_of(const struct target *target) {
+    return (struct sockaddr_in){.sin_family = AF_INET,
+                                .sin_port = htons((uint16_t)target->port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+int net_begin_connect(const struct target *target) {
+    struct sockaddr_in address = address_of(target);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) fail("%s: socket: %s", target->name, strerror(errno));
+    if (connect(fd, (const struct sockaddr *)&address, sizeof address) < 0 &&
+        errno != EINPROGRESS) {
+        fail("%s: cannot connect: %s", target->name, strerror(errno));
+    }
+    return fd;
+}
+
 int net_connect(const struct target *target, uint64_t deadline_ns) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)target->port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    struct sockaddr_in address = address_of(target);
     uint64_t now = now_ns();
     uint64_t left_us = now < deadline_ns ? (deadline_ns - now) / 1000 : 0;
     if (left_us == 0) fail("%s: connecting took too long", target->name);

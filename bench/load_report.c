@@ -151,15 +151,50 @@ static int print_verdict(double again) {
     return EXIT_VOID;
 }
 
+static int is_again(const struct target *targets, size_t index) {
+    for (size_t i = 0; i < index; i++) {
+        if (strcmp(targets[i].name, targets[index].name) == 0) return 1;
+    }
+    return 0;
+}
+
+/* For every server a line of its own numbers, and one for each other server that it can be compared
+ * with: the first of that name, the same name being A/A. Fields are separated by tabs. */
+static void write_results(const struct target *targets, size_t count, const struct options *options,
+                          size_t cycles) {
+    FILE *file = fopen(options->results, "ae");
+    if (file == NULL) fail("cannot write to %s", options->results);
+    for (size_t i = 0; i < count; i++) {
+        const struct target *target = &targets[i];
+        fprintf(file, "server\t%s\t%s\t%.1f\t%.4f\t%.3f\t%.3f\t%.2f\t%.2f\n", options->label,
+                target->name, median_of(target, cycles, rate_of),
+                median_of(target, cycles, cpu_per_message_of) / 1e3,
+                median_of(target, cycles, server_share_of),
+                median_of(target, cycles, client_share_of),
+                histogram_quantile(&target->latency, 0.5) / 1e3,
+                histogram_quantile(&target->latency, 0.99) / 1e3);
+        for (size_t j = 0; j < count; j++) {
+            if (j == i || is_again(targets, j)) continue;
+            struct quartiles rate = ratios_of(target, &targets[j], cycles, rate_of);
+            struct quartiles cpu = ratios_of(target, &targets[j], cycles, cpu_per_message_of);
+            fprintf(file, "pair\t%s\t%s\t%s\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f\n", options->label,
+                    target->name, targets[j].name, rate.low, rate.median, rate.high, cpu.low,
+                    cpu.median, cpu.high);
+        }
+    }
+    fclose(file);
+}
+
 int report(struct target *targets, size_t count, const struct options *options) {
     size_t cycles = keep_calm_cycles(targets, count, (size_t)options->cycles);
     const struct target *again = NULL;
     print_heading(options, cycles);
     for (size_t i = 0; i < count; i++) {
-        int is_again = i > 0 && strcmp(targets[i].name, targets[0].name) == 0;
-        if (is_again && again == NULL) again = &targets[i];
-        print_target(&targets[i], &targets[0], i == 0 ? "" : is_again ? " A/A" : "", cycles);
+        int same = i > 0 && strcmp(targets[i].name, targets[0].name) == 0;
+        if (same && again == NULL) again = &targets[i];
+        print_target(&targets[i], &targets[0], i == 0 ? "" : same ? " A/A" : "", cycles);
     }
+    if (options->results != NULL) write_results(targets, count, options, cycles);
     warn_about_idle_servers(targets, count, cycles);
     if (again == NULL) {
         printf("The reference is listed once: nothing here tells noise from a difference.\n");

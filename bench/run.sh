@@ -2,53 +2,50 @@
 # SPDX-License-Identifier: MIT
 #
 # The benchmark's runner: starts the servers of a case, has build/bench/load drive them in turn, and
-# ends them, whatever happens. It owns the processes; how to measure is the business of load.c.
+# ends them, whatever happens. It owns the processes; how to measure is the business of load.c, what
+# the numbers mean that of table.lua, which makes the table, bench/RESULTS.md and docs/bench.svg.
 #
-# A case is an entry in choose_case below: it says which server in C and which script are compared,
-# and what the load generator does with them. Every server takes a port (0: any) and prints the port
-# it got on its first line of stdout.
+#   run_cases.sh    the cases that load drives: what is compared, and what the client does
+#   run_gauges.sh   what load cannot measure: memory, start-up, pauses, instructions, redis
+#   run_growth.sh   the same with more and more connections, tasks, bytes
 #
-# Usage: bench/run.sh [CASE] [--smoke] [--priority]
+# Every server takes a port (0: any) and prints the port it got on its first line of stdout. What is
+# missing here is said, in a line that begins with "skipped", and the rest is measured.
+#
+# Usage: bench/run.sh [CASE... | all | peers | growth | smoke] [--priority] [--write]
 # LARIAT=PROGRAM measures another binary, BUILD=DIR takes the C programs from DIR/bench.
 # Exit status: 0 measured, 1 could not measure, 2 wrong arguments, 3 measured but void.
 
 set -u
+export LC_ALL=C
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
 build=${BUILD:-$root/build}
 lariat=${LARIAT:-$root/lariat}
 load=$build/bench/load
+server=$build/bench/server
 
-# --- the cases ------------------------------------------------------------------------------------
-
-cases="echo-64 echo-1 echo-1000 echo-16k echo-pipelined"
-
-# What a case leaves unsaid. A slice is several times as long as a message takes; see load.c.
-reference=echo_uv script=echo.lua load_case=echo
-connections=64 size=64 depth=1 slice_ms=10 cycles=400
-client_core=1
-
-choose_case() {
-    case $1 in
-    echo-64) ;;
-    echo-1) connections=1 client_core=0 ;; # one core: the path itself, without idle waiting
-    echo-1000) connections=1000 slice_ms=60 cycles=100 ;;
-    echo-16k) size=16384 ;;
-    echo-pipelined) depth=16 ;;
-    *) return 1 ;;
-    esac
-}
+# shellcheck source-path=SCRIPTDIR
+. "$here/run_cases.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$here/run_gauges.sh"
+# shellcheck source-path=SCRIPTDIR
+. "$here/run_growth.sh"
 
 # --- arguments ------------------------------------------------------------------------------------
 
 usage() {
-    echo "usage: bench/run.sh [CASE] [--smoke] [--priority]"
+    echo "usage: bench/run.sh [CASE... | all | peers | growth | smoke] [--priority] [--write]"
     echo
-    echo "Compares lariat with a server in C, side by side. The case is one of"
-    echo "    $cases"
-    echo "and echo-64 if none is given. --smoke only shows that everything works. --priority runs"
-    echo "ahead of the machine's other work (chrt --rr 1, as root), when that makes the runs void."
+    echo "Compares lariat with servers in C, side by side. The cases are"
+    echo "   " $cases | fold -s -w 96
+    echo "   " $gauges | fold -s -w 96
+    echo "and echo-64 is measured if none is given. all measures them all and prints one table, peers"
+    echo "adds other runtimes, growth shows how costs grow, smoke only shows that everything works."
+    echo
+    echo "  --priority  run ahead of the machine's other work (chrt --rr 1, as root)"
+    echo "  --write     write the table to bench/RESULTS.md and docs/bench.svg"
 }
 
 fail() {
@@ -56,58 +53,75 @@ fail() {
     exit 1
 }
 
+skip() {
+    echo "skipped: $*"
+    skipped=$((skipped + 1))
+}
+
 parse_arguments() {
-    name='' smoke=no priority=no
+    smoke=no priority=no peers=no growth=no write=no
+    chosen=()
     for argument; do
         case $argument in
-        --smoke) smoke=yes ;;
+        --smoke | smoke) smoke=yes ;;
         --priority) priority=yes ;;
+        --write) write=yes ;;
         -h | --help) usage && exit 0 ;;
+        all) chosen=($cases $gauges) ;;
+        peers) peers=yes ;;
+        growth) growth=yes ;;
         *)
-            if [ -n "$name" ] || ! choose_case "$argument"; then
+            if [[ " $cases $gauges " != *" $argument "* ]]; then
                 echo "bench: what is '$argument'?" >&2
                 usage >&2
                 exit 2
             fi
-            name=$argument
+            chosen+=("$argument")
             ;;
         esac
     done
-    name=${name:-echo-64}
-    if [ "$smoke" = yes ]; then cycles=3; fi
+    if [ "${#chosen[@]}" -gt 0 ]; then return; fi
+    if [ "$smoke" = yes ]; then
+        chosen=($cases $gauges)
+        growth=yes
+    elif [ "$peers" = yes ]; then
+        chosen=($peer_cases)
+    elif [ "$growth" = no ]; then
+        chosen=(echo-64)
+    fi
 }
 
 # --- what must be there ---------------------------------------------------------------------------
 
 check_programs() {
-    if [ ! -x "$load" ] || [ ! -x "$build/bench/$reference" ]; then
-        make -C "$root" bench-build >&2 || fail "'make bench-build' failed"
-    fi
-    for program in "$load" "$build/bench/$reference"; do
-        [ -x "$program" ] || fail "$program is missing: 'make bench-build' should have made it"
+    local program
+    for program in load server idle startup empty; do
+        if [ ! -x "$build/bench/$program" ]; then
+            make -C "$root" bench-build >&2 || fail "'make bench-build' failed"
+        fi
+        [ -x "$build/bench/$program" ] || fail "'make bench-build' made no $build/bench/$program"
     done
     [ -x "$lariat" ] || fail "$lariat is missing: run make first"
 }
 
-# The client holds the connections to all three servers, and a handful of other descriptors.
-check_descriptors() {
-    local needed=$((connections * 3 + 64)) limit
+# enough_descriptors NEEDED: raises the soft limit if it has to and can.
+enough_descriptors() {
+    local limit
     limit=$(ulimit -Sn)
-    if [ "$limit" = unlimited ] || [ "$limit" -ge "$needed" ]; then return; fi
-    ulimit -Sn "$needed" 2>/dev/null && return
-    fail "$name needs $needed open files and the limit is $(ulimit -Hn)." \
-        "Raise it (ulimit -Hn, limits.conf) or choose another case."
+    if [ "$limit" = unlimited ] || [ "$limit" -ge "$1" ]; then return 0; fi
+    ulimit -Sn "$1" 2>/dev/null
 }
 
 check_cores() {
-    on_server_core=() on_client_core=()
+    on_server_core=() on_client_core=() on_same_core=()
     if ! command -v taskset >/dev/null; then
         echo "bench: no taskset here: going on without pinning; expect more noise" >&2
     elif ! taskset -c 0 true 2>/dev/null || ! taskset -c 1 true 2>/dev/null; then
         echo "bench: there are no cores 0 and 1 here: going on without pinning" >&2
     else
         on_server_core=(taskset -c 0)
-        on_client_core=(taskset -c "$client_core")
+        on_client_core=(taskset -c 1)
+        on_same_core=(taskset -c 0)
     fi
 }
 
@@ -120,68 +134,91 @@ check_priority() {
 
 # --- the processes --------------------------------------------------------------------------------
 
-processes=() targets=() scratch=''
+processes=() targets=() scratch='' descriptors=()
 
-end_processes() {
-    trap - EXIT
+end_servers() {
+    local descriptor
     if [ "${#processes[@]}" -gt 0 ]; then
         kill -KILL "${processes[@]}" 2>/dev/null
         wait "${processes[@]}" 2>/dev/null
     fi
+    for descriptor in "${descriptors[@]}"; do exec {descriptor}<&-; done
+    processes=() targets=() descriptors=()
+}
+
+end_everything() {
+    trap - EXIT
+    end_servers
     if [ -n "$scratch" ]; then rm -rf "$scratch"; fi
 }
 
-# start NAME COMMAND...: appends to `targets`. The fifo stays open for reading until the end, so
-# that a server which prints more is not hurt by it.
+# start NAME COMMAND...: appends to `targets`, and leaves `port` and `pid`. The fifo stays open for
+# reading until the end, so that a server which prints more is not hurt by it. `core` says where.
+core=()
 start() {
-    local label=$1 output=$scratch/${#processes[@]} port='' descriptor
+    local label=$1 output descriptor
     shift
+    output=$(mktemp -u -p "$scratch")
     mkfifo "$output" || fail "cannot make a fifo in $scratch"
-    "${first[@]}" "${on_server_core[@]}" "$@" 0 >"$output" </dev/null &
-    processes+=("$!")
+    "${first[@]}" "${core[@]}" "$@" >"$output" </dev/null &
+    pid=$!
+    processes+=("$pid")
     exec {descriptor}<"$output"
-    read -r -t 5 -u "$descriptor" port
-    [[ $port =~ ^[0-9]+$ ]] || fail "$label printed no port within 5 s, but '$port' ($*)"
-    targets+=("$label=$port:$!")
-}
-
-start_servers() {
-    scratch=$(mktemp -d) || fail "cannot make a temporary directory"
-    start "$reference" "$build/bench/$reference"
-    start "$reference" "$build/bench/$reference" # again, to see the noise
-    start lariat "$lariat" "$here/$script"
+    descriptors+=("$descriptor")
+    port=
+    read -r -t 15 -u "$descriptor" port
+    port=${port##* } # redis_server.lua says "listening on HOST PORT"
+    [[ $port =~ ^[0-9]+$ ]] || fail "$label printed no port within 15 s, but '$port' ($*)"
+    targets+=("$label=$port:$pid")
 }
 
 # In the background, because bash answers no signal while it waits for a program in the foreground.
-# The load generator itself bounds how long this takes.
-run_load() {
-    "${first[@]}" "${on_client_core[@]}" "$load" --case "$load_case" --connections "$connections" \
-        --size "$size" --depth "$depth" --slice-ms "$slice_ms" --cycles "$cycles" \
-        "${targets[@]}" &
+in_background() {
+    "$@" &
     processes+=("$!")
     wait "$!"
-    status=$?
 }
 
 main() {
     parse_arguments "$@"
     check_programs
-    check_descriptors
     check_cores
     check_priority
-    trap end_processes EXIT
+    trap end_everything EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    start_servers
-    run_load
-    if [ "$smoke" = yes ] && [ "$status" -eq 3 ]; then
-        echo "smoke: three cycles prove nothing; that the numbers came out is enough."
-        status=0
-    elif [ "$status" -eq 3 ] && [ "$priority" = no ]; then
-        echo "bench: if other programs are busy on this machine, --priority runs ahead of them"
+    scratch=$(mktemp -d) || fail "cannot make a temporary directory"
+    results=$scratch/results skipped=0 measured=0 status=0
+    : >"$results"
+    for name in "${chosen[@]}"; do
+        if [[ " $cases " == *" $name "* ]]; then run_case "$name"; else run_gauge "$name"; fi
+    done
+    if [ "$growth" = yes ]; then run_growth; fi
+    if [ "$smoke" = yes ]; then
+        echo "smoke: $measured measured, $skipped skipped; so short a run proves nothing else."
+    elif [ "${#chosen[@]}" -gt 1 ] || [ "$write" = yes ]; then
+        show_table "$@"
     fi
     return "$status"
+}
+
+# The table of everything in $results; the command and the machine are for RESULTS.md.
+show_table() {
+    local options=()
+    if [ "$write" = yes ]; then
+        options=(--write "$root" --command "bench/run.sh $*" --machine "$(describe_machine)")
+        cp "$results" "$build/bench/results.tsv"
+    fi
+    "$lariat" "$here/table.lua" "$results" "${options[@]}" || status=1
+}
+
+describe_machine() {
+    local model
+    model=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
+    echo "${model:-unknown processor}, $(nproc) cores, Linux $(uname -r)"
+    "$lariat" --version 2>&1 | head -n 1
+    gcc --version 2>/dev/null | head -n 1
 }
 
 main "$@"

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,14 @@ void runtime_free(void *block) {
     free(block);
 }
 
+/* Strings of many KiB come and go with every message; giving the top of the heap back in between,
+ * and faulting it in again, costs more than the copy (echo of 16 KiB: 0.65 without, 0.81 with). */
+static void tune_allocator(void) {
+    mallopt(M_TRIM_THRESHOLD, 16 * 1024 * 1024);
+    mallopt(M_TOP_PAD, 1024 * 1024);
+    mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
+}
+
 /* ---- open ---- */
 
 /* Debian's soft limit is 1024 descriptors, its hard one a million. Children get the old one back. */
@@ -80,6 +89,7 @@ void runtime_open(void) {
     hold_standard_descriptors();
     rt.driver = &driver_kernel;
     rt.clock.alarm = NEVER;
+    tune_allocator();
     raise_descriptor_limit();
     if (getenv("UV_THREADPOOL_SIZE") == NULL) {
         setenv("UV_THREADPOOL_SIZE", "32", 1); /* libuv resolves on half of them */
