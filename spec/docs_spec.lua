@@ -90,7 +90,11 @@ local function sorted(names)
 end
 
 local function methods_of(object)
-  return getmetatable(object).__index
+  local methods = {}
+  for name, value in pairs(getmetatable(object).__index) do
+    methods[name] = not name:match "^__" and value or nil
+  end
+  return methods
 end
 
 local function child_methods()
@@ -121,21 +125,12 @@ local OBJECTS = {
   ["socket.Stream"] = core.methods "stream",
   ["lariat.Task"] = methods_of(task.current()),
   ["lariat.Signal"] = methods_of(signal),
+  ["lariat.Channel"] = methods_of(task.channel()),
+  ["lariat.Semaphore"] = methods_of(task.semaphore(1)),
+  ["lariat.Event"] = methods_of(task.event()),
 }
 
--- Described once all of them are there.
-local LATER = {
-  all = true, channel = true, deadline = true, event = true, group = true, race = true,
-  semaphore = true, shield = true, timeout = true, wait = true,
-}
-
-local function module_task()
-  local names = {}
-  for name, value in pairs(task) do names[name] = not LATER[name] and value or nil end
-  return names
-end
-
-local MODULES = { socket = socket, lariat = module_lariat(), ["lariat.task"] = module_task(),
+local MODULES = { socket = socket, lariat = module_lariat(), ["lariat.task"] = task,
                   ["socket.unix"] = unix, ["socket.dns"] = socket.dns }
 
 describe("docs/reference.md", function()

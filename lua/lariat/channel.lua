@@ -117,6 +117,18 @@ local function take(self)
   return self.buffer:pop()
 end
 
+-- A cancelled receiver gives back what it was served.
+local function unreceive(self, value)
+  local receiver = self.receivers:pop()
+  if receiver then
+    receiver.value = value
+    serve(receiver)
+  else
+    self.buffer:push_front(value)
+    self.watchers:wake()
+  end
+end
+
 --- Takes the next value out; waits while there is none.
 ---@param seconds? number how long to wait
 ---@return any value nil, "timeout" or nil, "closed" (once it is closed and empty)
@@ -130,23 +142,11 @@ function channel:receive(seconds)
   local record = {}
   local ok, err = wait_in(self, self.receivers, record, seconds, "channel receive")
   if not ok then
-    if record.done then self:unreceive(record.value) end
+    if record.done then unreceive(self, record.value) end
     error(err, 0)
   end
   if record.done then return record.value end
   return nil, self.closed and "closed" or "timeout"
-end
-
--- A cancelled receiver gives back what it was served.
-function channel:unreceive(value)
-  local receiver = self.receivers:pop()
-  if receiver then
-    receiver.value = value
-    serve(receiver)
-  else
-    self.buffer:push_front(value)
-    self.watchers:wake()
-  end
 end
 
 --- No more values: waiting senders and receivers get nil, "closed"; what is inside can be received.
