@@ -216,7 +216,7 @@ describe("coroutine.close of a coroutine that waits", function()
     module("spec.never", "require 'socket'.sleep(1000)")
     local sleeper = task.spawn(socket.sleep, 1000)
     for _, wait in ipairs {
-      function() socket.dns.toip "localhost" end,
+      function() while true do socket.dns.toip "localhost" end end,
       function() socket.select({ server }, nil) end,
       function() server:accept() end,
       function() sleeper:join() end,

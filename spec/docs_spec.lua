@@ -239,7 +239,13 @@ local function output_of(body)
   return printed, expected
 end
 
-for path, text in pairs { ["README.md"] = readme, ["docs/reference.md"] = reference } do
+local DOCUMENTS = {
+  ["README.md"] = readme,
+  ["docs/reference.md"] = reference,
+  ["docs/tasks.md"] = read "docs/tasks.md",
+}
+
+for path, text in pairs(DOCUMENTS) do
   describe(path, function()
     for i, block in ipairs(blocks(text)) do
       it("has a Lua example " .. i .. (block.run and " that prints what it says" or ""), function()

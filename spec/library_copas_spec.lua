@@ -13,11 +13,14 @@ local protect, newtry = socket.protect, socket.newtry
 package.loaded["socket.http"] = nil
 local copas = peers.require "copas"
 
+local accepted = {} -- Copas keeps those that its loop has not seen the end of
+
 local function running_loop()
   local loop = task.spawn(copas.loop)
   return setmetatable({}, { __close = function()
     loop:cancel()
     assert.same({ nil, "cancelled" }, { loop:join() })
+    while accepted[1] do table.remove(accepted):close() end
   end })
 end
 
@@ -31,7 +34,10 @@ describe("copas", function()
   setup(function()
     server = assert(socket.bind("127.0.0.1", 0))
     port = select(2, server:getsockname())
-    copas.addserver(server, function(raw) return handler(copas.wrap(raw), raw) end)
+    copas.addserver(server, function(raw)
+      table.insert(accepted, raw)
+      return handler(copas.wrap(raw), raw)
+    end)
   end)
   teardown(function() server:close() end)
 

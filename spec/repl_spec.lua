@@ -220,7 +220,7 @@ describe("a session at a terminal", function()
     t:type "task = require 'lariat.task'\n"
     t:expect "\n> "
     t:type "task.spawn(function() task.sleep(0.01) error 'oops' end) return\n"
-    t:expect "lariat: error in task (spawned at stdin:1): stdin:1: oops\nstack traceback:"
+    t:expect "lariat: error in task stdin:1 (spawned at stdin:1): stdin:1: oops\nstack traceback:"
     t:expect "\n> "
   end)
 

@@ -250,6 +250,22 @@ describe("a long select", function()
     for i = 1, count do sockets[i]:close() end
   end)
 
+  it("on a foreign descriptor that is closed meanwhile leaves its number to the next", function()
+    local a, b = net.pair()
+    local fd = a:getfd()
+    local waiting = task.spawn(select, { { getfd = function() return fd end } }, nil)
+    task.yield()
+    a:close() -- as foreign code would: select does not know
+    local heirs = { net.pair() }
+    assert.is_true(heirs[1]:getfd() == fd or heirs[2]:getfd() == fd)
+    heirs[1]:send "through\n"
+    assert.equal("through", heirs[2]:receive())
+    waiting:cancel()
+    waiting:join()
+    b:close()
+    for _, heir in ipairs(heirs) do heir:close() end
+  end)
+
   it("is ended by a cancellation and leaves nothing behind", function()
     local a <close>, b = net.pair()
     local waiting = task.spawn(function() return select({ a }, { }, 10) end)

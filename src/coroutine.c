@@ -89,6 +89,7 @@ static int refuse(lua_State *L, const char *message) {
 /* The wait inside co has ended because another task closes co. */
 static int close_waiting(lua_State *L, lua_State *co) {
     rt.tasks.current->closing = false;
+    scope_forget(co);
     if (lua_resetthread(co) == LUA_OK) {
         return refuse(L, "cannot resume dead coroutine");
     }
@@ -120,6 +121,7 @@ static int resume(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
         set_in_runtime(co, true);
         return lua_yieldk(L, 0, (lua_KContext)co, k);
     }
+    scope_detach(co);
     if (status == LUA_YIELD && rt.tasks.current != NULL && rt.tasks.current->closing) {
         return close_waiting(L, co);
     }
@@ -174,6 +176,7 @@ static int wrap_ended(lua_State *L, lua_State *co, int n) {
     if (status != LUA_OK && status != LUA_YIELD) {
         lua_pop(L, 1);
         lua_pushvalue(L, lua_upvalueindex(1));
+        scope_forget(co);
         status = lua_resetthread(co);
         lua_xmove(co, L, 1);
     }
@@ -255,6 +258,7 @@ static int co_close(lua_State *L) {
     if (*status != 'd' && *status != 's') {
         return luaL_error(L, "cannot close a %s coroutine", status);
     }
+    scope_forget(co);
     if (lua_resetthread(co) == LUA_OK) {
         lua_pushboolean(L, 1);
         return 1;

@@ -26,8 +26,11 @@
 
 #define RESULT(call) ((call) < 0 ? -errno : 0)
 
+static void evict(int fd);
+
 static int kernel_socket(int family, int type, int protocol) {
     int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+    evict(fd);
     return fd < 0 ? -errno : fd;
 }
 
@@ -48,6 +51,7 @@ static int kernel_accept(int fd, struct sockaddr_storage *peer, socklen_t *lengt
     do {
         client = accept4(fd, (struct sockaddr *)peer, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     } while (client < 0 && errno == EINTR);
+    evict(client);
     return client < 0 ? -errno : client;
 }
 
@@ -204,6 +208,17 @@ static int kernel_watch(struct watch *w, int events) {
 static struct watch *kernel_owner(int fd) {
     bool known = fd >= 0 && (size_t)fd < kernel.size && kernel.entries[fd] != NULL;
     return known ? kernel.entries[fd]->owner : NULL;
+}
+
+/* Who still watches the number of a new descriptor had a foreign one, closed under it: tell it. */
+static void evict(int fd) {
+    struct watch *stale = kernel_owner(fd);
+    if (stale != NULL) {
+        uv_poll_stop(&kernel.entries[fd]->handle);
+        kernel.entries[fd]->owner = NULL;
+        stale->armed = 0;
+        watch_ready(stale, POLLIN | POLLOUT);
+    }
 }
 
 static int kernel_poll(struct pollfd *set, nfds_t count) {

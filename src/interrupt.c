@@ -5,18 +5,20 @@
  * signals only arrive between ticks.)
  *
  * SIGINT and SIGTERM cancel every task, so that `<close>` variables run, and the process then dies
- * by the signal; a second one kills at once. During teardown a hook bounds what a task that catches
+ * by the signal; a second one kills at once. SIGUSR1 prints the dump and ends nothing. During teardown a hook bounds what a task that catches
  * its cancellation can still do.
  */
 #include "interrupt.h"
 
 #include <lauxlib.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "dump.h"
 #include "module.h"
 #include "runtime.h"
 
@@ -26,6 +28,7 @@
 static struct {
     uv_async_t async;                 /* wakes the loop from a handler */
     volatile sig_atomic_t pressed;    /* SIGINT while it interrupts a task only */
+    volatile sig_atomic_t dump_asked; /* SIGUSR1 */
     volatile sig_atomic_t limit_hits; /* times the limit has passed and not been acted on */
     int limit_raised;
     int limited;       /* registry reference to the limited task */
@@ -54,9 +57,20 @@ static void stop_running(lua_State *L) {
     }
 }
 
+static void dump_if_asked(lua_State *L) {
+    if (state.dump_asked) {
+        state.dump_asked = 0;
+        dump_push_text(L, true);
+        fflush(stdout);
+        lua_writestringerror("%s", lua_tostring(L, -1));
+        lua_pop(L, 1);
+    }
+}
+
 static void on_hook(lua_State *L, lua_Debug *frame) {
     (void)frame;
     lua_sethook(L, NULL, 0, 0);
+    dump_if_asked(L);
     if (rt.closing) {
         if (state.limit_hits) { /* else it was set before teardown began: L is unwinding */
             state.limit_hits = 0;
@@ -95,7 +109,9 @@ static void die_by_default(int number) {
 }
 
 static void on_signal(int number) {
-    if (number == SIGALRM) {
+    if (number == SIGUSR1) {
+        state.dump_asked = 1;
+    } else if (number == SIGALRM) {
         state.limit_hits++;
     } else if (number == SIGINT && state.interruptible != LUA_NOREF) {
         state.pressed = 1;
@@ -118,7 +134,7 @@ static void ignore_broken_pipes(void) {
 }
 
 void interrupt_restore(int number) {
-    if (number == SIGINT || number == SIGTERM) {
+    if (number == SIGINT || number == SIGTERM || number == SIGUSR1) {
         handle(number);
     } else if (number == SIGPIPE) {
         ignore_broken_pipes();
@@ -132,6 +148,7 @@ static void on_async(uv_async_t *async) {
 }
 
 void interrupt_poll(void) {
+    dump_if_asked(rt.L);
     if (rt.interrupted && !rt.exiting) {
         runtime_exit(1);
     }
@@ -161,6 +178,7 @@ void interrupt_open(void) {
     handle(SIGINT);
     handle(SIGTERM);
     handle(SIGALRM);
+    handle(SIGUSR1);
 }
 
 void interrupt_close(void) {
@@ -168,6 +186,7 @@ void interrupt_close(void) {
     die_by_default(SIGINT);
     die_by_default(SIGTERM);
     die_by_default(SIGALRM);
+    die_by_default(SIGUSR1);
 }
 
 void interrupt_after(uint64_t ns) {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "dump.h"
 #include "embedded.h"
 #include "interrupt.h"
 #include "resolve.h"
@@ -121,16 +122,16 @@ static int flush_all(lua_State *L) {
 }
 
 static int open_lariat_core(lua_State *L) {
-    static const luaL_Reg functions[] = {{"versions", versions},
-                                         {"on_deadlock", on_deadlock},
-                                         {"flush", flush_all},
-                                         {"isatty", is_a_terminal},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"versions", versions},    {"on_deadlock", on_deadlock},
+                                         {"flush", flush_all},      {"wait", task_wait},
+                                         {"isatty", is_a_terminal}, {NULL, NULL}};
     luaL_newlib(L, functions);
     task_open(L);
     lua_setfield(L, -2, "task");
     scope_open(L);
     lua_setfield(L, -2, "scope");
+    dump_open(L);
+    lua_setfield(L, -2, "dump");
     interrupt_open_module(L);
     lua_setfield(L, -2, "interrupt");
     standard_open(L);

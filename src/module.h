@@ -22,6 +22,7 @@ int udp_create6(lua_State *L);
 int unix_create_stream(lua_State *L);
 int unix_create_dgram(lua_State *L);
 int socket_select(lua_State *L);
+int task_wait(lua_State *L);
 int socket_setoption(lua_State *L);
 int socket_getoption(lua_State *L);
 int socket_methods_of(lua_State *L);

@@ -22,6 +22,7 @@
 
 #include "datagram.h"
 #include "driver.h"
+#include "dump.h"
 #include "interrupt.h"
 #include "module.h"
 #include "socket.h"
@@ -88,6 +89,7 @@ void runtime_open(void) {
     memset(&rt, 0, sizeof(rt));
     hold_standard_descriptors();
     rt.driver = &driver_kernel;
+    rt.sockets.tick = clock_now();
     rt.clock.alarm = NEVER;
     tune_allocator();
     raise_descriptor_limit();
@@ -134,17 +136,18 @@ static void poll_once(void) {
 /* Every task waits for another one. The hook, if there is one, is the test runner's. */
 static void deadlock(void) {
     if (rt.on_deadlock != NULL && rt.on_deadlock->state != TASK_DONE) {
-        task_interrupt(rt.on_deadlock,
-                       "deadlock: waits for something that nothing can bring about");
+        lua_pushliteral(rt.L, "deadlock: waits for something that nothing can bring about\n");
+        dump_push_text(rt.L, false);
+        lua_concat(rt.L, 2);
+        task_interrupt(rt.on_deadlock, lua_tostring(rt.L, -1));
+        lua_pop(rt.L, 1);
         return;
     }
     fflush(stdout);
     lua_writestringerror("lariat: deadlock: %s\n", "every task waits and nothing can wake one");
-    for (struct task *t = rt.tasks.all; t != NULL; t = t->all_next) {
-        task_describe(rt.L, t);
-        lua_writestringerror("  %s\n", lua_tostring(rt.L, -1));
-        lua_pop(rt.L, 1);
-    }
+    dump_push_text(rt.L, false);
+    lua_writestringerror("%s", lua_tostring(rt.L, -1));
+    lua_pop(rt.L, 1);
     runtime_exit(1);
 }
 
@@ -245,6 +248,7 @@ int runtime_close(void) {
     interrupt_close();
     close_loop();
     clock_close();
+    place_close();
     fflush(NULL);
     if (rt.interrupted) {
         raise((int)rt.interrupted);

@@ -65,14 +65,15 @@ struct runtime {
     struct scheduler tasks;
     struct sockets sockets;
     bool loop_open;
-    bool closing;                      /* teardown has begun: nothing new may start */
-    bool exiting;                      /* os.exit was called, or the main script failed */
-    int status;                        /* exit status so far */
-    size_t lookups;                    /* name lookups in flight */
-    struct task *on_deadlock;          /* told of a deadlock instead of ending the program */
-    struct task *exit_caller;          /* it called os.exit, which does not return */
-    rlim_t soft_descriptors;           /* the descriptor limit children get back */
-    bool own_pool_size;                /* UV_THREADPOOL_SIZE is ours: not for children */
+    bool closing;             /* teardown has begun: nothing new may start */
+    bool exiting;             /* os.exit was called, or the main script failed */
+    int status;               /* exit status so far */
+    size_t lookups;           /* name lookups in flight */
+    struct task *on_deadlock; /* told of a deadlock instead of ending the program */
+    struct task *exit_caller; /* it called os.exit, which does not return */
+    rlim_t soft_descriptors;  /* the descriptor limit children get back */
+    bool exact_places;  /* accepted sockets remember their own line: under --test, after a dump */
+    bool own_pool_size; /* UV_THREADPOOL_SIZE is ours: not for children */
     lua_State *volatile running;       /* innermost running coroutine, for signal handlers */
     volatile sig_atomic_t interrupted; /* signal number of a SIGINT or SIGTERM to die by */
 };

@@ -9,8 +9,10 @@
  * then those of the coroutine that resumed it, and so on, then the scope its task was spawned in. A
  * coroutine takes its own scopes along when it is suspended: its consumer never feels them.
  *
- * Invariant: a scope lives in a userdata on the stack of the call that made it, and is out of the
- * chain before that call returns; tasks spawned in it keep the userdata.
+ * Invariant: whoever has a pointer to a scope keeps it alive. Its userdata is on the stack of the
+ * call that made it, or in the table of open ones with the coroutine that opened it; tasks spawned
+ * in it keep it; and one that can have tasks keeps those further out. Who resumes a coroutine is not
+ * kept: that link is cut when the coroutine gives control back.
  */
 #include "scope.h"
 
@@ -24,9 +26,9 @@
 
 /* ---- the chain ---- */
 
-uint64_t scope_due(void) {
+uint64_t scope_due(const struct scope *innermost) {
     uint64_t due = NEVER;
-    for (struct scope *s = rt.tasks.scope; s != NULL; s = s->outer) {
+    for (const struct scope *s = innermost; s != NULL; s = s->outer) {
         if (!s->cancelled && s->due < due) {
             due = s->due;
         }
@@ -35,6 +37,14 @@ uint64_t scope_due(void) {
         }
     }
     return due;
+}
+
+bool scope_shields(const struct scope *innermost) {
+    const struct scope *s = innermost;
+    while (s != NULL && !s->shield) {
+        s = s->outer;
+    }
+    return s != NULL;
 }
 
 static bool over(struct scope *s) {
@@ -107,16 +117,87 @@ void scope_leave(struct scope *around) {
     rt.tasks.scope = around;
 }
 
+void scope_detach(lua_State *co) {
+    struct scope *s = own_scopes(co);
+    while (s != NULL && s->below != NULL) {
+        s = s->below;
+    }
+    if (s != NULL) {
+        s->outer = NULL;
+    }
+}
+
+void scope_forget(lua_State *co) {
+    set_own_scopes(co, NULL);
+}
+
 /* ---- scope.run ---- */
 
 enum { SCOPE = 1, HANDLER }; /* on the stack while the body runs */
 
+static const char opened_key; /* of a table: coroutine (weak) -> the scopes it has open */
+
 static struct scope *push_scope(lua_State *L, uint64_t due, bool shield) {
-    struct scope *scope = lua_newuserdatauv(L, sizeof(*scope), 0);
+    struct scope *scope = lua_newuserdatauv(L, sizeof(*scope), 1);
     *scope = (struct scope){.outer = rt.tasks.scope, .below = own_scopes(L), .due = due};
     scope->shield = shield;
     luaL_setmetatable(L, SCOPE_TYPE);
     return scope;
+}
+
+static int run(lua_State *L);
+
+/* The scope on top is to have tasks, which may outlive this coroutine's calls: it keeps the scopes
+ * around it that belong to those calls, and the one that the current task was spawned in. */
+static void keep_chain(lua_State *L) {
+    int scope = lua_gettop(L), n = 0;
+    lua_Debug frame;
+    lua_newtable(L);
+    for (int level = 1; own_scopes(L) != NULL && lua_getstack(L, level, &frame); level++) {
+        lua_getinfo(L, "f", &frame);
+        if (lua_tocfunction(L, -1) == run && lua_getlocal(L, &frame, SCOPE) != NULL) {
+            lua_rawseti(L, scope + 1, ++n);
+        }
+        lua_settop(L, scope + 1);
+    }
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &opened_key);
+    lua_pushthread(L);
+    if (lua_rawget(L, -2) == LUA_TTABLE) {
+        for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+            lua_pushvalue(L, -2);
+            lua_rawseti(L, scope + 1, ++n);
+        }
+    }
+    lua_settop(L, scope + 1);
+    task_push(L, rt.tasks.current);
+    lua_getiuservalue(L, -1, TASK_BASE);
+    lua_rawseti(L, scope + 1, ++n);
+    lua_pop(L, 1);
+    lua_setiuservalue(L, scope, 1);
+}
+
+/* Sets opened[coroutine][scope], with the scope on top: what keeps one that is never closed. */
+static void keep_open(lua_State *L, bool on) {
+    int scope = lua_gettop(L);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &opened_key);
+    lua_pushthread(L);
+    if (lua_rawget(L, -2) == LUA_TNIL && on) {
+        lua_newtable(L);
+        lua_pushthread(L);
+        lua_pushvalue(L, -2);
+        lua_rawset(L, scope + 1);
+        lua_replace(L, scope + 2);
+    }
+    if (lua_istable(L, -1)) {
+        lua_pushvalue(L, scope);
+        if (on) {
+            lua_pushboolean(L, 1);
+        } else {
+            lua_pushnil(L);
+        }
+        lua_rawset(L, -3);
+    }
+    lua_settop(L, scope);
 }
 
 static int ended(lua_State *L, int status, lua_KContext ctx) {
@@ -146,6 +227,9 @@ static int run(lua_State *L) {
     luaL_argcheck(L, rt.tasks.current != NULL && rt.running == L, 4, "not in a task");
     struct scope *scope =
         push_scope(L, due < 0 || due > 1e9 ? NEVER : (uint64_t)(due * 1e9), shield);
+    if (pass) {
+        keep_chain(L);
+    }
     lua_replace(L, SCOPE);
     lua_pushcfunction(L, task_keep_traceback);
     lua_replace(L, HANDLER);
@@ -165,6 +249,8 @@ static int run(lua_State *L) {
 static int open_scope(lua_State *L) {
     luaL_argcheck(L, rt.tasks.current != NULL && rt.running == L, 1, "not in a task");
     struct scope *scope = push_scope(L, NEVER, false);
+    keep_chain(L);
+    keep_open(L, true);
     set_own_scopes(L, scope);
     rt.tasks.scope = scope;
     return 1;
@@ -180,13 +266,15 @@ static int method_close(lua_State *L) {
     for (struct scope *s = own_scopes(L); s != NULL && s != scope; s = s->below) {
         above = s;
     }
-    if (above != NULL) {
+    if (above != NULL && above->below == scope) {
         above->below = scope->below;
         above->outer = scope->outer;
     } else if (own_scopes(L) == scope) {
         set_own_scopes(L, scope->below);
-        rt.tasks.scope = scope->outer;
+        rt.tasks.scope = rt.tasks.scope == scope ? scope->outer : rt.tasks.scope;
     }
+    lua_settop(L, 1);
+    keep_open(L, false);
     return 0;
 }
 
@@ -207,6 +295,17 @@ static int method_cancelled(lua_State *L) {
     return 1;
 }
 
+/* Of the functions from `index` on, the first that is the script's: it gives the task its name. */
+static struct place script_function(lua_State *L, int index) {
+    struct place p = {0, 0};
+    for (int top = lua_gettop(L); index <= top && p.file == 0; index++) {
+        if (lua_isfunction(L, index)) {
+            p = place_of_function(L, index);
+        }
+    }
+    return p;
+}
+
 /* spawn(name, f, ...): a task whose waits are inside this scope; its errors are the spawner's */
 static int method_spawn(lua_State *L) {
     struct scope *scope = luaL_checkudata(L, 1, SCOPE_TYPE);
@@ -215,9 +314,11 @@ static int method_spawn(lua_State *L) {
     if (scope->ended) {
         return luaL_error(L, "the group has ended: it takes no more tasks");
     }
+    struct place body = script_function(L, 3);
     struct task *task = task_spawn(L, lua_gettop(L) - 3, name);
     task->quiet = true;
     task->base = scope;
+    task->body = body;
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, TASK_BASE);
     return 1;
@@ -230,6 +331,12 @@ int scope_open(lua_State *L) {
                                        {"close", method_close},
                                        {NULL, NULL}};
     static const luaL_Reg functions[] = {{"run", run}, {"open", open_scope}, {NULL, NULL}};
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &opened_key);
     luaL_newmetatable(L, SCOPE_TYPE);
     luaL_newlib(L, methods);
     lua_setfield(L, -2, "__index");

@@ -19,13 +19,15 @@ struct scope {
     bool ended;
 };
 
-/* The scopes a wait of the running coroutine is in. */
-uint64_t scope_due(void);    /* the nearest deadline */
-bool scope_must_raise(void); /* one of them is cancelled, or its time is up */
+uint64_t scope_due(const struct scope *innermost); /* the nearest deadline */
+bool scope_shields(const struct scope *innermost); /* its task's cancellation is not felt inside */
+bool scope_must_raise(void); /* one that the running coroutine is in is cancelled or expired */
 
 /* Around lua_resume: the scopes of `co` take effect inside those of who resumes it. */
 struct scope *scope_enter(lua_State *co, struct scope *around); /* what to give scope_leave */
 void scope_leave(struct scope *around);
+void scope_detach(lua_State *co); /* it yielded or ended: who resumed it is nothing to it now */
+void scope_forget(lua_State *co); /* before lua_resetthread, which drops what its scopes live in */
 
 int scope_open(lua_State *L); /* scope.run, ... for lua/lariat/task.lua */
 

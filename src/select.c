@@ -42,8 +42,8 @@ struct selection {
     struct entry entries[];
 };
 
-#define RECEIVERS 1
-#define SENDERS 2
+/* On the stack of a call. STRICT: what cannot be waited for is an error, and a closed socket ready. */
+enum { RECEIVERS = 1, SENDERS, SECONDS, STRICT };
 
 /* ---- collecting ---- */
 
@@ -113,6 +113,14 @@ static void collect(lua_State *L, struct selection *sel, int table, size_t n, in
             ask_foreign(L, e);
         }
         lua_pop(L, 1);
+        if (lua_toboolean(L, STRICT) && e->queue == NULL && e->fd < 0) {
+            luaL_argcheck(L, box != NULL, 1,
+                          lua_pushfstring(L, "object %d cannot be waited for", (int)i));
+            e->socket = NULL; /* that is what it is ready to say */
+            e->dirty = true;
+            sel->count++;
+            continue;
+        }
         sel->count += e->queue != NULL || (e->fd >= 0 && !is_repeated(e, selection));
     }
 }
@@ -313,7 +321,7 @@ static int select_now(lua_State *L, int status, lua_KContext ctx) {
     if (rt.tasks.current != NULL && ctx && task_resumed() == WAKE_CANCELLED) {
         return task_raise(L);
     }
-    double seconds = luaL_optnumber(L, 3, -1);
+    double seconds = luaL_optnumber(L, SECONDS, -1);
     struct selection *sel = selection_new(L);
     bool any = look(L, sel);
     if (any || seconds == 0) {
@@ -325,15 +333,25 @@ static int select_now(lua_State *L, int status, lua_KContext ctx) {
     return wait(L, sel);
 }
 
-/* select(receivers, senders [, seconds]) -> readable, writable [, "timeout"] */
-int socket_select(lua_State *L) {
-    lua_settop(L, 3);
+static int choose(lua_State *L, bool strict) {
+    lua_settop(L, SECONDS);
+    lua_pushboolean(L, strict);
     length_of(L, RECEIVERS);
     length_of(L, SENDERS);
-    luaL_optnumber(L, 3, -1);
+    luaL_optnumber(L, SECONDS, -1);
     if (rt.tasks.budget <= 0 && task_can_wait(L)) {
         task_prepare(L, "select");
         return task_give_way(L, 1, select_now);
     }
     return select_now(L, LUA_OK, 0);
+}
+
+/* select(receivers, senders [, seconds]) -> readable, writable [, "timeout"] */
+int socket_select(lua_State *L) {
+    return choose(L, false);
+}
+
+/* wait(objects, nil, seconds): the same for lua/lariat/task.lua, which wants no surprises */
+int task_wait(lua_State *L) {
+    return choose(L, true);
 }

@@ -96,6 +96,10 @@ struct socket *socket_check(lua_State *L, unsigned classes, const char *role) {
 }
 
 struct socket *socket_new(lua_State *L, enum socket_class class, int family) {
+    return socket_new_at(L, class, family, place_here(L));
+}
+
+struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, struct place at) {
     if (rt.closing) {
         luaL_error(L, "the runtime is closing: no socket can be made");
     }
@@ -110,6 +114,8 @@ struct socket *socket_new(lua_State *L, enum socket_class class, int family) {
     s->timeout = (struct timeout){-1, -1};
     s->drain.due = NEVER;
     s->born = (double)clock_now() / 1e9;
+    s->made_at = at;
+    s->owner = rt.tasks.current ? rt.tasks.current->owner : 0;
     s->all_next = rt.sockets.all;
     if (s->all_next != NULL) {
         s->all_next->all_prev = s;
@@ -117,6 +123,10 @@ struct socket *socket_new(lua_State *L, enum socket_class class, int family) {
     rt.sockets.all = s;
     box->socket = s;
     return s;
+}
+
+const char *socket_class_name(enum socket_class class) {
+    return class_names[class];
 }
 
 int socket_type(const struct socket *s) {

@@ -84,6 +84,9 @@ struct socket {
     size_t max_receive;      /* 0: no limit */
     uint64_t received, sent; /* bytes */
     double born;             /* clock_now() in seconds, for getstats */
+    struct place made_at;    /* the script's line that made it */
+    struct place accept_at;  /* and the one that accepts from it */
+    unsigned owner;          /* as its maker's: see dump.c */
     struct timer drain;      /* the limit of a background drain */
     bool eof;                /* the peer has ended its side */
     bool connecting;         /* connect() is under way */
@@ -107,9 +110,11 @@ struct socket_box {
 void socket_open_classes(lua_State *L);
 void socket_add_methods(lua_State *L, unsigned classes, const luaL_Reg *methods);
 struct socket *socket_new(lua_State *L, enum socket_class class, int family); /* pushes it */
-int socket_create_descriptor(struct socket *s, int family);                   /* 0 or -errno */
-void socket_adopt(struct socket *s, int fd); /* fd becomes the socket's own */
+struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, struct place at);
+int socket_create_descriptor(struct socket *s, int family); /* 0 or -errno */
+void socket_adopt(struct socket *s, int fd);                /* fd becomes the socket's own */
 void socket_become(lua_State *L, int index, enum socket_class class);
+const char *socket_class_name(enum socket_class class);
 int socket_type(const struct socket *s); /* SOCK_STREAM or SOCK_DGRAM */
 
 /* The socket at index 1; raises if it is of another class; NULL if it is closed. */

@@ -19,52 +19,6 @@
 
 #define TURNS_PER_TICK 10000 /* then the network gets a look in, however many wake each other */
 
-/* ---- queues of waiters ---- */
-
-void waitq_join(struct waitq *queue, struct interest *interest, struct task *task, bool front) {
-    assert(interest->queue == NULL);
-    interest->task = task;
-    interest->queue = queue;
-    interest->prev = front ? NULL : queue->last;
-    interest->next = front ? queue->first : NULL;
-    *(interest->prev ? &interest->prev->next : &queue->first) = interest;
-    *(interest->next ? &interest->next->prev : &queue->last) = interest;
-}
-
-void waitq_leave(struct interest *interest) {
-    struct waitq *queue = interest->queue;
-    if (queue == NULL) {
-        return;
-    }
-    *(interest->prev ? &interest->prev->next : &queue->first) = interest->next;
-    *(interest->next ? &interest->next->prev : &queue->last) = interest->prev;
-    interest->queue = NULL;
-}
-
-bool waitq_wake_first(struct waitq *queue, enum wake why) {
-    for (struct interest *i = queue->first; i != NULL; i = i->next) {
-        if (!i->end_only && task_wake(i->task, why)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void waitq_wake_all(struct waitq *queue, enum wake why) {
-    for (struct interest *i = queue->first; i != NULL; i = i->next) {
-        task_wake(i->task, why);
-    }
-}
-
-bool waitq_find_exclusive(const struct waitq *queue) {
-    for (const struct interest *i = queue->first; i != NULL; i = i->next) {
-        if (i->exclusive) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* ---- ready and later ---- */
 
 static void append(struct task **first, struct task **last, struct task *task) {
@@ -91,8 +45,20 @@ bool task_wake(struct task *task, enum wake why) {
     return true;
 }
 
+/* The timer is a task's first member. A scope that its wait was in may have gone meanwhile, with its
+ * consumer: the deadline that is left then counts. */
 static void deadline_passed(struct timer *timer) {
-    task_wake((struct task *)timer, WAKE_DEADLINE); /* the timer is a task's first member */
+    struct task *task = (struct task *)timer;
+    uint64_t scope = task->scope ? scope_due(task->scope) : NEVER;
+    uint64_t due = scope < task->limit ? scope : task->limit;
+    if (task->scope == NULL || due <= clock_now()) {
+        task_wake(task, WAKE_DEADLINE);
+    } else if (due != NEVER) {
+        timer_set(timer, due);
+    } else if (!task->outside && task->source) {
+        task->source = false;
+        rt.tasks.sources--;
+    }
 }
 
 bool task_cancel(struct task *task) {
@@ -100,7 +66,9 @@ bool task_cancel(struct task *task) {
         return false;
     }
     task->cancel = true;
-    task_wake(task, WAKE_CANCELLED);
+    if (task->state == TASK_WAITING && !scope_shields(task->scope)) {
+        task_wake(task, WAKE_CANCELLED);
+    }
     return true;
 }
 
@@ -165,10 +133,11 @@ static int task_ended(lua_State *L, int status, lua_KContext ctx) {
         return lua_gettop(L) - 1; /* all but the message handler */
     }
     task->outcome = task_is_cancelled_value(L, -1) ? TASK_CANCELLED : TASK_FAILED;
-    if (task->outcome == TASK_FAILED && task->joiners.first == NULL && !task->quiet) {
-        lua_pushvalue(L, -1);
-        task_report(L, task); /* may wait or fail: the outcome stands already */
-        lua_pop(L, 1);
+    if (task->outcome == TASK_FAILED && !waitq_has_exclusive(&task->joiners) && !task->quiet) {
+        task_push(L, task);
+        lua_pushvalue(L, -2);
+        report_unjoined(L, lua_gettop(L) - 1); /* may fail: the outcome stands already */
+        lua_pop(L, 2);
     }
     return 1;
 }
@@ -179,13 +148,15 @@ static int task_body(lua_State *L) {
     return task_ended(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, task_ended), 0);
 }
 
-/* "file:line" of the Lua function that called, or "?". */
-static void push_caller(lua_State *L) {
-    lua_Debug frame;
-    if (lua_getstack(L, 1, &frame) && lua_getinfo(L, "Sl", &frame) && frame.currentline > 0) {
-        lua_pushfstring(L, "%s:%d", frame.short_src, frame.currentline);
-    } else {
-        lua_pushliteral(L, "?");
+/* Where it comes from. What makes it belongs to the same owner. */
+static void set_origin(lua_State *L, struct task *task, int function) {
+    const struct task *spawner = rt.tasks.current;
+    task->born = task->since = rt.sockets.tick;
+    task->body = place_of_function(L, function);
+    task->spawned[0] = place_here(L);
+    if (spawner != NULL) {
+        memcpy(task->spawned + 1, spawner->spawned, sizeof(task->spawned) - sizeof(struct place));
+        task->owner = spawner->owner;
     }
 }
 
@@ -204,8 +175,7 @@ struct task *task_spawn(lua_State *L, int nargs, const char *name) {
     task->co = lua_newthread(L);
     *(uintptr_t *)lua_getextraspace(task->co) = 1; /* the mark of coroutine.c */
     lua_setiuservalue(L, -2, TASK_THREAD);
-    push_caller(L);
-    lua_setiuservalue(L, -2, TASK_SPAWNED_AT);
+    set_origin(L, task, first);
     if (name != NULL) {
         lua_pushstring(L, name);
         lua_setiuservalue(L, -2, TASK_NAME);
@@ -263,6 +233,7 @@ static void resume(struct task *task) {
     scope_leave(NULL);
     if (status == LUA_YIELD && !rt.tasks.parking) {
         task->outcome = rt.closing ? TASK_CANCELLED : TASK_UNFINISHED; /* stopped by interrupt.c */
+        scope_forget(co);
         lua_resetthread(co);
         lua_settop(co, 0);
         lua_pushliteral(co, "attempt to yield from outside a coroutine");
@@ -326,6 +297,7 @@ void task_abandon(struct task *task) {
     task->scope = task->base = NULL; /* whose memory may go before this task */
     task_resumed();
     task->state = TASK_RUNNING;
+    scope_forget(task->co);
     lua_resetthread(task->co); /* runs pending `<close>` variables, which cannot wait */
     task->outcome = TASK_CANCELLED;
     task->nresults = 0;
@@ -382,9 +354,12 @@ int task_park(lua_State *L, const char *what, uint64_t due, bool source, lua_KCo
     task->state = TASK_WAITING;
     task->inner = L;
     task->waiting_for = what;
+    task->since = rt.sockets.tick;
     task->scope = rt.tasks.scope;
+    task->limit = due;
+    task->outside = source;
     if (task->scope != NULL) {
-        uint64_t scope = scope_due();
+        uint64_t scope = scope_due(task->scope);
         due = scope < due ? scope : due;
     }
     timer_set(&task->timer, due);

@@ -16,6 +16,7 @@
 
 #include "clock.h"
 #include "op.h"
+#include "place.h"
 #include "scope.h"
 
 enum task_state { TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_DONE };
@@ -34,6 +35,8 @@ struct interest {
 struct waitq {
     struct interest *first, *last;
 };
+
+#define TASK_ORIGINS 4 /* its own spawner's line, that of the spawner's spawner, ... */
 
 void waitq_join(struct waitq *queue, struct interest *interest, struct task *task, bool front);
 void waitq_leave(struct interest *interest);
@@ -57,8 +60,10 @@ struct task {
     bool cancel;              /* cancellation was asked for: every wait raises it */
     struct scope *base;       /* the scope it was spawned in, or NULL */
     struct scope *scope;      /* the innermost one its current wait is in */
-    bool source;              /* counted in rt.tasks.sources */
+    bool outside;             /* something outside the tasks can end its current wait */
+    bool source;              /* that or a deadline can: counted in rt.tasks.sources */
     bool reported;            /* its error was printed and nobody has joined it yet */
+    bool told;                /* its error was printed, or raised in a task that joined it */
     bool quiet;               /* its errors are its starter's business: not reported */
     int nargs;                /* what the first resume passes */
     int nresults;             /* left on `co` once it has returned */
@@ -71,7 +76,13 @@ struct task {
     size_t set_count;
     struct waitq joiners;
     char *interrupt; /* raised as an error at the next wake-up, owned */
-    struct op op;    /* the operation it is parked in */
+    struct place spawned[TASK_ORIGINS];
+    struct place body; /* where its function begins: its name, if it was given none */
+    unsigned owner;    /* what it makes belongs to: see dump.c */
+    uint64_t born;     /* tick in which it was spawned */
+    uint64_t since;    /* tick in which its current wait began */
+    uint64_t limit;    /* the current wait's own deadline, without that of scopes */
+    struct op op;      /* the operation it is parked in */
 };
 
 #define TASK_TYPE "lariat.task"
@@ -79,7 +90,6 @@ struct task {
 /* User values of the handle. */
 enum {
     TASK_THREAD = 1,
-    TASK_SPAWNED_AT,
     TASK_TRACEBACK,
     TASK_NAME,
     TASK_BASE,
@@ -115,11 +125,17 @@ bool task_spent(int cost);
 int task_open(lua_State *L); /* module lariat.task.core */
 struct task *task_check(lua_State *L, int index);
 void task_push(lua_State *L, struct task *task);
-void task_describe(lua_State *L, struct task *task); /* pushes a line about it */
-void task_report(lua_State *L, struct task *task);   /* the error on top, which nobody joins */
-void task_report_failure(lua_State *L, const char *traceback, const char *title);
-int task_sleep(lua_State *L); /* sleep(seconds) */
+void task_push_name(lua_State *L, struct task *task); /* while it has not ended */
+int task_sleep(lua_State *L);                         /* sleep(seconds) */
 void task_push_cancelled_value(lua_State *L);
 bool task_is_cancelled_value(lua_State *L, int index);
+void task_push_name_of(lua_State *L, int handle);
+
+/* ---- errors that nobody joins, see report.c ---- */
+void report_unjoined(lua_State *L, int handle); /* of the task at `handle`, with the error on top */
+int report_onerror(lua_State *L);
+int report_error(lua_State *L);
+int report_adopt_traceback(lua_State *L);
+int report_origins(lua_State *L);
 
 #endif

@@ -13,7 +13,6 @@
 #include "task.h"
 
 static const char cancelled_key; /* its address names the value in the registry */
-static const char onerror_key;
 
 void task_push_cancelled_value(lua_State *L) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &cancelled_key);
@@ -38,76 +37,21 @@ void task_push(lua_State *L, struct task *task) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, task->handle);
 }
 
-/* ---- errors that nobody joins ---- */
+/* ---- names ---- */
 
-/* With the error on top: calls onerror(error, traceback, task), or prints. Never raises. */
-void task_report_failure(lua_State *L, const char *traceback, const char *title) {
-    int top = lua_gettop(L);
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &onerror_key) == LUA_TFUNCTION) {
-        lua_pushvalue(L, top);
-        lua_pushstring(L, traceback);
-        lua_pushstring(L, title);
-        if (lua_pcall(L, 3, 0, 0) == LUA_OK) {
-            lua_settop(L, top);
-            return;
-        }
-        lua_writestringerror("lariat: error in onerror: %s\n", luaL_tolstring(L, -1, NULL));
+/* The name it was given, or the line where its function begins, or the line that spawned it. */
+void task_push_name_of(lua_State *L, int handle) {
+    const struct task *task = lua_touserdata(L, handle);
+    if (lua_getiuservalue(L, handle, TASK_NAME) == LUA_TNIL) {
+        lua_pop(L, 1);
+        place_push(L, task->body.file ? task->body : task->spawned[0]);
     }
-    fflush(stdout);
-    lua_writestringerror(*title ? "lariat: %s: " : "lariat: ", title);
-    lua_writestringerror("%s\n", traceback);
-    lua_settop(L, top);
 }
 
-void task_report(lua_State *L, struct task *task) {
-    int top = lua_gettop(L);
-    task->reported = true;
-    rt.tasks.unjoined_errors++;
+void task_push_name(lua_State *L, struct task *task) {
     task_push(L, task);
-    lua_getiuservalue(L, top + 1, TASK_TRACEBACK);
-    lua_getiuservalue(L, top + 1, TASK_NAME);
-    lua_getiuservalue(L, top + 1, TASK_SPAWNED_AT);
-    const char *traceback = lua_tostring(L, top + 2);
-    const char *name = lua_tostring(L, top + 3);
-    const char *where = lua_tostring(L, top + 4);
-    if (task == rt.tasks.main) {
-        lua_pushliteral(L, "");
-    } else {
-        lua_pushfstring(L, "error in task%s%s (spawned at %s)", name ? " " : "", name ? name : "",
-                        where && *where ? where : "?");
-    }
-    const char *title = lua_tostring(L, -1);
-    lua_pushvalue(L, top);
-    task_report_failure(L, traceback ? traceback : "(no traceback)", title);
-    lua_settop(L, top);
-}
-
-/* Where a suspended coroutine is: the first Lua function from the top. */
-static void push_position(lua_State *L, lua_State *co) {
-    lua_Debug frame;
-    for (int level = 0; lua_getstack(co, level, &frame); level++) {
-        lua_getinfo(co, "Sl", &frame);
-        if (frame.currentline > 0) {
-            lua_pushfstring(L, "%s:%d", frame.short_src, frame.currentline);
-            return;
-        }
-    }
-    lua_pushliteral(L, "?");
-}
-
-void task_describe(lua_State *L, struct task *task) {
-    int top = lua_gettop(L);
-    task_push(L, task);
-    lua_getiuservalue(L, top + 1, TASK_NAME);
-    lua_getiuservalue(L, top + 1, TASK_SPAWNED_AT);
-    const char *name = lua_tostring(L, top + 2);
-    const char *where = lua_tostring(L, top + 3);
-    push_position(L, task->co);
-    lua_pushfstring(L, "task %s (spawned at %s) waits in %s at %s", name ? name : "(unnamed)",
-                    where && *where ? where : "?",
-                    task->waiting_for ? task->waiting_for : "nothing", lua_tostring(L, top + 4));
-    lua_replace(L, top + 1);
-    lua_settop(L, top + 1);
+    task_push_name_of(L, lua_gettop(L));
+    lua_remove(L, -2);
 }
 
 /* ---- methods ---- */
@@ -136,20 +80,34 @@ static int push_results(lua_State *L, struct task *task) {
         task->reported = false;
         rt.tasks.unjoined_errors--;
     }
+    task->told = true;
     return lua_error(L);
+}
+
+/* A task failed, a task that joined it was to raise that, and is cancelled instead. */
+static void report_missed(lua_State *L, struct task *task) {
+    bool failed = task->state == TASK_DONE && task->outcome == TASK_FAILED;
+    if (failed && !task->told && !task->quiet && !waitq_has_exclusive(&task->joiners)) {
+        lua_pushvalue(task->co, -1);
+        lua_xmove(task->co, L, 1);
+        report_unjoined(L, 1);
+        lua_pop(L, 1);
+    }
 }
 
 static int joined(lua_State *L, int status, lua_KContext ctx) {
     struct task *task = (struct task *)ctx;
     (void)status;
-    switch (task_resumed()) {
-    case WAKE_CANCELLED: return task_raise(L);
-    case WAKE_DEADLINE:
+    if (task_resumed() == WAKE_CANCELLED) {
+        report_missed(L, task);
+        return task_raise(L);
+    }
+    if (task->state != TASK_DONE) {
         lua_pushnil(L);
         lua_pushliteral(L, "timeout");
         return 2;
-    default: return push_results(L, task);
     }
+    return push_results(L, task);
 }
 
 static int method_join(lua_State *L) {
@@ -166,6 +124,7 @@ static int method_join(lua_State *L) {
     }
     task_prepare(L, "join");
     struct task *self = rt.tasks.current;
+    self->interest.exclusive = true; /* as opposed to task.wait, which takes no results */
     waitq_join(&task->joiners, &self->interest, self, false);
     return task_park(L, "join", clock_after(seconds), false, (lua_KContext)task, joined);
 }
@@ -183,10 +142,17 @@ static int method_status(lua_State *L) {
     return 1;
 }
 
+/* name([new]) -> its name so far */
 static int method_name(lua_State *L) {
     task_check(L, 1);
-    if (lua_getiuservalue(L, 1, TASK_NAME) == LUA_TNIL) {
-        lua_getiuservalue(L, 1, TASK_SPAWNED_AT);
+    lua_settop(L, 2);
+    if (!lua_isnil(L, 2)) {
+        luaL_checkstring(L, 2);
+    }
+    task_push_name_of(L, 1);
+    if (!lua_isnil(L, 2)) {
+        lua_pushvalue(L, 2);
+        lua_setiuservalue(L, 1, TASK_NAME);
     }
     return 1;
 }
@@ -203,15 +169,49 @@ static int method_traceback(lua_State *L) {
 
 static int method_tostring(lua_State *L) {
     task_check(L, 1);
-    lua_pushfstring(L, "task: %p", lua_topointer(L, 1));
+    task_push_name_of(L, 1);
+    lua_pushfstring(L, "task: %p (%s)", lua_topointer(L, 1), lua_tostring(L, -1));
     return 1;
 }
 
 /* ---- functions ---- */
 
+/* Takes the options at `index` out of the stack: the name they give, pushed below, or NULL. */
+static const char *take_name(lua_State *L, int index) {
+    lua_pushnil(L);
+    while (lua_next(L, index)) {
+        lua_pop(L, 1);
+        if (lua_type(L, -1) != LUA_TSTRING || strcmp(lua_tostring(L, -1), "name") != 0) {
+            luaL_argerror(L, index,
+                          lua_pushfstring(L, "no such option '%s'", luaL_tolstring(L, -1, NULL)));
+        }
+    }
+    if (lua_getfield(L, index, "name") != LUA_TNIL && lua_type(L, -1) != LUA_TSTRING) {
+        luaL_argerror(L, index, "option 'name' is no string");
+    }
+    lua_replace(L, index);
+    return lua_tostring(L, index);
+}
+
+/* named(options) -> the name they give, or nil */
+static int fn_named(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    take_name(L, 1);
+    lua_settop(L, 1);
+    return 1;
+}
+
+/* spawn([options,] f, ...) -> task */
 static int fn_spawn(lua_State *L) {
-    luaL_checktype(L, 1, LUA_TFUNCTION);
-    task_spawn(L, lua_gettop(L) - 1, NULL);
+    const char *name = NULL;
+    int f = 1;
+    if (lua_istable(L, 1)) {
+        name = take_name(L, 1);
+        f = 2;
+    }
+    luaL_checktype(L, f, LUA_TFUNCTION);
+    task_spawn(L, lua_gettop(L) - f, name);
     return 1;
 }
 
@@ -264,37 +264,6 @@ static int fn_current(lua_State *L) {
     return 1;
 }
 
-static int fn_onerror(lua_State *L) {
-    if (!lua_isnoneornil(L, 1)) {
-        luaL_checktype(L, 1, LUA_TFUNCTION);
-    }
-    lua_settop(L, 1);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &onerror_key);
-    lua_insert(L, 1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &onerror_key);
-    return 1;
-}
-
-/* adopt_traceback(error, traceback): what is printed with this error if nobody joins this task */
-static int fn_adopt_traceback(lua_State *L) {
-    luaL_checkstring(L, 2);
-    lua_settop(L, 2);
-    task_push(L, rt.tasks.current);
-    lua_insert(L, 1);
-    lua_setiuservalue(L, 1, TASK_TRACEBACK);
-    lua_setiuservalue(L, 1, TASK_TRACED);
-    return 0;
-}
-
-/* report(error, title): what serve does with a handler's error, which ends no program. */
-static int fn_report(lua_State *L) {
-    const char *title = luaL_checkstring(L, 2);
-    const char *traceback = luaL_optstring(L, 3, "");
-    lua_pushvalue(L, 1);
-    task_report_failure(L, traceback, title);
-    return 0;
-}
-
 static int cancelled_tostring(lua_State *L) {
     lua_pushliteral(L, "task.cancelled");
     return 1;
@@ -306,12 +275,20 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"spawn", fn_spawn},     {"spawn_named", fn_spawn_named},
-    {"sleep", task_sleep},   {"yield", fn_yield},
-    {"now", fn_now},         {"current", fn_current},
-    {"onerror", fn_onerror}, {"report", fn_report},
-    {"gate", gate_new},      {"adopt_traceback", fn_adopt_traceback},
-    {"scoped", fn_scoped},   {NULL, NULL},
+    {"spawn", fn_spawn},
+    {"spawn_named", fn_spawn_named},
+    {"sleep", task_sleep},
+    {"yield", fn_yield},
+    {"now", fn_now},
+    {"current", fn_current},
+    {"onerror", report_onerror},
+    {"report", report_error},
+    {"gate", gate_new},
+    {"adopt_traceback", report_adopt_traceback},
+    {"origins", report_origins},
+    {"named", fn_named},
+    {"scoped", fn_scoped},
+    {NULL, NULL},
 };
 
 int task_open(lua_State *L) {

@@ -83,9 +83,23 @@ function Process:close() end
 ---@return string? message
 function lariat.run(options) end
 
+---@class lariat.SocketInfo
+---@field class string
+---@field sockname? string
+---@field peername? string
+---@field received integer
+---@field sent integer
+---@field queued integer
+---@field made_at? string
+---@field draining? boolean
+
+--- Every open socket, oldest first.
+---@return lariat.SocketInfo[]
+function lariat.sockets() end
+
 --- Sets what is told of errors nobody joins; nil: print them. Returns what was set before.
----@param f? fun(error: any, traceback: string, title: string)
----@return fun(error: any, traceback: string, title: string)? before
+---@param f? fun(error: any, traceback: string, title: string, task: lariat.Task?)
+---@return fun(error: any, traceback: string, title: string, task: lariat.Task?)? before
 function lariat.onerror(f) end
 
 return lariat

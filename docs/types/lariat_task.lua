@@ -19,21 +19,157 @@ function Task:cancel() end
 ---@return "ready"|"running"|"waiting"|"done"|"failed"|"cancelled"
 function Task:status() end
 
----@return string # its name, or the line that spawned it
-function Task:name() end
+---@param new? string
+---@return string # its name so far; by default the line where its function begins
+function Task:name(new) end
 
 ---@return string? # where it is, or where its error was raised
 function Task:traceback() end
+
+--- A group of tasks; as a `<close>` variable it waits for them.
+---@class lariat.Group
+local Group = {}
+
+---@param options { name?: string } may be left out
+---@param f fun(...: any): any ...
+---@param ... any
+---@return lariat.Task
+function Group:spawn(options, f, ...) end
+
+---@return boolean asked false if it had been cancelled, or has ended
+function Group:cancel() end
+
+---@class lariat.Channel
+---@overload fun(): any
+local Channel = {}
+
+---@param value any not nil
+---@param seconds? number
+---@return true? sent
+---@return "timeout"|"closed"|nil message
+function Channel:send(value, seconds) end
+
+---@param seconds? number
+---@return any value
+---@return "timeout"|"closed"|nil message
+function Channel:receive(seconds) end
+
+---@return boolean news false if it was closed before
+function Channel:close() end
+
+---@return integer
+function Channel:size() end
+
+---@class lariat.Semaphore
+local Semaphore = {}
+
+---@param seconds? number
+---@return true? taken
+---@return "timeout"|nil message
+function Semaphore:acquire(seconds) end
+
+function Semaphore:release() end
+
+---@param f fun(...: any): any ...
+---@param ... any
+---@return any ...
+function Semaphore:with(f, ...) end
+
+---@class lariat.Event
+local Event = {}
+
+function Event:set() end
+
+function Event:clear() end
+
+---@param seconds? number
+---@return true? set
+---@return "timeout"|nil message
+function Event:wait(seconds) end
+
+---@class lariat.TaskInfo
+---@field task lariat.Task
+---@field name string
+---@field status "ready"|"running"|"waiting"
+---@field age number
+---@field spawned_at? string
+---@field where? string
+---@field waiting_for? string
+---@field peer? string
+---@field since? number
+---@field traceback string
 
 ---@class lariat.task
 ---@field cancelled userdata the value that cancellation raises
 local task = {}
 
 --- Runs f(...) in a task of its own.
+---@param options { name?: string } may be left out
 ---@param f fun(...: any): any ...
 ---@param ... any
 ---@return lariat.Task
-function task.spawn(f, ...) end
+---@overload fun(f: fun(...: any), ...: any): lariat.Task
+function task.spawn(options, f, ...) end
+
+--- Runs f(g), and returns when every task that g:spawn started has ended.
+---@param f? fun(g: lariat.Group): any ...
+---@return any ...
+function task.group(f) end
+
+--- Runs functions at once; the first to end gives the results, the others are cancelled.
+---@param ... fun(): any ...
+---@return any ...
+function task.race(...) end
+
+--- Runs functions at once; the first result of each, in order.
+---@param ... fun(): any
+---@return any ...
+function task.all(...) end
+
+---@param seconds number
+---@param f fun(...: any): any ...
+---@param ... any
+---@return any ... what f returns; nil, "deadline"
+function task.timeout(seconds, f, ...) end
+
+---@param at number by task.now()
+---@param f fun(...: any): any ...
+---@param ... any
+---@return any ... what f returns; nil, "deadline"
+function task.deadline(at, f, ...) end
+
+--- Out of reach of cancellations and deadlines further out.
+---@param seconds number
+---@param f fun(...: any): any ...
+---@param ... any
+---@return any ... what f returns; nil, "deadline"
+function task.shield(seconds, f, ...) end
+
+---@param capacity? number default 0
+---@return lariat.Channel
+function task.channel(capacity) end
+
+---@param n integer
+---@return lariat.Semaphore
+function task.semaphore(n) end
+
+---@return lariat.Event
+function task.event() end
+
+--- Waits for the first of several objects to be ready; consumes nothing.
+---@param objects any[]
+---@param seconds? number
+---@return any object nil, "timeout"
+---@return "timeout"|nil message
+function task.wait(objects, seconds) end
+
+--- Every task that has not ended, oldest first.
+---@return lariat.TaskInfo[]
+function task.list() end
+
+--- Prints every task, socket and child process; default: to stderr.
+---@param to? file*|fun(text: string)
+function task.dump(to) end
 
 --- Suspends the calling task.
 ---@param seconds number

@@ -1,67 +1,177 @@
 -- SPDX-License-Identifier: MIT
 --
--- `lariat --test`: Debian's busted inside the host, so that every `it`, `before_each` and `describe`
--- body is part of a task and may wait for the network. Adds what busted lacks: a time limit for each
--- test, and a failure at once for a test that waits on nothing that can happen.
+-- `lariat --test`: Debian's busted inside the host, so that every `it`, `before_each` and
+-- `describe` body is part of a task and may wait for the network. Adds what busted lacks: a time
+-- limit for each test, a failure at once for a test that waits on nothing that can happen, and a
+-- failure for one that leaves something behind or whose background tasks fail.
+--
+-- busted runs everything through busted.safe; the wrapper here makes a window of each test and of
+-- each setup. The event { "test", "end" } is held back until the window is over, so that a reporter
+-- hears the true status.
 
 local core = require "lariat.core"
+local task = core.task
+local windows = require "lariat.windows"
 
 local DEFAULT_LIMIT = 10 -- seconds
+local MODULES = { "socket", "socket.unix", "lariat", "lariat.task", "lariat.test" }
 
 local runner = {}
 
--- Takes --timeout=SECONDS (or two words) out of `arg`; busted knows nothing of it.
-local function take_limit(arg)
-  local limit = DEFAULT_LIMIT * (tonumber(os.getenv "SCALE") or 1)
+local function usage_error(message)
+  io.stderr:write("lariat: ", message, "\n")
+  os.exit(2)
+end
+
+-- Takes what busted knows nothing of out of `arg`: --timeout=SECONDS (or two words) and the rest.
+local function take_options(arg)
+  local options = { limit = DEFAULT_LIMIT * (tonumber(os.getenv "SCALE") or 1) }
   local i = 1
   while arg[i] do
     local value = arg[i]:match "^%-%-timeout=(.*)$"
     if arg[i] == "--timeout" then value = table.remove(arg, i + 1) or "" end
+    local flag = arg[i]:match "^%-%-(%l+)%-leaks$"
     if value then
       table.remove(arg, i)
-      limit = tonumber(value)
-      if not limit or limit < 0 then
-        io.stderr:write(("lariat: --timeout: seconds expected, got '%s'\n"):format(value))
-        os.exit(2)
+      options.limit = tonumber(value)
+      if not options.limit or options.limit ~= options.limit or options.limit < 0 then
+        usage_error(("--timeout: seconds expected, got '%s'"):format(value))
       end
+    elseif flag == "allow" or flag == "strict" then
+      table.remove(arg, i)
+      options[flag] = true
     else
       i = i + 1
     end
   end
-  return limit
+  return options
+end
+
+-- Windows in busted -------------------------------------------------------------------------------
+
+local SETUP = { setup = true, strict_setup = true, lazy_setup = true }
+local STATUS = 5 -- among the arguments of safe_publish for a test's end
+
+-- What is wrong at the end of a window: a text, or nil.
+local function problems(window, options)
+  local texts = windows.finish(window)
+  local left = options.allow and {} or windows.left(window, options.strict)
+  for _, text in ipairs(windows.errors(window)) do texts[#texts + 1] = text end
+  if left[1] then
+    texts[#texts + 1] = "left behind:\n  " .. table.concat(left, "\n  ")
+  end
+  return texts[1] and table.concat(texts, "\n")
+end
+
+local function publish(busted, status, element, text)
+  local trace = {}
+  for name, value in pairs(element.trace or {}) do trace[name] = value end
+  trace.message, trace.traceback = text, ""
+  local parent = busted.context.parent(element)
+  busted.publish({ status, element.descriptor }, element, parent, text, trace)
+end
+
+local function check(window, options)
+  local ok, text = pcall(problems, window, options)
+  if not ok and text == task.cancelled then error(text, 0) end
+  return text
+end
+
+-- Runs a test, from before_each to after_each; its end is told once its window is over.
+local function run_test(busted, options, element, run)
+  local window = windows.open()
+  local safe_publish, held = busted.safe_publish, nil
+  busted.safe_publish = function(descriptor, channel, subject, ...)
+    if subject ~= element or channel[2] ~= "end" then
+      return safe_publish(descriptor, channel, subject, ...)
+    end
+    held = table.pack(descriptor, channel, subject, ...)
+    return true
+  end
+  local limit = options.limit
+  core.interrupt.limit(limit, ("test exceeded its time limit of %g s"):format(limit))
+  local results = table.pack(run())
+  local text = check(window, options)
+  core.interrupt.limit(0)
+  windows.leave(window)
+  busted.safe_publish = safe_publish
+  if text and held and held[STATUS] == "success" then
+    publish(busted, "failure", element, text)
+    held[STATUS] = "failure"
+  elseif text then
+    io.stderr:write("lariat: in a test that failed anyway: ", text, "\n") -- it may well be why
+  end
+  if held then safe_publish(table.unpack(held, 1, held.n)) end
+  return table.unpack(results, 1, results.n)
+end
+
+-- What a setup starts is the block's, until after its teardown.
+local function run_setup(block, run)
+  local window = windows.open()
+  block.windows = block.windows or {}
+  table.insert(block.windows, window)
+  local results = table.pack(run())
+  windows.leave(window)
+  return table.unpack(results, 1, results.n)
+end
+
+local function run_block(busted, options, block, run)
+  local results = table.pack(run())
+  local opened = block.windows or {}
+  block.windows = nil
+  for i = #opened, 1, -1 do
+    local text = check(opened[i], options)
+    if text then publish(busted, "error", block, text) end
+  end
+  return table.unpack(results, 1, results.n)
+end
+
+local WHOLE = { it = run_test, describe = run_block, file = run_block }
+
+-- busted.safe is called for each block and each test as a whole, and inside that for its parts.
+local function watch(busted, options)
+  local safe, entered = busted.safe, {}
+  busted.safe = function(descriptor, run, element)
+    local function call() return safe(descriptor, run, element) end
+    if SETUP[descriptor] then return run_setup(busted.context.parent(element), call) end
+    local whole = WHOLE[descriptor]
+    if not whole or entered[element] then return call() end
+    entered[element] = true
+    local results = table.pack(whole(busted, options, element, call))
+    entered[element] = nil
+    return table.unpack(results, 1, results.n)
+  end
 end
 
 -- busted's instance is made inside its runner and handed to the module `busted`: be there.
-local function watch_tests(limit)
-  local init = require "busted"
-  local metatable = getmetatable(init)
+local function watch_instance(options)
+  local metatable = getmetatable(require "busted")
   local configure = metatable.__call
   metatable.__call = function(self, busted)
-    busted.subscribe({ "test", "start" }, function()
-      core.interrupt.limit(limit, ("test exceeded its time limit of %g s"):format(limit))
-      return nil, true
-    end)
-    busted.subscribe({ "test", "end" }, function()
-      core.interrupt.limit(0)
-      return nil, true
-    end)
+    watch(busted, options)
     return configure(self, busted)
   end
+end
+
+local function keep_error(err, traceback, title, failed)
+  if windows.keep_error(err, traceback, title, failed) then return end
+  io.stderr:write("lariat: ", title, title == "" and "" or ": ", traceback, "\n")
 end
 
 --- Runs busted over the command line in `arg`; ends the program with its exit status on failure.
 ---@param arg string[]
 function runner.run(arg)
-  local limit = take_limit(arg)
+  local options = take_options(arg)
   -- busted loads modules anew for each file; those of the runtime must stay the same.
-  for _, name in ipairs { "socket", "socket.unix", "lariat", "lariat.task" } do require(name) end
+  for _, name in ipairs(MODULES) do require(name) end
   local ok, message = pcall(require, "busted.runner")
   if not ok then
     io.stderr:write("lariat: --test needs busted (Debian: lua-busted)\n", message, "\n")
     os.exit(1)
   end
-  watch_tests(limit)
-  core.on_deadlock(core.task.current())
+  watch_instance(options)
+  core.task.onerror(keep_error)
+  core.on_deadlock(task.current())
   require "busted.runner" { standalone = false }
   os.exit(0) -- a task that a test has left behind ends with the run
 end

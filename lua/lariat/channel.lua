@@ -11,7 +11,7 @@ local task = core.task
 
 local function check_seconds(seconds, name, n)
   if seconds == nil then return end
-  if type(seconds) ~= "number" or seconds < 0 then
+  if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
     error(("bad argument #%d to '%s' (seconds expected, not negative)"):format(n, name), 3)
   end
 end
@@ -187,7 +187,7 @@ local api = {}
 ---@return lariat.Channel
 function api.channel(capacity)
   capacity = capacity or 0
-  if type(capacity) ~= "number" or capacity < 0 then
+  if type(capacity) ~= "number" or capacity ~= capacity or capacity < 0 then
     error("bad argument #1 to 'channel' (capacity expected: a number, not negative)", 2)
   end
   return setmetatable({
@@ -216,6 +216,7 @@ end
 function semaphore:release()
   if self.taken:size() == 0 then error("semaphore released more often than acquired", 2) end
   self.taken:receive()
+  self.watchers:wake()
 end
 
 --- Runs f(...) with a permit, which is given back whatever happens.

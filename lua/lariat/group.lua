@@ -17,9 +17,14 @@ end
 
 -- Children ---------------------------------------------------------------------------------------
 
+-- The first error is the group's; one that comes while the others are being cancelled is told.
 local function fail(self, err, traceback)
-  if err ~= task.cancelled and not self.failed then
-    self.failed, self.error, self.traceback = true, err, traceback
+  if err ~= task.cancelled then
+    if self.failed then
+      task.report(err, "another error in a group that has failed", traceback or tostring(err))
+    else
+      self.failed, self.error, self.traceback = true, err, traceback
+    end
   end
   self.scope:cancel()
 end
@@ -30,33 +35,35 @@ local function traced(err)
 end
 
 -- The body of a child's task: its outcome is also the group's business.
-local function run_child(self, spawned_at, f, ...)
+local function run_child(self, f, ...)
   local results = table.pack(xpcall(f, traced, ...))
   self.active = self.active - 1
   self.gate:wake()
   if results[1] then return table.unpack(results, 2, results.n) end
   local failure = results[2]
   if failure == task.cancelled then error(failure, 0) end
-  fail(self, failure.err, ("%s\nspawned at %s"):format(failure.traceback, spawned_at))
+  fail(self, failure.err, task.origins(task.current(), failure.traceback))
   error(failure.err, 0)
 end
 
-local function caller(level)
-  local info = debug.getinfo(level + 1, "Sl")
-  return ("%s:%d"):format(info.short_src, info.currentline)
+local function spawn(self, name, f, ...)
+  if type(f) ~= "function" then
+    local n = name and 2 or 1
+    error(("bad argument #%d to 'spawn' (function expected, got %s)"):format(n, type(f)), 3)
+  end
+  if self.ended then error("the group has ended: it takes no more tasks", 3) end
+  self.active = self.active + 1
+  return self.scope:spawn(name, run_child, self, f, ...)
 end
 
---- Starts a task that ends before the group does.
+--- Starts a task that ends before the group does: spawn([options,] f, ...).
+---@param options? { name?: string }
 ---@param f function
 ---@param ... any its arguments
 ---@return lariat.Task
-function group:spawn(f, ...)
-  if type(f) ~= "function" then
-    error(("bad argument #1 to 'spawn' (function expected, got %s)"):format(type(f)), 2)
-  end
-  if self.ended then error("the group has ended: it takes no more tasks", 2) end
-  self.active = self.active + 1
-  return self.scope:spawn(nil, run_child, self, caller(2), f, ...)
+function group:spawn(options, f, ...)
+  if type(options) ~= "table" then return (spawn(self, nil, options, f, ...)) end
+  return (spawn(self, task.named(options), f, ...))
 end
 
 --- Cancels every child, and the group's own body.
@@ -71,8 +78,8 @@ local function wait_for_children(self)
 end
 
 -- Waits for the children whatever happens: what is raised meanwhile cancels them first.
-local function finish(self, ok, err)
-  if not ok then fail(self, err, nil) end
+local function finish(self, ok, err, traceback)
+  if not ok then fail(self, err, traceback) end
   local waited, interruption = pcall(wait_for_children, self)
   if not waited then
     self.scope:cancel()
@@ -89,16 +96,22 @@ end
 
 local function body(within, f)
   local self = new(within)
-  local results = table.pack(pcall(f, self))
-  finish(self, results[1], results[2])
-  return table.unpack(results, 2, results.n)
+  local results = table.pack(xpcall(f, traced, self))
+  if results[1] then
+    finish(self, true)
+    return table.unpack(results, 2, results.n)
+  end
+  local failure = results[2]
+  if failure == task.cancelled then finish(self, false, failure) end
+  finish(self, false, failure.err, failure.traceback)
 end
 
 group.__close = function(self, err)
   if self.ended then return end
   local ok, raised = pcall(finish, self, err == nil, err)
   self.scope:close()
-  if not ok and raised ~= err then error(raised, 0) end
+  -- A cancellation of the group ends here; one from further out is met again at the next wait.
+  if not ok and raised ~= err and raised ~= task.cancelled then error(raised, 0) end
 end
 
 local api = {}

@@ -13,6 +13,7 @@ local lariat = {
   signal = core.signal.new,
   run = require "lariat.process".run,
   onerror = core.task.onerror,
+  sockets = require "lariat.dump".sockets,
 }
 
 -- The streams are made when first asked for: a script that never reads stdin leaves it alone.

@@ -4,6 +4,7 @@
 -- gets; forking, waiting and reaping are in C.
 
 local core = require "lariat.core".process
+local owner = require "lariat.core".dump.owner
 
 local process = {}
 
@@ -159,7 +160,7 @@ local function new(program, where, handle, stdin, stdout, stderr)
   for _, name in ipairs { "stdin", "stdout", "stderr" } do
     if self[name] then keeps[self[name]] = handle end
   end
-  started[self] = where
+  started[self] = { where = where, owner = owner() }
   return self
 end
 
@@ -194,15 +195,14 @@ function process.run(options)
   return new(options[1], position(), core.spawn(check(options)))
 end
 
---- Children that have neither ended nor been closed, each with the line that started it: for
---- finding those left behind.
----@return table<lariat.Process, string>
-function process.running()
-  local found = {}
-  for self, where in pairs(started) do
-    if self.handle:running() then found[self] = where end
+--- Iterates over the children that have neither ended nor been closed.
+---@return fun(): lariat.Process?, string, integer the child, the line that started it, the owner
+function process.each()
+  local self, from
+  return function()
+    repeat self, from = next(started, self) until not self or self.handle:running()
+    if self then return self, from.where, from.owner end
   end
-  return found
 end
 
 return process

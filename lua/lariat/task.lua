@@ -6,6 +6,7 @@
 local core = require "lariat.core"
 local group = require "lariat.group"
 local channel = require "lariat.channel"
+local dump = require "lariat.dump"
 
 local scope = core.scope
 
@@ -22,10 +23,12 @@ local task = {
   channel = channel.channel,
   semaphore = channel.semaphore,
   event = channel.event,
+  list = dump.tasks,
+  dump = dump.dump,
 }
 
 local function check(name, seconds, f)
-  if type(seconds) ~= "number" or seconds < 0 then
+  if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
     error(("bad argument #1 to '%s' (seconds expected: a number, not negative)"):format(name), 3)
   end
   if type(f) ~= "function" then
@@ -62,8 +65,8 @@ function task.shield(seconds, f, ...)
   return scope.run(core.task.now() + seconds, true, false, f, ...)
 end
 
---- Waits until one of several objects is ready, and consumes nothing: sockets (readable), channels,
---- events, semaphores, tasks (ended), signals.
+--- Waits until one of several objects is ready, and consumes nothing: sockets (readable, or
+--- closed), channels, events, semaphores, tasks (ended).
 ---@param objects any[]
 ---@param seconds? number
 ---@return any? object the first in the list that is ready; nil, "timeout"
@@ -72,7 +75,13 @@ function task.wait(objects, seconds)
   if type(objects) ~= "table" then
     error(("bad argument #1 to 'wait' (table expected, got %s)"):format(type(objects)), 2)
   end
-  local ready = require "socket.core".select(objects, nil, seconds)
+  if seconds ~= nil and (type(seconds) ~= "number" or seconds ~= seconds or seconds < 0) then
+    error("bad argument #2 to 'wait' (seconds expected: a number, not negative)", 2)
+  end
+  if #objects == 0 and not seconds then
+    error("bad argument #1 to 'wait' (nothing to wait for)", 2)
+  end
+  local ready = core.wait(objects, nil, seconds)
   if ready[1] == nil then return nil, "timeout" end
   return ready[1]
 end

@@ -15,8 +15,23 @@ local task = require "lariat.core".task
 
 local TURN = 64 -- attempts without a wait, then others have a turn
 
--- Connection -> { watched = { the copy }, block = seconds, total = seconds }
+-- Connection -> { watched = { the copy }, block = seconds, total = seconds, reading = lock,
+-- writing = lock }
 local states = setmetatable({}, { __mode = "k" })
+
+-- Held for the length of a call: bytes of two calls must not mix, and OpenSSL wants a write that it
+-- could not finish to go on with the same bytes.
+local lock = {}
+lock.__index = lock
+
+function lock:__close()
+  self.busy = false
+  self.gate:wake()
+end
+
+local function new_lock()
+  return setmetatable({ busy = false, gate = task.gate() }, lock)
+end
 
 local attempts = 0
 
@@ -65,7 +80,15 @@ end
 
 local function wrap_send(send)
   return function(conn, data, i, ...)
-    local start = task.now()
+    local state, start = states[conn], task.now()
+    if not state then return send(conn, data, i, ...) end
+    while state.writing.busy do
+      if not state.writing.gate:wait(patience(state, start), "send") then
+        return nil, "wantwrite", (i or 1) - 1
+      end
+    end
+    local writing <close> = state.writing
+    writing.busy = true
     while true do
       give_way()
       local last, message, sent = send(conn, data, i, ...)
@@ -78,7 +101,11 @@ end
 -- What came before a wait is kept in pieces, so that a long body is copied once.
 local function wrap_receive(receive)
   return function(conn, pattern, prefix)
-    local start, pieces, size = task.now(), {}, 0
+    local state, start, pieces, size = states[conn], task.now(), {}, 0
+    if not state then return receive(conn, pattern, prefix) end
+    if state.reading.busy then return nil, "socket busy reading", "" end
+    local reading <close> = state.reading
+    reading.busy = true
     local before = prefix and #tostring(prefix) or 0
     while true do
       give_way()
@@ -133,14 +160,15 @@ local function install(ssl)
   function ssl.create(...)
     local conn, message = create(...)
     if not conn then return nil, message end
-    states[conn] = { block = -1, total = -1 }
+    states[conn] = { block = -1, total = -1, reading = new_lock(), writing = new_lock() }
     settimeout(conn, 0)
     return conn
   end
 
   function ssl.setfd(conn, fd)
+    local copy = fd >= 0 and assert(core.tcp_copy(fd))
     setfd(conn, fd)
-    states[conn].watched = { core.tcp_copy(fd) }
+    states[conn].watched = copy and { copy }
   end
 
   methods.dohandshake = wrap_handshake(methods.dohandshake)

@@ -1,0 +1,127 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The module `lariat.test`: what specs of network code need. Everything made here is closed at the
+-- end of the test that made it (of the block, if a setup made it).
+--
+--   local test = require "lariat.test"
+--   it("echoes", function()
+--     local conn = test.serve(echo):connect()
+--     conn:send "hi\n"
+--     assert.equal("hi", conn:receive())
+--   end)
+
+local socket = require "socket"
+local task = require "lariat.task"
+local unix = require "socket.unix"
+local windows = require "lariat.windows"
+
+local test = {}
+
+local LOOPBACK = { inet = "127.0.0.1", inet6 = "::1" }
+local PATIENCE = 5 * (tonumber(os.getenv "SCALE") or 1) -- seconds
+local LONGEST_PAUSE = 0.02
+
+local function closed_at_end(object)
+  windows.at_end(function() object:close() end)
+  return object
+end
+
+local function check_family(family, name)
+  family = family or "inet"
+  if not LOOPBACK[family] and family ~= "unix" then
+    error(("bad argument #1 to '%s' ('inet', 'inet6' or 'unix' expected)"):format(name), 3)
+  end
+  return family
+end
+
+-- A path that no other process uses; in Linux's abstract namespace, so that no file is left.
+local names = 0
+local function abstract_path()
+  names = names + 1
+  return ("\0lariat-test-%p-%d-%d"):format(test, names, math.random(1 << 40))
+end
+
+local function listen(family)
+  if family == "unix" then
+    local server, path = assert(unix()), abstract_path()
+    assert(server:bind(path))
+    assert(server:listen(128))
+    return server, path
+  end
+  local server = assert(socket.bind(LOOPBACK[family], 0, 128))
+  return server, LOOPBACK[family], select(2, server:getsockname())
+end
+
+local function connect(host, port)
+  local client = port and socket.tcp() or unix()
+  assert(client:connect(host, port))
+  return closed_at_end(client)
+end
+
+--- Two connected sockets.
+---@param family? "inet"|"inet6"|"unix"
+---@return table client the connecting end
+---@return table accepted
+function test.pair(family)
+  local listener <close>, host, port = listen(check_family(family, "pair"))
+  local client = connect(host, port)
+  return client, closed_at_end(assert(listener:accept()))
+end
+
+---@class lariat.TestServer
+---@field host string
+---@field port? integer nil for "unix"
+---@field server table the listening socket
+local server = {}
+server.__index = server
+
+--- A new connection to the server.
+---@return table
+function server:connect()
+  return connect(self.host, self.port)
+end
+
+--- Ends the server and its handlers. Called at the test's end.
+function server:close()
+  self.server:close()
+  self.task:cancel()
+  self.task:join()
+end
+
+server.__close = server.close
+
+--- Runs handler(conn) for each connection to a port of its own. An error in it fails the test.
+---@param handler fun(conn: table)
+---@param options? table as for server:serve, and `family`
+---@return lariat.TestServer
+function test.serve(handler, options)
+  if type(handler) ~= "function" then
+    error(("bad argument #1 to 'serve' (function expected, got %s)"):format(type(handler)), 2)
+  end
+  local listener, host, port = listen(check_family(options and options.family, "serve"))
+  local self = setmetatable({ host = host, port = port, server = listener }, server)
+  self.task = task.spawn({ name = "test server" }, listener.serve, listener, handler, options)
+  return closed_at_end(self)
+end
+
+--- Calls f until it returns something true, letting other tasks run in between. An error in f
+--- counts as not yet; the last one is raised when the time is up.
+---@param f fun(): any
+---@param seconds? number default 5
+---@return any # what f returned
+function test.eventually(f, seconds)
+  local till, pause = task.now() + (seconds or PATIENCE), 0
+  while true do
+    local ok, result = pcall(f)
+    if ok and result then return result end
+    if not ok and result == task.cancelled then error(result, 0) end
+    if task.now() >= till then
+      if not ok then error(result, 0) end
+      error("eventually: it has not come true", 2)
+    end
+    task.sleep(pause)
+    pause = math.min(pause + 0.001, LONGEST_PAUSE)
+  end
+end
+
+return test

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Places: every task and socket remembers the script's line that made it, so remembering must cost
+ * next to nothing. A place is a line and a number for the file's name; the names are kept once, in
+ * a table here. "file:line" is put together only when somebody asks.
+ *
+ * Invariant: the table only grows, so a place never dangles, whatever the collector does to the
+ * function it was taken from. A script that loads ever new chunks fills it with FILES names at
+ * most; what comes after has no place. Lua strings were rejected: they cost a formatting and an
+ * allocation for every accepted connection.
+ */
+#include "place.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "embedded.h"
+#include "runtime.h"
+
+#define FILES 1000
+#define DEEPEST 100 /* frames looked at for one of the script's */
+
+static struct {
+    char (*names)[LUA_IDSIZE];
+    unsigned count, capacity;
+    unsigned last; /* found most recently */
+} table;
+
+static unsigned add_name(const char *name) {
+    if (table.count == FILES) {
+        return 0;
+    }
+    if (table.count == table.capacity) {
+        table.capacity = table.capacity ? 2 * table.capacity : 16;
+        table.names = runtime_realloc(table.names, table.capacity * sizeof(*table.names));
+    }
+    strcpy(table.names[table.count], name);
+    table.last = table.count;
+    return ++table.count;
+}
+
+static unsigned file_of(const char *name) {
+    if (table.count > 0 && strcmp(table.names[table.last], name) == 0) {
+        return table.last + 1;
+    }
+    for (unsigned i = 0; i < table.count; i++) {
+        if (strcmp(table.names[i], name) == 0) {
+            table.last = i;
+            return i + 1;
+        }
+    }
+    return add_name(name);
+}
+
+/* Lua code of the program itself is not where a script did something. */
+static bool is_ours(const char *source) {
+    if (*source != '=') {
+        return false;
+    }
+    for (const struct embedded_module *m = embedded_modules; m->name != NULL; m++) {
+        if (strcmp(source + 1, m->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int script_frame(lua_State *L, int level, struct place *p) {
+    lua_Debug frame;
+    for (; level < DEEPEST && lua_getstack(L, level, &frame); level++) {
+        lua_getinfo(L, "Sl", &frame);
+        if (frame.currentline > 0 && !is_ours(frame.source)) {
+            *p = (struct place){file_of(frame.short_src), frame.currentline};
+            return level;
+        }
+    }
+    return -1;
+}
+
+struct place place_here(lua_State *L) {
+    struct place p = {0, 0};
+    script_frame(L, 1, &p); /* level 0 is the C function that asks */
+    return p;
+}
+
+int place_of_coroutine(lua_State *co, struct place *p) {
+    return script_frame(co, 0, p);
+}
+
+struct place place_of_function(lua_State *L, int index) {
+    lua_Debug function;
+    lua_pushvalue(L, index);
+    lua_getinfo(L, ">S", &function);
+    if (function.linedefined < 0 || is_ours(function.source)) {
+        return (struct place){0, 0};
+    }
+    return (struct place){file_of(function.short_src), function.linedefined};
+}
+
+void place_push(lua_State *L, struct place p) {
+    if (p.file == 0) {
+        lua_pushliteral(L, "?");
+    } else {
+        lua_pushfstring(L, "%s:%d", table.names[p.file - 1], p.line);
+    }
+}
+
+void place_close(void) {
+    runtime_free(table.names);
+    table.names = NULL;
+    table.count = table.capacity = table.last = 0;
+}

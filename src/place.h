@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Where in a script something came from, in eight bytes: see place.c.
+ */
+#ifndef LARIAT_PLACE_H
+#define LARIAT_PLACE_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+struct place {
+    unsigned file; /* 0: unknown; else 1 + its index in place.c's table */
+    int line;
+};
+
+struct place place_here(lua_State *L);                   /* the script's line that is being run */
+struct place place_of_function(lua_State *L, int index); /* where a Lua function begins */
+/* The script's line where a coroutine is, and the level of its frame; -1: there is none. */
+int place_of_coroutine(lua_State *co, struct place *p);
+void place_push(lua_State *L, struct place p); /* "file:line", or "?" */
+void place_close(void);
+
+#endif
