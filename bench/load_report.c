@@ -61,7 +61,7 @@ static double median_of(const struct target *target, size_t cycles, measure *mea
 }
 
 /* A cycle in which either side got nothing done (short slices on a loaded machine) is left out;
- * when that is more than half of them there is nothing to report. */
+ * when that is more than half of them the ratios are 0, which makes the run void. */
 static struct quartiles ratios_of(const struct target *target, const struct target *reference,
                                   size_t cycles, measure *measure_of) {
     double *values = allocate(cycles, sizeof *values);
@@ -196,6 +196,12 @@ int report(struct target *targets, size_t count, const struct options *options) 
     }
     if (options->results != NULL) write_results(targets, count, options, cycles);
     warn_about_idle_servers(targets, count, cycles);
+    for (size_t i = 1; i < count; i++) {
+        if (ratios_of(&targets[i], &targets[0], cycles, rate_of).median > 0) continue;
+        printf("VOID: %s or %s answered nothing in most slices; longer ones are needed.\n",
+               targets[i].name, targets[0].name);
+        return EXIT_VOID;
+    }
     if (again == NULL) {
         printf("The reference is listed once: nothing here tells noise from a difference.\n");
         return 0;

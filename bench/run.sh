@@ -39,10 +39,11 @@ usage() {
     echo "usage: bench/run.sh [CASE... | all | peers | growth | smoke] [--priority] [--write]"
     echo
     echo "Compares lariat with servers in C, side by side. The cases are"
-    echo "   " $cases | fold -s -w 96
-    echo "   " $gauges | fold -s -w 96
-    echo "and echo-64 is measured if none is given. all measures them all and prints one table, peers"
-    echo "adds other runtimes, growth shows how costs grow, smoke only shows that everything works."
+    echo "    $cases"
+    echo "    $gauges"
+    echo "and echo-64 is measured if none is given. all measures them all and prints one table,"
+    echo "peers adds other runtimes, growth shows how costs grow, smoke only shows that everything"
+    echo "works."
     echo
     echo "  --priority  run ahead of the machine's other work (chrt --rr 1, as root)"
     echo "  --write     write the table to bench/RESULTS.md and docs/bench.svg"
@@ -67,7 +68,7 @@ parse_arguments() {
         --priority) priority=yes ;;
         --write) write=yes ;;
         -h | --help) usage && exit 0 ;;
-        all) chosen=($cases $gauges) ;;
+        all) read -ra chosen <<<"$cases $gauges" ;;
         peers) peers=yes ;;
         growth) growth=yes ;;
         *)
@@ -81,11 +82,11 @@ parse_arguments() {
         esac
     done
     if [ "${#chosen[@]}" -gt 0 ]; then return; fi
-    if [ "$smoke" = yes ]; then
-        chosen=($cases $gauges)
+    if [ "$smoke" = yes ] && [ "$growth" = no ]; then
+        read -ra chosen <<<"$cases $gauges"
         growth=yes
     elif [ "$peers" = yes ]; then
-        chosen=($peer_cases)
+        read -ra chosen <<<"$peer_cases"
     elif [ "$growth" = no ]; then
         chosen=(echo-64)
     fi
@@ -208,9 +209,19 @@ show_table() {
     local options=()
     if [ "$write" = yes ]; then
         options=(--write "$root" --command "bench/run.sh $*" --machine "$(describe_machine)")
-        cp "$results" "$build/bench/results.tsv"
+        keep_results
     fi
     "$lariat" "$here/table.lua" "$results" "${options[@]}" || status=1
+}
+
+# What was measured before and not again stays in the table: peers and growth are runs of their own.
+keep_results() {
+    local kept=$build/bench/results.tsv
+    touch "$kept"
+    awk -F '\t' 'NR == FNR { new[$1, $2] = 1; print; next } !(($1, $2) in new)' \
+        "$results" "$kept" >"$scratch/merged"
+    mv "$scratch/merged" "$kept"
+    results=$kept
 }
 
 describe_machine() {

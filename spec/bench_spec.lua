@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- The benchmark's runner works: every case starts, is answered rightly by the servers in C and by the
--- scripts, and ends, with slices so short that the numbers mean nothing. No time is judged here. What
--- cannot run on this machine is said in a line of its own, and counted.
+-- The benchmark's runner works: every case starts, is answered rightly by the servers in C and by
+-- the scripts, and ends, with slices so short that the numbers mean nothing. No time is judged.
+-- What cannot run on this machine is said in a line of its own, and counted.
 
 local lariat = require "lariat"
 
@@ -21,7 +21,8 @@ end
 -- Every case has begun, and every one that was left out has a line that says why.
 local function check(output, names)
   for _, name in ipairs(names) do
-    assert.truthy(output:find("-- " .. name .. "\n", 1, true), name .. " is missing in:\n" .. output)
+    local line = "-- " .. name .. "\n"
+    assert.truthy(output:find(line, 1, true), name .. " is missing in:\n" .. output)
   end
   local measured, skipped = output:match "smoke: (%d+) measured, (%d+) skipped"
   local _, said = output:gsub("skipped: %S", "")

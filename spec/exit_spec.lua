@@ -160,6 +160,24 @@ for _, name in ipairs { "INT", "TERM" } do
   end)
 end
 
+describe("a <close> variable that never ends", function()
+  for place, code in pairs {
+    ["of who calls os.exit"] = "local e <close> = endless os.exit(7)",
+    ["of another task"] = "task.spawn(function() local e <close> = endless task.sleep(1000) end) "
+      .. "task.yield() os.exit(7)",
+  } do
+    it(place .. " is stopped", function()
+      local script <close> = run.file(GUARD .. [[
+        local endless = setmetatable({}, { __close = function() while true do end end })
+      ]] .. code)
+      local child <close> = run.start { script.path }
+      local how, status = child:wait(20 * (tonumber(os.getenv "TIMES") or 1))
+      if not status then child:kill "KILL" end
+      assert.same({ "exit", 7 }, { how, status })
+    end)
+  end
+end)
+
 describe("a second signal", function()
   it("kills a program that hangs in its unwinding", function()
     local script <close> = run.file(GUARD .. [[

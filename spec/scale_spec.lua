@@ -57,7 +57,7 @@ describe("scale", function()
       collectgarbage()
       collectgarbage()
       task.yield()
-      assert.equal(descriptors, open_descriptors())
+      assert.is_true(open_descriptors() <= descriptors)
       after[round] = memory()
     end
     -- The first rounds fill the tables of allocators and libuv; the later ones add nothing. Under

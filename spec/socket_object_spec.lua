@@ -255,6 +255,23 @@ describe("a descriptor", function()
     for _, each in ipairs { heir, bystander, far } do each:close() end
   end)
 
+  it("is what a task that waits already goes on with", function()
+    local near, far = net.pair()
+    local heir, peer = net.pair()
+    local spare <close> = socket.tcp()
+    local receiving = task.spawn(near.receive, near)
+    local selecting = task.spawn(function() return #socket.select({ near }, nil, 5) end)
+    task.yield()
+    spare:setfd(near:getfd())
+    local fd = heir:getfd()
+    heir:setfd(-1)
+    near:setfd(fd)
+    peer:send "through the new one\n"
+    assert.equal("through the new one", (receiving:join(5)))
+    assert.equal(1, (selecting:join(5)))
+    for _, each in ipairs { near, far, heir, peer } do each:close() end
+  end)
+
   it("that another socket waits on is not taken", function()
     local near, far = net.pair()
     local other <close> = socket.tcp4()

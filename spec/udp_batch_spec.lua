@@ -97,6 +97,34 @@ describe("receivemany", function()
   end)
 end)
 
+describe("a finalizer that receives while another receive builds its list", function()
+  it("changes no byte of it", function()
+    local a <close>, port = bound()
+    local other <close>, other_port = bound()
+    local sender <close> = assert(socket.udp4())
+    local armed = true
+    local function arm()
+      setmetatable({}, { __gc = function()
+        for _ = 1, 2 do sender:sendto("intruder", "127.0.0.1", other_port) end
+        other:settimeout(0)
+        other:receive()
+        if armed then arm() end
+      end })
+    end
+    local mode = { collectgarbage("incremental", 1, 1000) }
+    arm()
+    for _ = 1, COUNT // 100 do
+      for i = 1, 4 do sender:sendto("expected" .. i, "127.0.0.1", port) end
+      local list = assert(a:receivemany(4))
+      while #list < 4 do list[#list + 1] = assert(a:receivemany(1))[1] end
+      for i = 1, 4 do assert(list[i][1] == "expected" .. i, list[i][1]) end
+    end
+    armed = false
+    collectgarbage(mode[1])
+    collectgarbage "setpause"
+  end)
+end)
+
 describe("a datagram held back for its batch", function()
   it("goes out as the options were when it was sent", function()
     local a <close> = socket.udp4()

@@ -29,8 +29,7 @@ static void set_place(lua_State *L, const char *field, struct place p) {
     }
 }
 
-static void set_seconds_since(lua_State *L, const char *field, uint64_t tick) {
-    uint64_t now = clock_now();
+static void set_seconds_since(lua_State *L, const char *field, uint64_t tick, uint64_t now) {
     lua_pushnumber(L, now > tick ? (double)(now - tick) / 1e9 : 0);
     lua_setfield(L, -2, field);
 }
@@ -126,6 +125,7 @@ static void set_stack(lua_State *L, const struct task *t) {
 /* With the table of peers at index `peers`. */
 static void push_task(lua_State *L, struct task *t, int peers) {
     static const char *const states[] = {"ready", "running", "waiting", "done"};
+    uint64_t now = clock_now();
     lua_createtable(L, 0, 10);
     task_push(L, t);
     lua_setfield(L, -2, "task");
@@ -133,12 +133,12 @@ static void push_task(lua_State *L, struct task *t, int peers) {
     lua_setfield(L, -2, "name");
     lua_pushstring(L, states[t->state]);
     lua_setfield(L, -2, "status");
-    set_seconds_since(L, "age", t->born);
+    set_seconds_since(L, "age", t->born, now);
     set_place(L, "spawned_at", t->spawned[0]);
     if (t->state == TASK_WAITING) {
         lua_pushstring(L, t->waiting_for);
         lua_setfield(L, -2, "waiting_for");
-        set_seconds_since(L, "since", t->since);
+        set_seconds_since(L, "since", t->since, now);
     }
     if (lua_rawgetp(L, peers, t) != LUA_TNIL && t->state == TASK_WAITING) {
         lua_setfield(L, -2, "peer");
@@ -209,7 +209,7 @@ static int fn_owner(lua_State *L) {
 }
 
 /* left(number) -> the tasks, as handles, and the sockets, as tables, that belong to it. Closed
- * sockets that still send are not among them. */
+ * sockets that still send are not among them, nor are the standard streams. */
 static int fn_left(lua_State *L) {
     unsigned owner = (unsigned)luaL_checkinteger(L, 1);
     lua_Integer n = 0;
@@ -223,7 +223,7 @@ static int fn_left(lua_State *L) {
     lua_newtable(L);
     n = 0;
     for (struct socket *s = rt.sockets.all; s != NULL; s = s->all_next) {
-        if (s->owner == owner && !s->draining) {
+        if (s->owner == owner && !s->draining && !s->standard) {
             push_socket(L, s);
             lua_rawseti(L, 3, ++n);
         }

@@ -174,6 +174,7 @@ static int ended(lua_State *L, struct op *op, ssize_t n) {
     }
     if (n == -ECONNRESET) {
         op->socket->out.error = EPIPE; /* nobody is there to send to */
+        output_discard(op->socket);    /* else select would go on waiting for room */
     }
     return op->fail(L, op, n == 0 || n == -ENOTCONN ? "closed" : result_message((int)n));
 }
@@ -234,43 +235,53 @@ static int run(lua_State *L, struct op *op) {
 
 /* ---- methods ---- */
 
-static int parse_pattern(lua_State *L, const char *p, struct op *op) {
-    p += *p == '*';
-    switch (*p) {
-    case 'l': return op->as.receive.pattern = LINE;
-    case 'L': return op->as.receive.pattern = LINE_WITH_END;
-    case 'a': return op->as.receive.pattern = ALL;
-    default: return luaL_argerror(L, 2, "invalid receive pattern");
-    }
-}
-
-/* With self, pattern and prefix at 1, 2 and 3. */
-static int receive(lua_State *L, struct op *op) {
-    size_t prefix = 0;
-    luaL_optlstring(L, PREFIX, "", &prefix);
-    lua_settop(L, PREFIX);
+/* The pattern at index 2, LuaSocket's or Lua's: "*l", "l", a number of bytes, ... */
+static void parse_pattern(lua_State *L, struct op *op) {
     if (lua_isnumber(L, 2)) {
         lua_Number n = lua_tonumber(L, 2);
         luaL_argcheck(L, n >= 0, 2, "invalid receive pattern");
-        size_t want = n < 9e15 ? (size_t)n : (size_t)9e15;
         op->as.receive.pattern = COUNT;
-        op->as.receive.want = want > prefix ? want - prefix : 0;
-        if (prefix > 0 && op->as.receive.want == 0) {
-            lua_pushnil(L);
-            lua_pushnil(L);
-            return 3; /* the prefix is all that was wanted */
-        }
-    } else {
-        parse_pattern(L, luaL_optstring(L, 2, "*l"), op);
+        op->as.receive.want = n < 9e15 ? (size_t)n : (size_t)9e15;
+        return;
     }
-    return run(L, op);
+    const char *p = luaL_optstring(L, 2, "l");
+    p += *p == '*';
+    switch (*p) {
+    case 'l': op->as.receive.pattern = LINE; break;
+    case 'L': op->as.receive.pattern = LINE_WITH_END; break;
+    case 'a': op->as.receive.pattern = ALL; break;
+    default: luaL_argerror(L, 2, "invalid receive pattern");
+    }
+}
+
+/* Takes the prefix off what a count still wants: true if it is all that was wanted. */
+static bool complete_by_prefix(lua_State *L, struct op *op) {
+    size_t prefix = 0;
+    luaL_optlstring(L, PREFIX, "", &prefix);
+    if (op->as.receive.pattern != COUNT || prefix == 0) {
+        return false;
+    }
+    op->as.receive.want -= op->as.receive.want < prefix ? op->as.receive.want : prefix;
+    return op->as.receive.want == 0;
 }
 
 /* receive([pattern [, prefix]]) -> data, nil, nil | nil, message, partial */
 static int method_receive(lua_State *L) {
     struct op op;
     op_init(&op, "receive", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
-    return receive(L, &op);
+    bool plain = lua_gettop(L) == 1; /* a line, with nothing to look at */
+    lua_settop(L, PREFIX);
+    if (plain) {
+        op.as.receive.pattern = LINE;
+    } else {
+        parse_pattern(L, &op);
+        if (complete_by_prefix(L, &op)) {
+            lua_pushnil(L);
+            lua_pushnil(L);
+            return 3;
+        }
+    }
+    return run(L, &op);
 }
 
 /* receiveany([max]) -> at least one byte | nil, message, "" */
@@ -318,28 +329,31 @@ static int method_peek(lua_State *L) {
     return run(L, &op);
 }
 
+/* Upvalues: the stream, the pattern and the count it was given, understood once for all lines. */
 static int next_line(lua_State *L) {
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(1));
-    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_settop(L, PREFIX);
     struct op op;
     op_init(&op, "lines", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
+    op.as.receive.pattern = (int)lua_tointeger(L, lua_upvalueindex(2));
+    op.as.receive.want = (size_t)lua_tointeger(L, lua_upvalueindex(3));
     op.as.receive.iterate = true;
     if (op.socket == NULL) {
         return luaL_error(L, "closed");
     }
-    return receive(L, &op);
+    return run(L, &op);
 }
 
 /* lines([pattern]) -> iterator: ends at the end of the stream, raises any other failure */
 static int method_lines(lua_State *L) {
     struct op op;
     op_init(&op, "lines", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
-    if (!lua_isnumber(L, 2)) {
-        parse_pattern(L, luaL_optstring(L, 2, "*l"), &op);
-    }
-    lua_settop(L, 2);
-    lua_pushcclosure(L, next_line, 2);
+    parse_pattern(L, &op);
+    lua_settop(L, 1);
+    lua_pushinteger(L, op.as.receive.pattern);
+    lua_pushinteger(L, (lua_Integer)op.as.receive.want);
+    lua_pushcclosure(L, next_line, 3);
     return 1;
 }
 

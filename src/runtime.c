@@ -198,6 +198,7 @@ static bool no_drains(void) {
 static void end_tasks(void) {
     struct task *next;
     rt.closing = true;
+    interrupt_after(EXIT_TASKS_NS);
     if (rt.exit_caller != NULL) {
         task_abandon(rt.exit_caller); /* os.exit does not return: only `<close>` variables run */
     }
@@ -207,11 +208,12 @@ static void end_tasks(void) {
     rt.exiting = false;
     interrupt_after(EXIT_TASKS_NS);
     run_until(no_tasks, EXIT_TASKS_NS);
-    interrupt_after(0);
+    interrupt_after(EXIT_TASKS_NS);
     for (struct task *t = rt.tasks.all; t != NULL; t = next) {
         next = t->all_next;
         task_abandon(t);
     }
+    interrupt_after(0);
 }
 
 static void close_handle(uv_handle_t *handle, void *unused) {

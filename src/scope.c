@@ -208,7 +208,9 @@ static int ended(lua_State *L, int status, lua_KContext ctx) {
     if (status == LUA_OK || status == LUA_YIELD) {
         return lua_gettop(L) - HANDLER;
     }
-    if (!scope->cancelled || !task_is_cancelled_value(L, -1) || scope_must_raise()) {
+    /* A shield is asked by nobody but itself; else who is further out wants the error, too. */
+    bool mine = scope->cancelled && task_is_cancelled_value(L, -1);
+    if (!mine || (!scope->shield && scope_must_raise())) {
         return lua_error(L);
     }
     lua_pushnil(L);

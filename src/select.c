@@ -209,8 +209,9 @@ static bool look(lua_State *L, struct selection *sel) {
     bool any = false;
     outputs_flush();
     for (size_t i = 0; i < sel->count; i++) {
-        sel->polls[i] =
-            (struct pollfd){.fd = sel->entries[i].fd, .events = (short)sel->entries[i].events};
+        struct entry *e = &sel->entries[i];
+        e->fd = e->socket ? e->socket->watch.fd : e->fd; /* it may have another, or none, by now */
+        sel->polls[i] = (struct pollfd){.fd = e->fd, .events = (short)e->events};
     }
     rt.driver->poll(sel->polls, sel->count);
     task_spent(1 + (int)(sel->count / 16));

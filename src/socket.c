@@ -393,6 +393,8 @@ static int method_setfd(lua_State *L) {
     s->watch.drained = false;
     s->eof = false;
     s->watch.fd = fd < 0 ? -1 : (int)fd;
+    waitq_wake_all(&s->watch.readers, WAKE_READY); /* nothing watches the old one for them */
+    waitq_wake_all(&s->watch.writers, WAKE_READY);
     return 0;
 }
 

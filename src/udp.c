@@ -105,10 +105,13 @@ static int method_receivefrom(lua_State *L) {
     return receive(L, "receivefrom", true);
 }
 
+/* The bytes are copied by the first push: a finalizer that runs in any other may receive as well,
+ * and what `d` points to is then gone. */
 static void push_entry(lua_State *L, const struct op *op, const struct datagram *d) {
     struct address from = {.storage = d->from, .length = d->from_length};
-    lua_createtable(L, 3, 0);
     push_datagram(L, op, d);
+    lua_createtable(L, 3, 0);
+    lua_insert(L, -2);
     lua_rawseti(L, -2, 1);
     int n = address_push_host_port(L, &from);
     for (int i = n; i > 0; i--) {
@@ -128,9 +131,12 @@ static int attempt_many(lua_State *L, struct op *op) {
     if (err < 0) {
         return result_fail(L, err);
     }
-    lua_newtable(L);
     for (long i = 1; err == 0; i++) {
         push_entry(L, op, &d);
+        if (i == 1) {
+            lua_newtable(L);
+            lua_insert(L, -2);
+        }
         lua_rawseti(L, -2, i);
         bool more = i < op->as.datagram.done && op->socket->watch.fd >= 0;
         err = more ? datagrams_take(op->socket, &d) : -EAGAIN;

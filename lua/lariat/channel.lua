@@ -74,9 +74,12 @@ local function wait_in(self, line, record, seconds, what)
   return ok, woken
 end
 
-local function serve(record)
-  record.done = true
-  record.gate:wake(1)
+-- The first in line that still waits, which now goes on; those cancelled meanwhile are passed over.
+local function serve(line)
+  local record = line:pop()
+  while record and record.gate:wake(1) == 0 do record = line:pop() end
+  if record then record.done = true end
+  return record
 end
 
 --- Puts a value in; waits while the channel is full.
@@ -88,10 +91,9 @@ function channel:send(value, seconds)
   if value == nil then error("bad argument #1 to 'send' (nil cannot be sent)", 2) end
   check_seconds(seconds, "send", 2)
   if self.closed then return nil, "closed" end
-  local receiver = self.receivers:pop()
+  local receiver = serve(self.receivers)
   if receiver then
     receiver.value = value
-    serve(receiver)
     return true
   end
   if self.buffer:size() < self.capacity then
@@ -109,20 +111,16 @@ end
 
 -- The next value, if there is one: from the buffer, which a waiting sender then refills.
 local function take(self)
-  local sender = self.senders:pop()
-  if sender then
-    self.buffer:push(sender.value)
-    serve(sender)
-  end
+  local sender = serve(self.senders)
+  if sender then self.buffer:push(sender.value) end
   return self.buffer:pop()
 end
 
 -- A cancelled receiver gives back what it was served.
 local function unreceive(self, value)
-  local receiver = self.receivers:pop()
+  local receiver = serve(self.receivers)
   if receiver then
     receiver.value = value
-    serve(receiver)
   else
     self.buffer:push_front(value)
     self.watchers:wake()

@@ -20,9 +20,10 @@ end
 -- The first error is the group's; one that comes while the others are being cancelled is told.
 local function fail(self, err, traceback)
   if err ~= task.cancelled then
-    if self.failed then
+    local same = self.failed and type(err) ~= "string" and rawequal(err, self.error)
+    if self.failed and not same then
       task.report(err, "another error in a group that has failed", traceback or tostring(err))
-    else
+    elseif not self.failed then
       self.failed, self.error, self.traceback = true, err, traceback
     end
   end

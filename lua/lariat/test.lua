@@ -98,9 +98,12 @@ function test.serve(handler, options)
   if type(handler) ~= "function" then
     error(("bad argument #1 to 'serve' (function expected, got %s)"):format(type(handler)), 2)
   end
+  local serving = {}
+  for name, value in pairs(options or {}) do serving[name] = value end
+  serving.family = nil
   local listener, host, port = listen(check_family(options and options.family, "serve"))
   local self = setmetatable({ host = host, port = port, server = listener }, server)
-  self.task = task.spawn({ name = "test server" }, listener.serve, listener, handler, options)
+  self.task = task.spawn({ name = "test server" }, listener.serve, listener, handler, serving)
   return closed_at_end(self)
 end
 

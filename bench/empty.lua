@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The empty script, whose start-up the benchmark compares with that of an empty C program.
