@@ -171,7 +171,7 @@ describe("a <close> variable that never ends", function()
         local endless = setmetatable({}, { __close = function() while true do end end })
       ]] .. code)
       local child <close> = run.start { script.path }
-      local how, status = child:wait(20 * (tonumber(os.getenv "TIMES") or 1))
+      local how, status = child:wait(20 * (tonumber(os.getenv "SCALE") or 1))
       if not status then child:kill "KILL" end
       assert.same({ "exit", 7 }, { how, status })
     end)

@@ -111,7 +111,7 @@ describe("a finalizer that receives while another receive builds its list", func
         if armed then arm() end
       end })
     end
-    local mode = { collectgarbage("incremental", 1, 1000) }
+    local pause = collectgarbage("setpause", 1)
     arm()
     for _ = 1, COUNT // 100 do
       for i = 1, 4 do sender:sendto("expected" .. i, "127.0.0.1", port) end
@@ -120,8 +120,7 @@ describe("a finalizer that receives while another receive builds its list", func
       for i = 1, 4 do assert(list[i][1] == "expected" .. i, list[i][1]) end
     end
     armed = false
-    collectgarbage(mode[1])
-    collectgarbage "setpause"
+    collectgarbage("setpause", pause)
   end)
 end)
 

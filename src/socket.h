@@ -113,6 +113,8 @@ struct socket *socket_new(lua_State *L, enum socket_class class, int family); /*
 struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, struct place at);
 int socket_create_descriptor(struct socket *s, int family); /* 0 or -errno */
 void socket_adopt(struct socket *s, int fd);                /* fd becomes the socket's own */
+void socket_push_metatable(lua_State *L, enum socket_class class);
+bool socket_awaited(const struct socket *s); /* does a task wait for it? */
 void socket_become(lua_State *L, int index, enum socket_class class);
 const char *socket_class_name(enum socket_class class);
 int socket_type(const struct socket *s); /* SOCK_STREAM or SOCK_DGRAM */

@@ -294,7 +294,7 @@ void task_abandon(struct task *task) {
     unqueue(&rt.tasks.ready_first, &rt.tasks.ready_last, task);
     unqueue(&rt.tasks.later_first, &rt.tasks.later_last, task);
     rt.tasks.current = task;
-    rt.running = task->co; /* interrupt.c bounds what its `<close>` variables do */
+    rt.running = task->co;           /* interrupt.c bounds what its `<close>` variables do */
     task->scope = task->base = NULL; /* whose memory may go before this task */
     task_resumed();
     task->state = TASK_RUNNING;

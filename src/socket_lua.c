@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What scripts see of every socket: LuaSocket's classes, one metatable each, the check that begins
+ * every method, and the methods that all sockets have.
+ *
+ * Invariant: a box's metatable is always that of its class; changing the class of a socket
+ * (socket_become) changes both.
+ */
+#include <lauxlib.h>
+#include <string.h>
+
+#include "datagram.h"
+#include "driver.h"
+#include "module.h"
+#include "result.h"
+#include "runtime.h"
+#include "socket.h"
+
+#define HAS_STATS (ANY_STREAM | ANY_DGRAM)
+
+static const char *const class_names[SOCKET_CLASSES] = {
+    [TCP_MASTER] = "tcp{master}",
+    [TCP_CLIENT] = "tcp{client}",
+    [TCP_SERVER] = "tcp{server}",
+    [UNIX_MASTER] = "unixstream{master}",
+    [UNIX_CLIENT] = "unixstream{client}",
+    [UNIX_SERVER] = "unixstream{server}",
+    [UDP_UNCONNECTED] = "udp{unconnected}",
+    [UDP_CONNECTED] = "udp{connected}",
+    [UNIX_DGRAM_UNCONNECTED] = "unixdgram{unconnected}",
+    [UNIX_DGRAM_CONNECTED] = "unixdgram{connected}",
+    [FILE_STREAM] = "stream",
+};
+
+/* Addresses of the metatables: comparing one is seven times faster than luaL_checkudata. */
+static const void *metatables[SOCKET_CLASSES];
+
+/* ---- classes and checks ---- */
+
+const char *socket_class_name(enum socket_class class) {
+    return class_names[class];
+}
+
+void socket_push_metatable(lua_State *L, enum socket_class class) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &class_names[class]);
+}
+
+/* The userdata at `index` if its metatable is that of one of the classes. */
+static struct socket_box *box_of(lua_State *L, int index, unsigned classes) {
+    struct socket_box *box = lua_touserdata(L, index);
+    if (box == NULL || !lua_getmetatable(L, index)) {
+        return NULL;
+    }
+    const void *metatable = lua_topointer(L, -1);
+    lua_pop(L, 1);
+    for (unsigned left = classes; left != 0; left &= left - 1) {
+        if (metatables[__builtin_ctz(left)] == metatable) {
+            return box;
+        }
+    }
+    return NULL;
+}
+
+struct socket_box *socket_test(lua_State *L, int index) {
+    return box_of(L, index, ANY_SOCKET);
+}
+
+/* The family, "tcp" of "tcp{client}", is the object's own if the method knows it. */
+static const char *expected_family(const struct socket_box *box, unsigned classes) {
+    for (int class = 0; box != NULL && class < SOCKET_CLASSES; class ++) {
+        const char *own = class_names[box->class];
+        size_t length = strcspn(own, "{");
+        if ((classes & CLASS(class)) && strncmp(class_names[class], own, length + 1) == 0) {
+            return own;
+        }
+    }
+    return class_names[__builtin_ctz(classes)];
+}
+
+static void wrong_class(lua_State *L, const struct socket_box *box, unsigned classes,
+                        const char *role) {
+    const char *name = expected_family(box, classes);
+    lua_pushlstring(L, name, strcspn(name, "{"));
+    luaL_argerror(L, 1, lua_pushfstring(L, "%s{%s} expected", lua_tostring(L, -1), role));
+}
+
+static struct socket_box *check_box(lua_State *L, unsigned classes, const char *role) {
+    struct socket_box *box = box_of(L, 1, classes);
+    if (box == NULL) {
+        wrong_class(L, socket_test(L, 1), classes, role);
+    }
+    return box;
+}
+
+struct socket *socket_check(lua_State *L, unsigned classes, const char *role) {
+    return check_box(L, classes, role)->socket;
+}
+
+void socket_become(lua_State *L, int index, enum socket_class class) {
+    struct socket_box *box = socket_test(L, index);
+    index = lua_absindex(L, index);
+    box->class = class;
+    box->socket->class = class;
+    socket_push_metatable(L, class);
+    lua_setmetatable(L, index);
+}
+
+/* ---- methods ---- */
+
+static int method_close(lua_State *L) {
+    struct socket *s = socket_check(L, ANY_SOCKET, "any");
+    if (s != NULL) {
+        socket_close(s);
+    }
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+/* __gc and __close: nothing to say, and never an error. */
+static int method_gc(lua_State *L) {
+    struct socket_box *box = socket_test(L, 1);
+    if (box != NULL && box->socket != NULL) {
+        socket_close(box->socket);
+    }
+    return 0;
+}
+
+/* ---- what all sockets can be asked ---- */
+
+static int method_tostring(lua_State *L) {
+    struct socket_box *box = check_box(L, ANY_SOCKET, "any");
+    lua_pushfstring(L, "%s: %p", class_names[box->class], lua_topointer(L, 1));
+    return 1;
+}
+
+static struct timeout *timeout_of(lua_State *L, struct socket *s) {
+    return s ? &s->timeout : &socket_test(L, 1)->timeout;
+}
+
+static int method_settimeout(lua_State *L) {
+    struct socket *s = socket_check(L, ANY_SOCKET, "any");
+    double seconds = luaL_optnumber(L, 2, -1);
+    const char *mode = luaL_optstring(L, 3, "b");
+    struct timeout *timeout = timeout_of(L, s);
+    switch (*mode) {
+    case 'b': timeout->block = seconds; break;
+    case 'r':
+    case 't': timeout->total = seconds; break;
+    default: luaL_argcheck(L, 0, 3, "invalid timeout mode");
+    }
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+static int method_gettimeout(lua_State *L) {
+    struct socket *s = socket_check(L, ANY_SOCKET, "any");
+    lua_pushnumber(L, timeout_of(L, s)->block);
+    lua_pushnumber(L, timeout_of(L, s)->total);
+    return 2;
+}
+
+static int method_getstats(lua_State *L) {
+    struct socket_box *box = check_box(L, HAS_STATS, "client");
+    struct socket *s = box->socket;
+    lua_pushinteger(L, (lua_Integer)(s ? s->received : box->received));
+    lua_pushinteger(L, (lua_Integer)(s ? s->sent : box->sent));
+    lua_pushnumber(L, (double)clock_now() / 1e9 - (s ? s->born : box->born));
+    return 3;
+}
+
+static int method_setstats(lua_State *L) {
+    struct socket *s = socket_check(L, HAS_STATS, "client");
+    struct socket unused = {0};
+    s = s ? s : &unused;
+    s->received = (uint64_t)luaL_optnumber(L, 2, (lua_Number)s->received);
+    s->sent = (uint64_t)luaL_optnumber(L, 3, (lua_Number)s->sent);
+    if (lua_isnumber(L, 4)) {
+        s->born = (double)clock_now() / 1e9 - lua_tonumber(L, 4);
+    }
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+static int method_dirty(lua_State *L) {
+    struct socket *s = socket_check(L, ANY_SOCKET, "any");
+    lua_pushboolean(L, s != NULL && (input_size(s) > 0 || datagrams_waiting(s)));
+    return 1;
+}
+
+/* The descriptor is about to be used by somebody else: nothing of it may be pending with us. */
+static int method_getfd(lua_State *L) {
+    struct socket *s = socket_check(L, ANY_SOCKET, "any");
+    if (s != NULL && s->watch.fd >= 0) {
+        outputs_flush();
+        if (!socket_awaited(s) && !s->out.blocked) {
+            watch_stop(&s->watch);
+        }
+        s->watch.drained = false;
+    }
+    lua_pushinteger(L, s ? s->watch.fd : -1);
+    return 1;
+}
+
+/* As LuaSocket's: the old descriptor is not closed, it has a new owner. */
+static int method_setfd(lua_State *L) {
+    struct socket *s = socket_check(L, ANY_SOCKET, "any");
+    lua_Integer fd = luaL_checkinteger(L, 2);
+    if (s == NULL) {
+        return 0;
+    }
+    struct watch *owner = fd >= 0 ? s->watch.driver->owner((int)fd) : NULL;
+    luaL_argcheck(L, owner == NULL || owner == &s->watch, 2,
+                  "descriptor belongs to another socket");
+    outputs_flush();
+    watch_stop(&s->watch);
+    s->watch.drained = false;
+    s->eof = false;
+    s->watch.fd = fd < 0 ? -1 : (int)fd;
+    waitq_wake_all(&s->watch.readers, WAKE_READY); /* nothing watches the old one for them */
+    waitq_wake_all(&s->watch.writers, WAKE_READY);
+    return 0;
+}
+
+static const luaL_Reg shared_methods[] = {
+    {"close", method_close},
+    {"settimeout", method_settimeout},
+    {"getstats", method_getstats},
+    {"gettimeout", method_gettimeout},
+    {"setstats", method_setstats},
+    {"dirty", method_dirty},
+    {"getfd", method_getfd},
+    {"setfd", method_setfd},
+    {"__gc", method_gc},
+    {"__close", method_gc},
+    {"__tostring", method_tostring},
+    {NULL, NULL},
+};
+
+/* ---- classes ---- */
+
+void socket_add_methods(lua_State *L, unsigned classes, const luaL_Reg *methods) {
+    for (int class = 0; class < SOCKET_CLASSES; class ++) {
+        if (!(classes & CLASS(class))) {
+            continue;
+        }
+        socket_push_metatable(L, class);
+        lua_getfield(L, -1, "__index");
+        for (const luaL_Reg *m = methods; m->name != NULL; m++) {
+            lua_pushcfunction(L, m->func);
+            lua_setfield(L, strncmp(m->name, "__", 2) == 0 ? -3 : -2, m->name);
+        }
+        lua_pop(L, 2);
+    }
+}
+
+void socket_open_classes(lua_State *L) {
+    for (int class = 0; class < SOCKET_CLASSES; class ++) {
+        lua_createtable(L, 0, 8);
+        metatables[class] = lua_topointer(L, -1);
+        lua_createtable(L, 0, 40);
+        lua_pushstring(L, class_names[class]);
+        lua_setfield(L, -2, "class");
+        lua_setfield(L, -2, "__index");
+        lua_pushstring(L, class_names[class]);
+        lua_setfield(L, -2, "__name");
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &class_names[class]);
+    }
+    socket_add_methods(L, ANY_SOCKET, shared_methods);
+}
+
+/* methods(class) -> the methods table of a class, for lua/socket.lua to add conveniences to. */
+int socket_methods_of(lua_State *L) {
+    const char *name = luaL_checkstring(L, 1);
+    for (int class = 0; class < SOCKET_CLASSES; class ++) {
+        if (strcmp(name, class_names[class]) == 0) {
+            socket_push_metatable(L, class);
+            lua_getfield(L, -1, "__index");
+            return 1;
+        }
+    }
+    return luaL_argerror(L, 1, "unknown socket class");
+}
