@@ -65,33 +65,43 @@ static bool push_address(lua_State *L, const struct socket *s,
 
 /* ---- what tasks wait for ---- */
 
-/* With the table of peers on top: each task that waits in `queue` waits for what `describe` says. */
-static void note_waiters(lua_State *L, const struct waitq *queue, struct socket *s,
-                         struct task *joined) {
+/* With the table of peers and a description on top: what each task in `queue` waits for. */
+static void note_waiters(lua_State *L, const struct waitq *queue) {
     for (const struct interest *i = queue->first; i != NULL; i = i->next) {
-        if (lua_rawgetp(L, -1, i->task) == LUA_TNIL) {
-            if (joined != NULL) {
-                lua_pushliteral(L, "task ");
-                task_push_name(L, joined);
-                lua_concat(L, 2);
-            } else if (!push_address(L, s, s->watch.driver->getpeername) &&
-                       !push_address(L, s, s->watch.driver->getsockname)) {
-                lua_pushstring(L, socket_class_name(s->class));
-            }
-            lua_rawsetp(L, -3, i->task);
+        if (lua_rawgetp(L, -2, i->task) == LUA_TNIL) {
+            lua_pushvalue(L, -2);
+            lua_rawsetp(L, -4, i->task);
         }
         lua_pop(L, 1);
+    }
+}
+
+/* The other end of a socket, or its own, or what it is. */
+static void push_peer(lua_State *L, const struct socket *s) {
+    if (!push_address(L, s, s->watch.driver->getpeername) &&
+        !push_address(L, s, s->watch.driver->getsockname)) {
+        lua_pushstring(L, socket_class_name(s->class));
     }
 }
 
 static void push_peers(lua_State *L) {
     lua_newtable(L);
     for (struct socket *s = rt.sockets.all; s != NULL; s = s->all_next) {
-        note_waiters(L, &s->watch.readers, s, NULL);
-        note_waiters(L, &s->watch.writers, s, NULL);
+        if (socket_awaited(s)) {
+            push_peer(L, s);
+            note_waiters(L, &s->watch.readers);
+            note_waiters(L, &s->watch.writers);
+            lua_pop(L, 1);
+        }
     }
     for (struct task *t = rt.tasks.all; t != NULL; t = t->all_next) {
-        note_waiters(L, &t->joiners, NULL, t);
+        if (t->joiners.first != NULL) {
+            lua_pushliteral(L, "task ");
+            task_push_name(L, t);
+            lua_concat(L, 2);
+            note_waiters(L, &t->joiners);
+            lua_pop(L, 1);
+        }
     }
 }
 

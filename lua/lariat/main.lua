@@ -17,7 +17,9 @@ Options:
   -v          show version information
   -E          ignore environment variables
   -W          turn warnings on
-  --test      run busted specs; --timeout=SECONDS limits each test (default 10)
+  --test      run busted specs; --timeout=SECONDS limits each test (default 10);
+              --allow-leaks lets tests leave sockets, children and tasks behind,
+              --strict-leaks counts what the collector would have closed as well
   --help      show this text
   --version   show the versions of lariat, Lua and libuv
   --          stop handling options
