@@ -9,11 +9,12 @@ local net = require "spec.support.net"
 
 local SCALE = tonumber(os.getenv "SCALE") or 1
 
+-- What /proc/self/fd lists, a line each.
 local function open_descriptors()
-  local listing <close> = assert(io.popen "ls /proc/$PPID/fd")
-  local count = 0
-  for _ in listing:lines() do count = count + 1 end
-  return count
+  local listing <close> = assert(io.popen "ls -l /proc/$PPID/fd")
+  local lines = {}
+  for line in listing:lines() do lines[#lines + 1] = line:match "%d+ %->.*" end
+  return lines
 end
 
 -- Resident memory in KiB.
@@ -57,7 +58,9 @@ describe("scale", function()
       collectgarbage()
       collectgarbage()
       task.yield()
-      assert.is_true(open_descriptors() <= descriptors)
+      local now = open_descriptors()
+      assert.is_true(#now <= #descriptors, ("round %d:\n%s\nbefore:\n%s"):format(round,
+        table.concat(now, "\n"), table.concat(descriptors, "\n")))
       after[round] = memory()
     end
     -- The first rounds fill the tables of allocators and libuv; the later ones add nothing. Under

@@ -148,6 +148,23 @@ describe("select", function()
   end)
 end)
 
+describe("a socket behind the getfd of an object that is selected", function()
+  it("can be read by another task meanwhile", function()
+    local a <close>, b = net.pair()
+    local object = { getfd = function() return a:getfd() end }
+    local selecting = task.spawn(function() return select({ object }, nil, 5)[1] end)
+    task.yield()
+    local receiving = task.spawn(a.receive, a)
+    task.yield()
+    b:send "one\n"
+    assert.equal("one", (receiving:join(5)))
+    b:send "two\n"
+    assert.equal(object, (selecting:join(5)))
+    assert.equal("two", a:receive())
+    b:close()
+  end)
+end)
+
 describe("a connection that was reset with output pending", function()
   it("is ready to be written, which says so", function()
     local a <close>, b = net.pair()

@@ -198,7 +198,10 @@ static int kernel_watch(struct watch *w, int events) {
         return 0;
     }
     if (entry->owner != NULL && entry->owner != w) {
-        return -EEXIST;
+        if (w->flush == NULL || entry->owner->flush != NULL) {
+            return -EEXIST;
+        }
+        evict(w->fd); /* a select found the number by another object's getfd: it joins us */
     }
     entry->owner = w;
     int wanted = (events & POLLIN ? UV_READABLE : 0) | (events & POLLOUT ? UV_WRITABLE : 0);

@@ -64,22 +64,44 @@ local channel = {}
 channel.__index = channel
 channel.__name = "channel"
 
--- Parks until the record is done, the time has passed or the channel is closed.
-local function wait_in(self, line, record, seconds, what)
-  record.gate = task.gate()
-  line:push(record)
-  self.watchers:wake()
-  local ok, woken = pcall(record.gate.wait, record.gate, seconds, what)
-  if not record.done then line:remove(record) end
-  return ok, woken
-end
-
 -- The first in line that still waits, which now goes on; those cancelled meanwhile are passed over.
 local function serve(line)
   local record = line:pop()
   while record and record.gate:wake(1) == 0 do record = line:pop() end
   if record then record.done = true end
   return record
+end
+
+-- A receiver that will not take what it was served gives it back.
+local function unreceive(self, value)
+  local receiver = serve(self.receivers)
+  if receiver then
+    receiver.value = value
+  else
+    self.buffer:push_front(value)
+    self.watchers:wake()
+  end
+end
+
+-- A place in line. Whatever ends the wait, also the end of its coroutine, leaves the line.
+local place = {}
+place.__close = function(record)
+  if not record.done then
+    record.line:remove(record)
+  elseif not record.returned and record.line == record.channel.receivers then
+    unreceive(record.channel, record.value)
+  end
+end
+
+-- Parks until the record is done, the time has passed or the channel is closed.
+local function wait_in(self, line, record, seconds, what)
+  record.gate, record.channel, record.line = task.gate(), self, line
+  local _ <close> = setmetatable(record, place)
+  line:push(record)
+  self.watchers:wake()
+  local ok, woken = pcall(record.gate.wait, record.gate, seconds, what)
+  record.returned = true
+  return ok, woken
 end
 
 --- Puts a value in; waits while the channel is full.
@@ -114,17 +136,6 @@ local function take(self)
   local sender = serve(self.senders)
   if sender then self.buffer:push(sender.value) end
   return self.buffer:pop()
-end
-
--- A cancelled receiver gives back what it was served.
-local function unreceive(self, value)
-  local receiver = serve(self.receivers)
-  if receiver then
-    receiver.value = value
-  else
-    self.buffer:push_front(value)
-    self.watchers:wake()
-  end
 end
 
 --- Takes the next value out; waits while there is none.
