@@ -12,7 +12,7 @@ local task = require "lariat.task"
 for _ = 1, tonumber(arg[1]) do task.spawn(task.sleep, 3600) end
 task.yield()
 
-local server = assert(socket.bind("127.0.0.1", tonumber(arg[2]) or 0))
+local server = assert(socket.bind("127.0.0.1", tonumber(arg[2]) or 0, 1024))
 local _, port = server:getsockname()
 print(port)
 io.stdout:flush()

@@ -15,7 +15,7 @@ for i = 0, 999 do
   store[key] = ("%-32s"):format(key)
 end
 
-local server = assert(socket.bind("127.0.0.1", tonumber(arg[1]) or 0))
+local server = assert(socket.bind("127.0.0.1", tonumber(arg[1]) or 0, 1024))
 local _, port = server:getsockname()
 print(port)
 io.stdout:flush()

@@ -8,7 +8,7 @@
 
 local socket = require "socket"
 
-local server = assert(socket.bind("127.0.0.1", tonumber(arg[1]) or 0))
+local server = assert(socket.bind("127.0.0.1", tonumber(arg[1]) or 0, 1024))
 local _, port = server:getsockname()
 print(port)
 io.stdout:flush()

@@ -173,7 +173,8 @@ static void open_connection(struct talk *talk, struct connection *connection, si
 void *talk_open(const struct target *target, const struct options *options,
                 const struct stream *question, const struct stream *answer) {
     struct talk *talk = allocate(1, sizeof *talk);
-    uint64_t deadline_ns = now_ns() + (uint64_t)PATIENCE_MS * 1000000;
+    uint64_t thousands = 1 + (uint64_t)options->connections / 1000;
+    uint64_t deadline_ns = now_ns() + thousands * PATIENCE_MS * 1000000;
     talk->target = target;
     talk->spin = options->spin;
     talk->count = (size_t)options->connections;

@@ -13,6 +13,7 @@ run_growth() {
 
 # growth CURVE AMOUNT VALUE REFERENCE UNIT
 growth() {
+    if [ -z "$3" ] || [ -z "$4" ]; then unmeasured "growth of $1 to $2" && return; fi
     printf 'growth\t%s\t%s\t%s\t%s\t%s\n' "$@" >>"$results"
     echo "growth of $1: $2: $3 $5$([ "$4" = 0 ] || echo ", to $4 of C")"
     measured=$((measured + 1))
