@@ -9,11 +9,11 @@ local net = require "spec.support.net"
 
 local SCALE = tonumber(os.getenv "SCALE") or 1
 
--- What /proc/self/fd lists, a line each.
+-- The sockets that /proc/self/fd lists, a line each. (The pipe of the listing itself comes and goes.)
 local function open_descriptors()
   local listing <close> = assert(io.popen "ls -l /proc/$PPID/fd")
   local lines = {}
-  for line in listing:lines() do lines[#lines + 1] = line:match "%d+ %->.*" end
+  for line in listing:lines() do lines[#lines + 1] = line:match "%d+ %-> socket:.*" end
   return lines
 end
 

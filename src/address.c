@@ -52,15 +52,40 @@ void address_set_port(struct address *a, int port) {
     }
 }
 
-bool address_parse(const char *host, int port, int family, struct address *a) {
+/* The plain spellings, which a datagram's destination nearly always has. */
+static bool parse_plain(const char *host, int family, struct address *a) {
+    struct sockaddr_in *in = (struct sockaddr_in *)&a->storage;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&a->storage;
+    if (family != AF_INET6 && inet_pton(AF_INET, host, &in->sin_addr) == 1) {
+        in->sin_family = AF_INET;
+        a->length = sizeof(*in);
+        return true;
+    }
+    if (family != AF_INET && inet_pton(AF_INET6, host, &in6->sin6_addr) == 1) {
+        in6->sin6_family = AF_INET6;
+        a->length = sizeof(*in6);
+        return true;
+    }
+    return false;
+}
+
+/* And the others: "127.1", "fe80::1%eth0". */
+static bool parse_unusual(const char *host, int family, struct address *a) {
     struct addrinfo hints = {.ai_family = family, .ai_flags = AI_NUMERICHOST}, *info = NULL;
-    memset(a, 0, sizeof(*a));
-    if (family == AF_UNIX || getaddrinfo(host, NULL, &hints, &info) != 0) {
+    if (getaddrinfo(host, NULL, &hints, &info) != 0) {
         return false;
     }
     memcpy(&a->storage, info->ai_addr, info->ai_addrlen);
     a->length = info->ai_addrlen;
     freeaddrinfo(info);
+    return true;
+}
+
+bool address_parse(const char *host, int port, int family, struct address *a) {
+    memset(a, 0, sizeof(*a));
+    if (family == AF_UNIX || !(parse_plain(host, family, a) || parse_unusual(host, family, a))) {
+        return false;
+    }
     address_set_port(a, port);
     return true;
 }
@@ -99,12 +124,27 @@ static int push_unix(lua_State *L, const struct address *a) {
     return 1;
 }
 
+/* As inet_ntop, which goes through snprintf: it was a third of what a datagram costs. */
+static void write_ipv4(const unsigned char *bytes, char *text) {
+    for (int i = 0; i < 4; i++) {
+        unsigned byte = bytes[i];
+        if (byte >= 100) {
+            *text++ = (char)('0' + byte / 100);
+        }
+        if (byte >= 10) {
+            *text++ = (char)('0' + byte / 10 % 10);
+        }
+        *text++ = (char)('0' + byte % 10);
+        *text++ = i < 3 ? '.' : '\0';
+    }
+}
+
 int address_push_host_port(lua_State *L, const struct address *a) {
     char text[INET6_ADDRSTRLEN + IF_NAMESIZE + 1];
     int port;
     if (a->length > 0 && a->storage.ss_family == AF_INET) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)&a->storage;
-        inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
+        write_ipv4((const unsigned char *)&in->sin_addr, text);
         port = ntohs(in->sin_port);
     } else if (a->length > 0 && a->storage.ss_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a->storage;

@@ -237,21 +237,17 @@ static int run(lua_State *L, struct op *op) {
 
 /* The pattern at index 2, LuaSocket's or Lua's: "*l", "l", a number of bytes, ... */
 static void parse_pattern(lua_State *L, struct op *op) {
-    if (lua_isnumber(L, 2)) {
-        lua_Number n = lua_tonumber(L, 2);
-        luaL_argcheck(L, n >= 0, 2, "invalid receive pattern");
-        op->as.receive.pattern = COUNT;
-        op->as.receive.want = n < 9e15 ? (size_t)n : (size_t)9e15;
-        return;
+    const char *p = lua_type(L, 2) == LUA_TNUMBER ? "" : luaL_optstring(L, 2, "l");
+    switch (p[*p == '*']) {
+    case 'l': op->as.receive.pattern = LINE; return;
+    case 'L': op->as.receive.pattern = LINE_WITH_END; return;
+    case 'a': op->as.receive.pattern = ALL; return;
+    default: break;
     }
-    const char *p = luaL_optstring(L, 2, "l");
-    p += *p == '*';
-    switch (*p) {
-    case 'l': op->as.receive.pattern = LINE; break;
-    case 'L': op->as.receive.pattern = LINE_WITH_END; break;
-    case 'a': op->as.receive.pattern = ALL; break;
-    default: luaL_argerror(L, 2, "invalid receive pattern");
-    }
+    lua_Number n = lua_tonumber(L, 2); /* a string may hold the number */
+    luaL_argcheck(L, lua_isnumber(L, 2) && n >= 0, 2, "invalid receive pattern");
+    op->as.receive.pattern = COUNT;
+    op->as.receive.want = n < 9e15 ? (size_t)n : (size_t)9e15;
 }
 
 /* Takes the prefix off what a count still wants: true if it is all that was wanted. */
