@@ -9,7 +9,7 @@ local net = require "spec.support.net"
 
 local SCALE = tonumber(os.getenv "SCALE") or 1
 
--- The sockets that /proc/self/fd lists, a line each. (The pipe of the listing itself comes and goes.)
+-- The sockets that /proc/self/fd lists, a line each (the pipe of the listing comes and goes).
 local function open_descriptors()
   local listing <close> = assert(io.popen "ls -l /proc/$PPID/fd")
   local lines = {}
