@@ -284,7 +284,6 @@ static void complete(struct request *request, int status) {
         request->next->prev = request->prev;
     }
     lookup->err = status;
-    lookup->request = NULL;
     runtime_free(request);
     rt.lookups--;
     lookup_done(lookup);
@@ -319,14 +318,12 @@ static int kernel_lookup(struct lookup *lookup) {
     }
     struct request *request = runtime_alloc(sizeof(*request));
     request->lookup = lookup;
-    lookup->request = request;
     int err = lookup->reverse ? uv_getnameinfo(&rt.loop, &request->uv.reverse, on_reverse,
                                                (struct sockaddr *)&lookup->address, lookup->flags)
                               : uv_getaddrinfo(&rt.loop, &request->uv.forward, on_forward, host,
                                                service, &lookup->hints);
     if (err < 0) {
         runtime_free(request);
-        lookup->request = NULL;
         return err;
     }
     request->prev = NULL;

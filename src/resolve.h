@@ -27,7 +27,6 @@ struct lookup {
     struct sockaddr_storage address; /* of a reverse lookup */
     int flags;                       /* of a reverse lookup: NI_* */
     struct addrinfo hints;
-    void *request; /* the driver's */
 };
 
 /* Continues with k(L, 0, ctx) once the lookup has ended; `*slot` is then the finished lookup, to be
