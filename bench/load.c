@@ -184,14 +184,27 @@ static void settle(void) {
     nanosleep(&pause, NULL);
 }
 
-static void run_slice(struct target *target, const struct options *options, struct slice *slice) {
+static void run_window(struct target *target, const struct options *options, uint64_t window_ns,
+                       struct slice *slice) {
     uint64_t server_before = cpu_of_process_ns(target);
     uint64_t client_before = cpu_of_client_ns();
-    options->load_case->run(target->state, (uint64_t)options->slice_ms * 1000000, slice,
-                            &target->latency);
+    *slice = (struct slice){0};
+    options->load_case->run(target->state, window_ns, slice, &target->latency);
     slice->client_cpu_ns = cpu_of_client_ns() - client_before;
     settle();
     slice->server_cpu_ns = cpu_of_process_ns(target) - server_before;
+}
+
+/* A window in which the server did nothing (other programs had its processor) says nothing about
+ * it: it is opened again, twice as long. */
+static void run_slice(struct target *target, const struct options *options, struct slice *slice) {
+    uint64_t window_ns = (uint64_t)options->slice_ms * 1000000;
+    for (uint64_t limit = window_ns + (uint64_t)PATIENCE_MS * 1000000; window_ns < limit;) {
+        run_window(target, options, window_ns, slice);
+        if (slice->answered > 0 && slice->server_cpu_ns > 0) return;
+        window_ns *= 2;
+    }
+    fail("%s: used no processor time, or answered nothing, for %d ms", target->name, PATIENCE_MS);
 }
 
 /* Even cycles go forwards and odd ones backwards, each pair one server further on. */
