@@ -63,6 +63,8 @@ struct runtime {
     const struct driver *driver;
     struct clock clock;
     struct scheduler tasks;
+    struct scheduler *outer; /* the world's, set aside while a simulation runs; or NULL */
+    bool simulated;          /* one does: time is virtual */
     struct sockets sockets;
     bool loop_open;
     bool closing;             /* teardown has begun: nothing new may start */
