@@ -16,6 +16,7 @@
 #include "driver.h"
 #include "result.h"
 #include "runtime.h"
+#include "sim.h"
 #include "socket.h"
 #include "task.h"
 
@@ -82,6 +83,9 @@ static void join(struct op *op, int want, bool exclusive, bool front) {
 /* `again`: the task has waited for this operation before and keeps its place in line. */
 static int park(lua_State *L, struct op *op, int want, bool again) {
     task_prepare(L, op->name);
+    if (op->socket->watch.driver != rt.driver) {
+        sim_refuse(L, op->name); /* a socket of the world outside */
+    }
     uint64_t end = due(op);
     if (want == WANT_TURN) {
         join(op, want, true, true);

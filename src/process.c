@@ -18,6 +18,7 @@
 #include "module.h"
 #include "result.h"
 #include "runtime.h"
+#include "sim.h"
 #include "signals.h"
 
 #define PROCESS_TYPE "lariat.process"
@@ -161,6 +162,7 @@ static int method_wait(lua_State *L) {
         return push_status(L, p);
     }
     task_prepare(L, "process:wait");
+    sim_refuse(L, "process:wait");
     struct task *task = rt.tasks.current;
     waitq_join(&p->waiters, &task->interest, task, false);
     return task_park(L, "process:wait", clock_after(seconds), true, 0, waited);
