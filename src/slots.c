@@ -15,11 +15,12 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-/* Away from where programs, stacks and libraries are; with the address sanitizer above its shadow. */
+/* Away from where programs, stacks and libraries are: below valgrind's own memory, which begins at
+ * 64 GiB, or above the shadow of the address sanitizer. */
 #ifdef __SANITIZE_ADDRESS__
 #define START 0x200000000000u
 #else
-#define START 0x1000000000u
+#define START 0x800000000u
 #endif
 #define SLOT_SIZE ((size_t)1 << 32)
 #define SLOTS 1024
