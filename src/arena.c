@@ -60,16 +60,20 @@ static void start_counting(void) {
     arena.fresh = arena.small = 0;
 }
 
-void arena_collect(lua_State *L) {
+static void collect(lua_State *L) {
     lua_gc(L, LUA_GCCOLLECT);
     start_counting();
+}
+
+void arena_collect(void) {
+    collect(rt.L);
 }
 
 static void on_hook(lua_State *L, lua_Debug *frame) {
     (void)frame;
     lua_sethook(L, NULL, 0, 0);
     if (arena_full()) { /* else a coroutine has inherited the hook */
-        arena_collect(L);
+        collect(L);
     }
 }
 
@@ -149,12 +153,12 @@ void *arena_alloc(void *ud, void *block, size_t osize, size_t nsize) {
 
 /* Two collections: the first may only find objects to be finalized. Without a slot that is unused,
  * which takes a thousand runs that all left something behind, the run shares the program's. */
-void arena_begin(lua_State *L) {
+void arena_begin(void) {
     if (arena.program != NULL) {
         assert(!arena.running);
-        lua_gc(L, LUA_GCCOLLECT);
-        lua_gc(L, LUA_GCCOLLECT);
-        lua_gc(L, LUA_GCSTOP);
+        lua_gc(rt.L, LUA_GCCOLLECT);
+        lua_gc(rt.L, LUA_GCCOLLECT);
+        lua_gc(rt.L, LUA_GCSTOP);
         struct slot *slot = slot_unused();
         arena.current = slot != NULL ? slot : arena.program;
         arena.running = true;
@@ -162,10 +166,10 @@ void arena_begin(lua_State *L) {
     }
 }
 
-void arena_end(lua_State *L) {
+void arena_end(void) {
     if (arena.running) {
         arena.running = false;
         arena.current = arena.program;
-        lua_gc(L, LUA_GCRESTART);
+        lua_gc(rt.L, LUA_GCRESTART);
     }
 }

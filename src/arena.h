@@ -5,7 +5,6 @@
 #ifndef LARIAT_ARENA_H
 #define LARIAT_ARENA_H
 
-#include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -15,9 +14,9 @@ void *arena_alloc(void *ud, void *block, size_t osize, size_t nsize); /* a lua_A
 /* Between begin and end the addresses of new objects depend only on what is made in between, and
  * garbage is collected when arena_full says that it is time, and arena_collect does so. In a state
  * that is not exact, begin and end do nothing and the arena is never full. */
-void arena_begin(lua_State *L);
-void arena_end(lua_State *L);
+void arena_begin(void);
+void arena_end(void);
 bool arena_full(void); /* to be asked between ticks */
-void arena_collect(lua_State *L);
+void arena_collect(void);
 
 #endif

@@ -140,12 +140,14 @@ lua_State *exact_newstate(void) {
 /* ---- for lua/lariat ---- */
 
 static int fn_begin(lua_State *L) {
-    arena_begin(L);
+    (void)L;
+    arena_begin();
     return 0;
 }
 
 static int fn_finish(lua_State *L) {
-    arena_end(L);
+    (void)L;
+    arena_end();
     return 0;
 }
 
