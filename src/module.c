@@ -18,6 +18,7 @@
 #include "interrupt.h"
 #include "resolve.h"
 #include "runtime.h"
+#include "sim.h"
 #include "task.h"
 
 static void add_socket_methods(lua_State *L) {
@@ -89,6 +90,9 @@ int module_exit(lua_State *L) {
         status = (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
     }
     outputs_flush();
+    if (rt.simulated) {
+        return sim_exit(L, status);
+    }
     runtime_exit(status);
     if (task_can_wait(L)) {
         rt.exit_caller = rt.tasks.current;
@@ -143,6 +147,8 @@ static int open_lariat_core(lua_State *L) {
     lua_setfield(L, -2, "signal");
     process_open(L);
     lua_setfield(L, -2, "process");
+    sim_open_module(L);
+    lua_setfield(L, -2, "sim");
     readline_open(L);
     lua_setfield(L, -2, "readline");
     return 1;
@@ -171,8 +177,8 @@ static void preload(lua_State *L, const char *name, lua_CFunction open) {
     lua_setfield(L, -2, name);
 }
 
-void module_open_all(lua_State *L) {
-    add_socket_methods(L);
+/* What every set of globals needs; there are several in a simulation. */
+void module_open_globals(lua_State *L) {
     coroutine_install(L);
     require_install(L);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
@@ -188,6 +194,11 @@ void module_open_all(lua_State *L) {
     lua_pushcfunction(L, module_exit);
     lua_setfield(L, -2, "exit");
     lua_pop(L, 1);
+}
+
+void module_open_all(lua_State *L) {
+    add_socket_methods(L);
+    module_open_globals(L);
 }
 
 /* Before lua_close: what holds handles of the loop lets them go. */

@@ -62,6 +62,7 @@ void process_close_all(void);
 void readline_close(void);
 
 void module_open_all(lua_State *L);
+void module_open_globals(lua_State *L);
 void module_close_all(void);
 
 #endif

@@ -63,12 +63,13 @@ struct runtime {
     const struct driver *driver;
     struct clock clock;
     struct scheduler tasks;
+    struct scheduler *outer; /* the world's, set aside while a simulation runs; or NULL */
+    bool simulated;          /* one does: time is virtual */
     struct sockets sockets;
     bool loop_open;
     bool closing;             /* teardown has begun: nothing new may start */
     bool exiting;             /* os.exit was called, or the main script failed */
     bool exact;               /* the state does the same in every process: see exact.c */
-    bool simulated;           /* a simulation runs: time is virtual */
     int status;               /* exit status so far */
     size_t lookups;           /* name lookups in flight */
     struct task *on_deadlock; /* told of a deadlock instead of ending the program */

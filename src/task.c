@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "runtime.h"
+#include "sim.h"
 
 #define TURNS_PER_TICK 10000 /* then the network gets a look in, however many wake each other */
 
@@ -27,9 +28,15 @@ static void append(struct task **first, struct task **last, struct task *task) {
     *last = task;
 }
 
+/* A task of the world outside may be woken while a simulation runs: it runs when the world does. */
+static struct scheduler *scheduler_of(const struct task *task) {
+    return rt.outer != NULL && !task_is_simulated(task) ? rt.outer : &rt.tasks;
+}
+
 static void make_ready(struct task *task) {
+    struct scheduler *s = scheduler_of(task);
     task->state = TASK_READY;
-    append(&rt.tasks.ready_first, &rt.tasks.ready_last, task);
+    append(&s->ready_first, &s->ready_last, task);
 }
 
 bool task_wake(struct task *task, enum wake why) {
@@ -38,7 +45,7 @@ bool task_wake(struct task *task, enum wake why) {
     }
     if (task->source) {
         task->source = false;
-        rt.tasks.sources--;
+        scheduler_of(task)->sources--;
     }
     task->wake = why;
     make_ready(task);
@@ -95,6 +102,9 @@ static void link_task(struct task *task) {
     }
     rt.tasks.all = task;
     rt.tasks.live++;
+    if (rt.simulated) {
+        sim_task_began(task);
+    }
 }
 
 static void unlink_task(struct task *task) {
@@ -104,6 +114,9 @@ static void unlink_task(struct task *task) {
     }
     task->all_prev = task->all_next = NULL;
     rt.tasks.live--;
+    if (rt.simulated) {
+        sim_task_ended(task);
+    }
 }
 
 /* Message handler of a task's body and of scopes: keeps the error as it is, and the traceback of
@@ -156,8 +169,8 @@ static void set_origin(lua_State *L, struct task *task, int function) {
     task->spawned[0] = place_here(L);
     if (spawner != NULL) {
         memcpy(task->spawned + 1, spawner->spawned, sizeof(task->spawned) - sizeof(struct place));
-        task->owner = spawner->owner;
     }
+    task->owner = spawner != NULL ? spawner->owner : rt.simulated ? SIM_OWNERS : 0;
 }
 
 struct task *task_spawn(lua_State *L, int nargs, const char *name) {
@@ -228,6 +241,9 @@ static void resume(struct task *task) {
     rt.tasks.budget = TASK_BUDGET;
     rt.running = co;
     rt.tasks.pinned = false;
+    if (rt.simulated) {
+        sim_enter(task);
+    }
     scope_enter(co, task->base);
     int status = lua_resume(co, rt.L, nargs, &task->nresults);
     scope_leave(NULL);
@@ -271,6 +287,15 @@ void task_run_ready(void) {
     s->running = false;
 }
 
+static void leave_queues(struct task *task) {
+    waitq_leave(&task->interest);
+    waitq_leave(&task->second);
+    for (size_t i = 0; i < task->set_count; i++) {
+        waitq_leave(&task->set[i]);
+    }
+    task->set_count = 0;
+}
+
 /* Takes a task that is ready out of its queue. */
 static void unqueue(struct task **first, struct task **last, const struct task *task) {
     struct task *previous = NULL;
@@ -283,16 +308,31 @@ static void unqueue(struct task **first, struct task **last, const struct task *
     }
 }
 
-void task_abandon(struct task *task) {
-    if (task->state == TASK_DONE) {
-        return;
-    }
+static void unschedule(struct task *task) {
     if (task->source) {
         task->source = false;
         rt.tasks.sources--;
     }
     unqueue(&rt.tasks.ready_first, &rt.tasks.ready_last, task);
     unqueue(&rt.tasks.later_first, &rt.tasks.later_last, task);
+}
+
+/* Its coroutine is left where it stands: no `<close>` variable runs. */
+void task_drop(struct task *task) {
+    unschedule(task);
+    leave_queues(task);
+    scope_forget(task->co);
+    task->scope = task->base = NULL;
+    task->outcome = TASK_CANCELLED;
+    task->nresults = 0;
+    finish(task);
+}
+
+void task_abandon(struct task *task) {
+    if (task->state == TASK_DONE) {
+        return;
+    }
+    unschedule(task);
     rt.tasks.current = task;
     rt.running = task->co;           /* interrupt.c bounds what its `<close>` variables do */
     task->scope = task->base = NULL; /* whose memory may go before this task */
@@ -383,12 +423,7 @@ int task_give_way(lua_State *L, lua_KContext ctx, lua_KFunction k) {
 
 enum wake task_resumed(void) {
     struct task *task = rt.tasks.current;
-    waitq_leave(&task->interest);
-    waitq_leave(&task->second);
-    for (size_t i = 0; i < task->set_count; i++) {
-        waitq_leave(&task->set[i]);
-    }
-    task->set_count = 0;
+    leave_queues(task);
     task->inner = NULL;
     task->waiting_for = NULL;
     timer_clear(&task->timer);

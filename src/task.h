@@ -104,6 +104,7 @@ bool task_wake(struct task *task, enum wake why);
 bool task_cancel(struct task *task);                         /* false: it had ended */
 void task_interrupt(struct task *task, const char *message); /* raise this in it */
 void task_abandon(struct task *task);                        /* close without running it */
+void task_drop(struct task *task);                           /* forget without closing it */
 
 /* ---- waiting: prepare, join queues, park; in the continuation, resumed ---- */
 bool task_can_wait(lua_State *L);

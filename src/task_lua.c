@@ -291,6 +291,19 @@ static const luaL_Reg functions[] = {
     {NULL, NULL},
 };
 
+/* There is one, however often the module is opened. */
+static void make_cancelled_value(lua_State *L) {
+    lua_newuserdatauv(L, 0, 0);
+    lua_createtable(L, 0, 2);
+    lua_pushcfunction(L, cancelled_tostring);
+    lua_setfield(L, -2, "__tostring");
+    lua_pushliteral(L, "task.cancelled");
+    lua_setfield(L, -2, "__name");
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &cancelled_key);
+}
+
 int task_open(lua_State *L) {
     luaL_newmetatable(L, TASK_TYPE);
     luaL_newlib(L, methods);
@@ -303,15 +316,10 @@ int task_open(lua_State *L) {
 
     gate_open(L);
     luaL_newlib(L, functions);
-    lua_newuserdatauv(L, 0, 0);
-    lua_createtable(L, 0, 2);
-    lua_pushcfunction(L, cancelled_tostring);
-    lua_setfield(L, -2, "__tostring");
-    lua_pushliteral(L, "task.cancelled");
-    lua_setfield(L, -2, "__name");
-    lua_setmetatable(L, -2);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &cancelled_key);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &cancelled_key) == LUA_TNIL) {
+        lua_pop(L, 1);
+        make_cancelled_value(L);
+    }
     lua_setfield(L, -2, "cancelled");
     return 1;
 }
