@@ -135,6 +135,8 @@ static int open_lariat_core(lua_State *L) {
     lua_setfield(L, -2, "task");
     scope_open(L);
     lua_setfield(L, -2, "scope");
+    fork_open(L);
+    lua_setfield(L, -2, "fork");
     exact_open(L);
     lua_setfield(L, -2, "exact");
     dump_open(L);
