@@ -99,6 +99,7 @@ struct socket {
 };
 
 struct socket_box {
+    const void *mark;      /* tells a box from other userdata: see socket_lua.c */
     struct socket *socket; /* NULL once closed */
     enum socket_class class;
     uint64_t received, sent; /* what getstats and gettimeout say after close */
@@ -113,7 +114,7 @@ struct socket *socket_new(lua_State *L, enum socket_class class, int family); /*
 struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, struct place at);
 int socket_create_descriptor(struct socket *s, int family); /* 0 or -errno */
 void socket_adopt(struct socket *s, int fd);                /* fd becomes the socket's own */
-void socket_push_metatable(lua_State *L, enum socket_class class);
+struct socket_box *socket_push_box(lua_State *L, enum socket_class class); /* without socket */
 bool socket_awaited(const struct socket *s); /* does a task wait for it? */
 void socket_become(lua_State *L, int index, enum socket_class class);
 const char *socket_class_name(enum socket_class class);
