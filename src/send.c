@@ -45,7 +45,7 @@ static bool must_queue(struct op *op, const struct socket *s) {
     for (const struct interest *i = s->watch.writers.first; i != NULL; i = i->next) {
         const struct op *other = &i->task->op;
         if (i->exclusive &&
-            (came_new || (other->attempt == attempt_send && other->as.send.begun))) {
+            (came_new || (other->type->attempt == attempt_send && other->as.send.begun))) {
             return true;
         }
     }
@@ -118,10 +118,12 @@ static lua_Integer opt_index(lua_State *L, int index, lua_Integer otherwise) {
                                    : -LUA_MAXINTEGER / 2;
 }
 
+static const struct op_type send_op = {"send", attempt_send, send_failed};
+
 /* send(data [, i [, j]]) -> last, nil, nil | nil, message, last; data: string or table */
 static int method_send(lua_State *L) {
     struct op op;
-    op_init(&op, "send", attempt_send, send_failed, socket_check(L, ANY_STREAM, "client"));
+    op_init(&op, &send_op, socket_check(L, ANY_STREAM, "client"));
     size_t size = 0;
     if (lua_istable(L, 2)) {
         flatten(L, 2);
@@ -168,10 +170,12 @@ static int attempt_flush(lua_State *L, struct op *op) {
     return result_ok(L, err);
 }
 
+static const struct op_type flush_op = {"flush", attempt_flush, result_only};
+
 /* flush() -> 1 once the kernel has everything that was sent | nil, message */
 static int method_flush(lua_State *L) {
     struct op op;
-    op_init(&op, "flush", attempt_flush, result_only, socket_check(L, ANY_STREAM, "client"));
+    op_init(&op, &flush_op, socket_check(L, ANY_STREAM, "client"));
     return op.socket ? op_run(L, &op) : result_error(L, "closed");
 }
 
@@ -299,10 +303,12 @@ static int attempt_pipe(lua_State *L, struct op *op) {
     }
 }
 
+static const struct op_type pipe_op = {"pipe", attempt_pipe, pipe_failed};
+
 /* a:pipe(b) -> bytes moved until a's end, which is passed on | nil, message, bytes moved */
 static int method_pipe(lua_State *L) {
     struct op op;
-    op_init(&op, "pipe", attempt_pipe, pipe_failed, socket_check(L, ANY_STREAM, "client"));
+    op_init(&op, &pipe_op, socket_check(L, ANY_STREAM, "client"));
     struct socket_box *to = socket_test(L, 2);
     luaL_argcheck(L, to != NULL && (CLASS(to->class) & ANY_STREAM), 2, "stream socket expected");
     if (op.socket == NULL || to->socket == NULL) {
