@@ -72,7 +72,8 @@ static void join(struct op *op, int want, bool exclusive, bool front) {
     struct watch *watch = &op->socket->watch;
     bool writing = want == WANT_WRITE || want == WANT_PAUSE;
     if (op != &task->op) {
-        memcpy(&task->op, op, OP_WITHOUT_ADDRESS + op->address_size);
+        memcpy(&task->op, op, OP_WITHOUT_ADDRESS);
+        memcpy(task->op.address, op->address, op->address_size);
     }
     task->interest.exclusive = exclusive;
     waitq_join(writing ? &watch->writers : &watch->readers, &task->interest, task, front);
@@ -118,16 +119,21 @@ static int last_attempt(lua_State *L, struct op *op) {
     return n >= 0 ? n : op->type->fail(L, op, "timeout");
 }
 
+/* The attempt has asked for `want`, one of WANT_*. */
+static int not_yet(lua_State *L, struct op *op, int want, bool again) {
+    while (want == WANT_TURN && !task_can_wait(L)) {
+        rt.tasks.budget = TASK_BUDGET; /* nobody else can have a turn here */
+        want = op->type->attempt(L, op);
+    }
+    if (want >= 0) {
+        return want;
+    }
+    return want != WANT_TURN && no_patience(op) ? last_attempt(L, op) : park(L, op, want, again);
+}
+
 static int attempt(lua_State *L, struct op *op, bool again) {
     int n = op->type->attempt(L, op);
-    while (n == WANT_TURN && !task_can_wait(L)) {
-        rt.tasks.budget = TASK_BUDGET; /* nobody else can have a turn here */
-        n = op->type->attempt(L, op);
-    }
-    if (n >= 0) {
-        return n;
-    }
-    return n != WANT_TURN && no_patience(op) ? last_attempt(L, op) : park(L, op, n, again);
+    return n >= 0 ? n : not_yet(L, op, n, again);
 }
 
 static int op_resumed(lua_State *L, int status, lua_KContext ctx) {

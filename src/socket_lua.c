@@ -55,7 +55,7 @@ struct socket_box *socket_push_box(lua_State *L, enum socket_class class) {
 }
 
 /* The userdata at `index` if it is a box of one of the classes. */
-static struct socket_box *box_of(lua_State *L, int index, unsigned classes) {
+static inline struct socket_box *box_of(lua_State *L, int index, unsigned classes) {
     struct socket_box *box = lua_touserdata(L, index);
     bool ours = box != NULL && lua_rawlen(L, index) == sizeof(*box) && box->mark == &box_mark;
     return ours && (CLASS(box->class) & classes) ? box : NULL;
@@ -77,9 +77,8 @@ static const char *expected_family(const struct socket_box *box, unsigned classe
     return class_names[__builtin_ctz(classes)];
 }
 
-static void wrong_class(lua_State *L, const struct socket_box *box, unsigned classes,
-                        const char *role) {
-    const char *name = expected_family(box, classes);
+static void wrong_class(lua_State *L, unsigned classes, const char *role) {
+    const char *name = expected_family(socket_test(L, 1), classes);
     lua_pushlstring(L, name, strcspn(name, "{"));
     luaL_argerror(L, 1, lua_pushfstring(L, "%s{%s} expected", lua_tostring(L, -1), role));
 }
@@ -87,7 +86,7 @@ static void wrong_class(lua_State *L, const struct socket_box *box, unsigned cla
 static struct socket_box *check_box(lua_State *L, unsigned classes, const char *role) {
     struct socket_box *box = box_of(L, 1, classes);
     if (box == NULL) {
-        wrong_class(L, socket_test(L, 1), classes, role);
+        wrong_class(L, classes, role);
     }
     return box;
 }
