@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
 -- The store that the benchmark compares with `server get`: "GET key" is answered by its value.
--- The keys are key0000 to key0999, each with a value of 32 bytes; as in the server in C, answers are
--- stored with their newline.
+-- The keys are key0000 to key0999, each with a value of 32 bytes. Answers are stored with their
+-- newline, as in the server in C.
 -- Written as a user would, with nothing tuned for the measurement.
 --
 -- Usage: lariat bench/get.lua [PORT]. The port is the first line of stdout, as bench/run.sh
