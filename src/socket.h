@@ -68,26 +68,14 @@ struct output {
 struct datagrams;    /* a received batch, see datagram.c */
 struct saved_option; /* an option set before there is a descriptor, see options.c */
 
+/* What a message touches comes first and lies together: with thousands of sockets it is the cache
+ * that a message waits for. */
 struct socket {
     struct watch watch; /* first: the descriptor and who waits for it */
-    struct socket *all_prev, *all_next;
-    struct socket *dirty_next;
-    struct socket *dead_next;
-    struct socket_box *box; /* NULL once closed */
-    enum socket_class class;
-    int family; /* AF_UNSPEC until known */
-    struct timeout timeout;
     struct input in;
     struct output out;
-    struct datagrams *batch;
-    struct saved_option *options;
-    size_t max_receive;      /* 0: no limit */
     uint64_t received, sent; /* bytes */
-    double born;             /* clock_now() in seconds, for getstats */
-    struct place made_at;    /* the script's line that made it */
-    struct place accept_at;  /* and the one that accepts from it */
-    unsigned owner;          /* as its maker's: see dump.c */
-    struct timer drain;      /* the limit of a background drain */
+    size_t max_receive;      /* 0: no limit */
     bool eof;                /* the peer has ended its side */
     bool connecting;         /* connect() is under way */
     bool bound;              /* bind() has given it a local address */
@@ -95,6 +83,20 @@ struct socket {
     bool draining;           /* closed by the script, still sending */
     bool closed;
     unsigned char standard; /* 1 + the standard descriptor it stands for; 0: none */
+    struct timeout timeout;
+    struct socket *dirty_next;
+    struct socket *dead_next;
+    struct socket *all_prev, *all_next;
+    struct socket_box *box; /* NULL once closed */
+    enum socket_class class;
+    int family; /* AF_UNSPEC until known */
+    struct datagrams *batch;
+    struct saved_option *options;
+    double born;            /* clock_now() in seconds, for getstats */
+    struct place made_at;   /* the script's line that made it */
+    struct place accept_at; /* and the one that accepts from it */
+    unsigned owner;         /* as its maker's: see dump.c */
+    struct timer drain;     /* the limit of a background drain */
     uint64_t selected[2];   /* the last select that listed it to read, to write */
 };
 
