@@ -84,9 +84,13 @@ static int attempt_receive(lua_State *L, struct op *op) {
     return op->as.datagram.from ? 1 + address_push_host_port(L, &from) : 1;
 }
 
-static int receive(lua_State *L, const char *name, bool from) {
+static const struct op_type receive_op = {"receive", attempt_receive, datagram_failed};
+static const struct op_type receivefrom_op = {"receivefrom", attempt_receive, datagram_failed};
+static const struct op_type datagrams_op = {"datagrams", attempt_receive, datagram_failed};
+
+static int receive(lua_State *L, bool from) {
     struct op op;
-    op_init(&op, name, attempt_receive, datagram_failed,
+    op_init(&op, from ? &receivefrom_op : &receive_op,
             socket_check(L, from ? UNCONNECTED : ANY_DGRAM, from ? "unconnected" : "any"));
     lua_Number size = luaL_optnumber(L, 2, LARGEST_DATAGRAM);
     luaL_argcheck(L, size >= 0, 2, "number of bytes must not be negative");
@@ -97,12 +101,12 @@ static int receive(lua_State *L, const char *name, bool from) {
 
 /* receive([size]) -> datagram | nil, message */
 static int method_receive(lua_State *L) {
-    return receive(L, "receive", false);
+    return receive(L, false);
 }
 
 /* receivefrom([size]) -> datagram, host, port | nil, message */
 static int method_receivefrom(lua_State *L) {
-    return receive(L, "receivefrom", true);
+    return receive(L, true);
 }
 
 /* The bytes are copied by the first push: a finalizer that runs in any other may receive as well,
@@ -150,10 +154,12 @@ static int attempt_many(lua_State *L, struct op *op) {
     return 1;
 }
 
+static const struct op_type receivemany_op = {"receivemany", attempt_many, datagram_failed};
+
 /* receivemany([max]) -> {{datagram, host, port}, ...}, at least one | nil, message */
 static int method_receivemany(lua_State *L) {
     struct op op;
-    op_init(&op, "receivemany", attempt_many, datagram_failed, socket_check(L, ANY_DGRAM, "any"));
+    op_init(&op, &receivemany_op, socket_check(L, ANY_DGRAM, "any"));
     lua_Integer max = luaL_optinteger(L, 2, 32);
     luaL_argcheck(L, max > 0 && max <= MOST_AT_ONCE, 2, "number between 1 and 1024 expected");
     op.as.datagram.done = (long)max;
@@ -165,7 +171,7 @@ static int next_datagram(lua_State *L) {
     struct op op;
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(1));
-    op_init(&op, "datagrams", attempt_receive, datagram_failed, socket_check(L, ANY_DGRAM, "any"));
+    op_init(&op, &datagrams_op, socket_check(L, ANY_DGRAM, "any"));
     op.as.datagram.size = LARGEST_DATAGRAM;
     op.as.datagram.from = op.as.datagram.iterate = true;
     if (op.socket == NULL) {
@@ -194,8 +200,7 @@ static int attempt_send(lua_State *L, struct op *op) {
     if (s->watch.fd < 0) {
         return result_fail(L, -EBADF);
     }
-    int err = datagram_send(s, op->as.datagram.data, op->as.datagram.size, to,
-                            (socklen_t)op->address_size);
+    int err = datagram_send(s, op->as.datagram.data, op->as.datagram.size, to, op->address_size);
     if (err == -EAGAIN) {
         return s->family == AF_UNIX ? WANT_PAUSE : WANT_WRITE;
     }
@@ -206,15 +211,19 @@ static int attempt_send(lua_State *L, struct op *op) {
     return 1;
 }
 
-static void send_op(lua_State *L, struct op *op, const char *name, struct socket *s) {
-    op_init(op, name, attempt_send, datagram_failed, s);
+static const struct op_type send_op = {"send", attempt_send, datagram_failed};
+static const struct op_type sendto_op = {"sendto", attempt_send, datagram_failed};
+
+static void prepare_send(lua_State *L, struct op *op, const struct op_type *type,
+                         struct socket *s) {
+    op_init(op, type, s);
     op->as.datagram.data = luaL_checklstring(L, 2, &op->as.datagram.size);
 }
 
 /* send(datagram) -> bytes | nil, message */
 static int method_send(lua_State *L) {
     struct op op;
-    send_op(L, &op, "send", socket_check(L, CONNECTED, "connected"));
+    prepare_send(L, &op, &send_op, socket_check(L, CONNECTED, "connected"));
     return op.socket ? op_run(L, &op) : result_error(L, "closed");
 }
 
@@ -224,9 +233,9 @@ int datagram_send_to(lua_State *L, struct socket *s, const struct address *a) {
     if (err < 0) {
         return result_fail(L, err);
     }
-    send_op(L, &op, "sendto", s);
+    prepare_send(L, &op, &sendto_op, s);
     memcpy(op.address, &a->storage, a->length);
-    op.address_size = a->length;
+    op.address_size = (unsigned char)a->length;
     return op_run(L, &op);
 }
 
