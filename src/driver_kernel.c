@@ -18,6 +18,7 @@
 
 #include "resolve.h"
 #include "runtime.h"
+#include "segment.h"
 #include "watch.h"
 
 #define CALLBACKS_PER_TURN 256 /* then the ready tasks run, even within one poll */
@@ -108,14 +109,6 @@ static int kernel_recvmmsg(int fd, struct mmsghdr *messages, unsigned count) {
     int n;
     do {
         n = recvmmsg(fd, messages, count, MSG_DONTWAIT, NULL);
-    } while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
-}
-
-static int kernel_sendmmsg(int fd, struct mmsghdr *messages, unsigned count) {
-    int n;
-    do {
-        n = sendmmsg(fd, messages, count, MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n;
 }
@@ -367,7 +360,7 @@ const struct driver driver_kernel = {
     .recv = kernel_recv,
     .sendmsg = kernel_sendmsg,
     .recvmmsg = kernel_recvmmsg,
-    .sendmmsg = kernel_sendmmsg,
+    .sendmmsg = segment_send,
     .poll = kernel_poll,
     .watch = kernel_watch,
     .owner = kernel_owner,
