@@ -21,8 +21,9 @@
 #define UDP_SEGMENT 103
 #endif
 
-#define MOST 32      /* datagrams looked at in one call: the callers' batch */
-#define LARGEST 1232 /* bytes of a datagram that fits every path of IPv6, and so nearly every path */
+#define MOST 32 /* datagrams looked at in one call: the callers' batch */
+/* Bytes of a datagram that fits every path of IPv6, and so nearly every one of IPv4. */
+#define LARGEST 1232
 #define FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)
 
 union control {
