@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stddef.h>
 
+#include "driver.h"
 #include "module.h"
 #include "result.h"
 #include "runtime.h"
@@ -91,7 +92,7 @@ void process_close_all(void) {
     }
     timer_set(&bound, end);
     while (children != NULL && clock_now() < end) {
-        uv_run(&rt.loop, UV_RUN_ONCE);
+        driver_kernel_turn(true);
     }
     timer_remove(&bound);
     while (children != NULL) {
