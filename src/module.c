@@ -154,8 +154,7 @@ static int embedded_loaded(lua_State *L, int status, lua_KContext ctx) {
 
 static int load_embedded(lua_State *L) {
     const struct embedded_module *m = lua_touserdata(L, lua_upvalueindex(1));
-    const char *chunk = lua_pushfstring(L, "=%s", m->name);
-    if (luaL_loadbufferx(L, m->source, m->size, chunk, "t") != LUA_OK) {
+    if (luaL_loadbufferx(L, m->code, m->size, m->name, "b") != LUA_OK) {
         return lua_error(L);
     }
     lua_pushstring(L, m->name);
