@@ -55,6 +55,7 @@ static int start(lua_State *L) {
         lua_pushboolean(L, 1);
         lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
     }
+    lua_gc(L, LUA_GCSTOP); /* nothing of what is made here is garbage */
     luaL_openlibs(L);
     module_open_all(L);
     lua_getglobal(L, "require");
@@ -66,6 +67,7 @@ static int start(lua_State *L) {
     }
     rt.tasks.main = task_spawn(L, argc, "main");
     luaL_ref(L, LUA_REGISTRYINDEX); /* for ever: others are compared with it */
+    lua_gc(L, LUA_GCRESTART);
     return 0;
 }
 

@@ -19,20 +19,22 @@
 #include "runtime.h"
 #include "task.h"
 
-static void add_socket_methods(lua_State *L) {
-    static const luaL_Reg option_methods[] = {
-        {"setoption", socket_setoption}, {"getoption", socket_getoption}, {NULL, NULL}};
-    socket_open_classes(L);
-    socket_add_methods(L, ANY_SOCKET, option_methods);
-    socket_add_methods(L, ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), receive_methods);
-    socket_add_methods(L, ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), send_methods);
-    socket_add_methods(L, ANY_TCP | ANY_UNIX, server_methods);
-    socket_add_methods(L, ANY_TCP, tcp_methods);
-    socket_add_methods(L, ANY_UNIX, unix_stream_methods);
-    socket_add_methods(L, ANY_DGRAM, datagram_methods);
-    socket_add_methods(L, ANY_UDP, udp_methods);
-    socket_add_methods(L, ANY_UNIX_DGRAM, unix_dgram_methods);
-}
+static const luaL_Reg option_methods[] = {
+    {"setoption", socket_setoption}, {"getoption", socket_getoption}, {NULL, NULL}};
+
+const struct socket_methods socket_methods[] = {
+    {ANY_SOCKET, socket_shared_methods},
+    {ANY_SOCKET, option_methods},
+    {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), receive_methods},
+    {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), send_methods},
+    {ANY_TCP | ANY_UNIX, server_methods},
+    {ANY_TCP, tcp_methods},
+    {ANY_UNIX, unix_stream_methods},
+    {ANY_DGRAM, datagram_methods},
+    {ANY_UDP, udp_methods},
+    {ANY_UNIX_DGRAM, unix_dgram_methods},
+    {0, NULL},
+};
 
 /* skip(n, ...): all but the first n of the rest */
 static int socket_skip(lua_State *L) {
@@ -168,7 +170,6 @@ static void preload(lua_State *L, const char *name, lua_CFunction open) {
 }
 
 void module_open_all(lua_State *L) {
-    add_socket_methods(L);
     coroutine_install(L);
     require_install(L);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);

@@ -107,8 +107,12 @@ struct socket_box {
 };
 
 /* ---- objects ---- */
-void socket_open_classes(lua_State *L);
-void socket_add_methods(lua_State *L, unsigned classes, const luaL_Reg *methods);
+struct socket_methods {
+    unsigned classes; /* that have them; 0 ends the table */
+    const luaL_Reg *methods;
+};
+extern const struct socket_methods socket_methods[]; /* in module.c */
+extern const luaL_Reg socket_shared_methods[];
 struct socket *socket_new(lua_State *L, enum socket_class class, int family); /* pushes it */
 struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, struct place at);
 int socket_create_descriptor(struct socket *s, int family); /* 0 or -errno */

@@ -41,7 +41,13 @@ const char *socket_class_name(enum socket_class class) {
     return class_names[class];
 }
 
+static void make_class(lua_State *L, enum socket_class class);
+
+/* A class is made when it is first asked for: most scripts use a few, and many none. */
 void socket_push_metatable(lua_State *L, enum socket_class class) {
+    if (metatables[class] == NULL) {
+        make_class(L, class);
+    }
     lua_rawgetp(L, LUA_REGISTRYINDEX, &class_names[class]);
 }
 
@@ -221,7 +227,7 @@ static int method_setfd(lua_State *L) {
     return 0;
 }
 
-static const luaL_Reg shared_methods[] = {
+const luaL_Reg socket_shared_methods[] = {
     {"close", method_close},
     {"settimeout", method_settimeout},
     {"getstats", method_getstats},
@@ -238,34 +244,30 @@ static const luaL_Reg shared_methods[] = {
 
 /* ---- classes ---- */
 
-void socket_add_methods(lua_State *L, unsigned classes, const luaL_Reg *methods) {
-    for (int class = 0; class < SOCKET_CLASSES; class ++) {
-        if (!(classes & CLASS(class))) {
-            continue;
-        }
-        socket_push_metatable(L, class);
-        lua_getfield(L, -1, "__index");
-        for (const luaL_Reg *m = methods; m->name != NULL; m++) {
-            lua_pushcfunction(L, m->func);
-            lua_setfield(L, strncmp(m->name, "__", 2) == 0 ? -3 : -2, m->name);
-        }
-        lua_pop(L, 2);
+/* To the metatable below the table of methods on top of the stack, or to that. */
+static void add_methods(lua_State *L, const luaL_Reg *methods) {
+    for (const luaL_Reg *m = methods; m->name != NULL; m++) {
+        lua_pushcfunction(L, m->func);
+        lua_setfield(L, strncmp(m->name, "__", 2) == 0 ? -3 : -2, m->name);
     }
 }
 
-void socket_open_classes(lua_State *L) {
-    for (int class = 0; class < SOCKET_CLASSES; class ++) {
-        lua_createtable(L, 0, 8);
-        metatables[class] = lua_topointer(L, -1);
-        lua_createtable(L, 0, 40);
-        lua_pushstring(L, class_names[class]);
-        lua_setfield(L, -2, "class");
-        lua_setfield(L, -2, "__index");
-        lua_pushstring(L, class_names[class]);
-        lua_setfield(L, -2, "__name");
-        lua_rawsetp(L, LUA_REGISTRYINDEX, &class_names[class]);
+static void make_class(lua_State *L, enum socket_class class) {
+    lua_createtable(L, 0, 8);
+    lua_createtable(L, 0, 40);
+    lua_pushstring(L, class_names[class]);
+    lua_setfield(L, -2, "class");
+    for (const struct socket_methods *list = socket_methods; list->classes != 0; list++) {
+        if (list->classes & CLASS(class)) {
+            add_methods(L, list->methods);
+        }
     }
-    socket_add_methods(L, ANY_SOCKET, shared_methods);
+    lua_setfield(L, -2, "__index");
+    lua_pushstring(L, class_names[class]);
+    lua_setfield(L, -2, "__name");
+    const void *address = lua_topointer(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &class_names[class]);
+    metatables[class] = address;
 }
 
 /* methods(class) -> the methods table of a class, for lua/socket.lua to add conveniences to. */
