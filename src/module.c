@@ -142,6 +142,8 @@ static int open_lariat_core(lua_State *L) {
     lua_setfield(L, -2, "signal");
     process_open(L);
     lua_setfield(L, -2, "process");
+    handler_open(L);
+    lua_setfield(L, -2, "handler");
     readline_open(L);
     lua_setfield(L, -2, "readline");
     return 1;

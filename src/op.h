@@ -11,6 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
+
+#include "waitq.h"
 
 #define WANT_READ (-1)
 #define WANT_WRITE (-2)
@@ -63,6 +66,7 @@ struct op {
         } send;
         struct {
             uint64_t moved;
+            struct interest end; /* in the other stream's, while parked */
         } pipe;
         struct {
             size_t size;
@@ -72,24 +76,18 @@ struct op {
             long done;
         } datagram;
     } as;
-    /* Last, so that what parks an operation copies it only where there is one. */
-    size_t address_size;
-    char address[128]; /* of datagrams and connects: a struct sockaddr */
+    /* Of datagrams and connects; moved to the caller's stack when the operation is parked. */
+    const struct sockaddr *address;
+    socklen_t address_size;
 };
-
-#define OP_WITHOUT_ADDRESS offsetof(struct op, address)
 
 static inline void op_init(struct op *op, const char *name, op_attempt attempt, op_fail fail,
                            struct socket *socket) {
-    memset(op, 0, OP_WITHOUT_ADDRESS);
+    memset(op, 0, sizeof(*op));
     op->name = name;
     op->attempt = attempt;
     op->fail = fail;
     op->socket = socket;
-}
-
-static inline void op_copy(struct op *to, const struct op *from) {
-    memcpy(to, from, OP_WITHOUT_ADDRESS + from->address_size);
 }
 
 /* When a call that began at `start` must end. A timeout of 0 does not bound name lookups, which

@@ -18,7 +18,7 @@
 #include "watch.h"
 
 /* LuaSocket's classes: one metatable each, all classes of a family with the same methods. */
-enum socket_class {
+enum __attribute__((packed)) socket_class {
     TCP_MASTER,
     TCP_CLIENT,
     TCP_SERVER,
@@ -66,16 +66,16 @@ struct output {
 };
 
 struct datagrams;    /* a received batch, see datagram.c */
+struct drain;        /* what a closed socket has yet to send, see socket.c */
 struct saved_option; /* an option set before there is a descriptor, see options.c */
 
+/* There may be very many: the order of the members leaves no holes. */
 struct socket {
-    struct watch watch; /* first: the descriptor and who waits for it */
-    struct socket *all_prev, *all_next;
+    struct watch watch;      /* first: the descriptor and who waits for it */
+    struct socket *all_prev; /* among the open and draining ones */
+    struct socket *all_next; /* among those, or among the dead */
     struct socket *dirty_next;
-    struct socket *dead_next;
     struct socket_box *box; /* NULL once closed */
-    enum socket_class class;
-    int family; /* AF_UNSPEC until known */
     struct timeout timeout;
     struct input in;
     struct output out;
@@ -83,26 +83,26 @@ struct socket {
     struct saved_option *options;
     size_t max_receive;      /* 0: no limit */
     uint64_t received, sent; /* bytes */
-    double born;             /* clock_now() in seconds, for getstats */
+    uint64_t selected[2];    /* the last select that listed it to read, to write */
     struct place made_at;    /* the script's line that made it */
     struct place accept_at;  /* and the one that accepts from it */
+    struct drain *drain;     /* closed by the script, still sending; or NULL */
+    int family;              /* AF_UNSPEC until known */
     unsigned owner;          /* as its maker's: see dump.c */
-    struct timer drain;      /* the limit of a background drain */
-    bool eof;                /* the peer has ended its side */
-    bool connecting;         /* connect() is under way */
-    bool bound;              /* bind() has given it a local address */
-    bool connected;          /* known to be: output may be corked (not after eof) */
-    bool draining;           /* closed by the script, still sending */
-    bool closed;
+    enum socket_class class;
     unsigned char standard; /* 1 + the standard descriptor it stands for; 0: none */
-    uint64_t selected[2];   /* the last select that listed it to read, to write */
+    bool eof;               /* the peer has ended its side */
+    bool connecting;        /* connect() is under way */
+    bool bound;             /* bind() has given it a local address */
+    bool connected;         /* known to be: output may be corked (not after eof) */
+    bool closed;
 };
 
 struct socket_box {
     struct socket *socket; /* NULL once closed */
     enum socket_class class;
+    double born;             /* clock_now() in seconds, for getstats */
     uint64_t received, sent; /* what getstats and gettimeout say after close */
-    double born;
     struct timeout timeout;
 };
 

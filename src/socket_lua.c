@@ -45,10 +45,10 @@ static void make_class(lua_State *L, enum socket_class class);
 
 /* A class is made when it is first asked for: most scripts use a few, and many none. */
 void socket_push_metatable(lua_State *L, enum socket_class class) {
-    if (metatables[class] == NULL) {
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &class_names[class]) == LUA_TNIL) {
+        lua_pop(L, 1);
         make_class(L, class);
     }
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &class_names[class]);
 }
 
 /* The userdata at `index` if its metatable is that of one of the classes. */
@@ -170,18 +170,18 @@ static int method_getstats(lua_State *L) {
     struct socket *s = box->socket;
     lua_pushinteger(L, (lua_Integer)(s ? s->received : box->received));
     lua_pushinteger(L, (lua_Integer)(s ? s->sent : box->sent));
-    lua_pushnumber(L, (double)clock_now() / 1e9 - (s ? s->born : box->born));
+    lua_pushnumber(L, (double)clock_now() / 1e9 - box->born);
     return 3;
 }
 
 static int method_setstats(lua_State *L) {
-    struct socket *s = socket_check(L, HAS_STATS, "client");
+    struct socket_box *box = check_box(L, HAS_STATS, "client");
     struct socket unused = {0};
-    s = s ? s : &unused;
+    struct socket *s = box->socket ? box->socket : &unused;
     s->received = (uint64_t)luaL_optnumber(L, 2, (lua_Number)s->received);
     s->sent = (uint64_t)luaL_optnumber(L, 3, (lua_Number)s->sent);
     if (lua_isnumber(L, 4)) {
-        s->born = (double)clock_now() / 1e9 - lua_tonumber(L, 4);
+        box->born = (double)clock_now() / 1e9 - lua_tonumber(L, 4);
     }
     lua_pushinteger(L, 1);
     return 1;
@@ -252,6 +252,7 @@ static void add_methods(lua_State *L, const luaL_Reg *methods) {
     }
 }
 
+/* Pushes its metatable. */
 static void make_class(lua_State *L, enum socket_class class) {
     lua_createtable(L, 0, 8);
     lua_createtable(L, 0, 40);
@@ -265,9 +266,9 @@ static void make_class(lua_State *L, enum socket_class class) {
     lua_setfield(L, -2, "__index");
     lua_pushstring(L, class_names[class]);
     lua_setfield(L, -2, "__name");
-    const void *address = lua_topointer(L, -1);
+    metatables[class] = lua_topointer(L, -1);
+    lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &class_names[class]);
-    metatables[class] = address;
 }
 
 /* methods(class) -> the methods table of a class, for lua/socket.lua to add conveniences to. */

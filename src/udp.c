@@ -187,15 +187,11 @@ static int method_datagrams(lua_State *L) {
 
 static int attempt_send(lua_State *L, struct op *op) {
     struct socket *s = op->socket;
-    const struct sockaddr *to = NULL;
-    if (op->address_size > 0) {
-        to = (const struct sockaddr *)op->address;
-    }
     if (s->watch.fd < 0) {
         return result_fail(L, -EBADF);
     }
-    int err = datagram_send(s, op->as.datagram.data, op->as.datagram.size, to,
-                            (socklen_t)op->address_size);
+    int err = datagram_send(s, op->as.datagram.data, op->as.datagram.size,
+                            op->address, op->address_size);
     if (err == -EAGAIN) {
         return s->family == AF_UNIX ? WANT_PAUSE : WANT_WRITE;
     }
@@ -225,7 +221,7 @@ int datagram_send_to(lua_State *L, struct socket *s, const struct address *a) {
         return result_fail(L, err);
     }
     send_op(L, &op, "sendto", s);
-    memcpy(op.address, &a->storage, a->length);
+    op.address = (const struct sockaddr *)&a->storage;
     op.address_size = a->length;
     return op_run(L, &op);
 }
