@@ -25,6 +25,7 @@
 #include "dump.h"
 #include "interrupt.h"
 #include "module.h"
+#include "pool.h"
 #include "socket.h"
 
 #define EXIT_TASKS_NS (1000ull * 1000 * 1000)
@@ -85,6 +86,13 @@ static void hold_standard_descriptors(void) {
     }
 }
 
+/* An error outside of any protected call: Lua then aborts. */
+static int panic(lua_State *L) {
+    const char *message = lua_tostring(L, -1);
+    lua_writestringerror("lariat: panic: %s\n", message ? message : "(no message)");
+    return 0;
+}
+
 void runtime_open(void) {
     memset(&rt, 0, sizeof(rt));
     hold_standard_descriptors();
@@ -101,7 +109,8 @@ void runtime_open(void) {
     driver_kernel_open();
     interrupt_open();
     rt.sockets.shared = runtime_alloc(SHARED_SIZE);
-    rt.L = checked(luaL_newstate(), sizeof(void *));
+    rt.L = checked(lua_newstate(pool_alloc, NULL), sizeof(void *));
+    lua_atpanic(rt.L, panic);
     memset(lua_getextraspace(rt.L), 0, LUA_EXTRASPACE); /* every coroutine starts with a copy */
 }
 
@@ -245,6 +254,7 @@ int runtime_close(void) {
     }
     module_close_all();
     lua_close(rt.L);
+    pool_close();
     sockets_close();
     datagrams_close();
     interrupt_close();
