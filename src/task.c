@@ -162,18 +162,19 @@ static int task_body(lua_State *L) {
 }
 
 /* Where it comes from. What makes it belongs to the same owner. */
-static void set_origin(lua_State *L, struct task *task, int function) {
+static void set_origin(lua_State *L, struct task *task, int function, struct place at) {
     const struct task *spawner = rt.tasks.current;
     task->born = task->since = rt.sockets.tick;
     task->body = place_of_function(L, function);
-    task->spawned[0] = place_here(L);
+    task->spawned[0] = at;
     if (spawner != NULL) {
         memcpy(task->spawned + 1, spawner->spawned, sizeof(task->spawned) - sizeof(struct place));
     }
     task->owner = spawner != NULL ? spawner->owner : rt.simulated ? SIM_OWNERS : 0;
 }
 
-struct task *task_spawn(lua_State *L, int nargs, const char *name) {
+struct task *task_start(lua_State *L, lua_CFunction body, int nargs, const char *name,
+                        struct place at) {
     int first = lua_gettop(L) - nargs; /* index of the function */
     if (rt.closing) {
         luaL_error(L, "the runtime is closing: no task can be started");
@@ -188,7 +189,7 @@ struct task *task_spawn(lua_State *L, int nargs, const char *name) {
     task->co = lua_newthread(L);
     *(uintptr_t *)lua_getextraspace(task->co) = 1; /* the mark of coroutine.c */
     lua_setiuservalue(L, -2, TASK_THREAD);
-    set_origin(L, task, first);
+    set_origin(L, task, first, at);
     if (name != NULL) {
         lua_pushstring(L, name);
         lua_setiuservalue(L, -2, TASK_NAME);
@@ -197,12 +198,16 @@ struct task *task_spawn(lua_State *L, int nargs, const char *name) {
     lua_pushvalue(L, -1);
     task->handle = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_insert(L, first);
-    lua_pushcfunction(task->co, task_body);
+    lua_pushcfunction(task->co, body);
     lua_xmove(L, task->co, nargs + 1);
     task->nargs = nargs + 1;
     link_task(task);
     make_ready(task);
     return task;
+}
+
+struct task *task_spawn(lua_State *L, int nargs, const char *name) {
+    return task_start(L, task_body, nargs, name, place_here(L));
 }
 
 /* The coroutine has ended, one way or another. */
@@ -289,7 +294,6 @@ void task_run_ready(void) {
 
 static void leave_queues(struct task *task) {
     waitq_leave(&task->interest);
-    waitq_leave(&task->second);
     for (size_t i = 0; i < task->set_count; i++) {
         waitq_leave(&task->set[i]);
     }
