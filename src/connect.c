@@ -33,8 +33,8 @@ static int connect_failed(lua_State *L, struct op *op, const char *why) {
 
 static int attempt_connect(lua_State *L, struct op *op) {
     struct socket *s = op->socket;
-    int err = s->watch.driver->connect(s->watch.fd, (struct sockaddr *)op->address,
-                                       (socklen_t)op->address_size);
+    int err =
+        s->watch.driver->connect(s->watch.fd, (struct sockaddr *)op->address, op->address_size);
     bool begun = s->connecting;
     if (err == -EINPROGRESS || err == -EALREADY) {
         s->connecting = true;
@@ -57,9 +57,11 @@ static int attempt_connect(lua_State *L, struct op *op) {
     return result_fail(L, err);
 }
 
+static const struct op_type connect_op = {"connect", attempt_connect, connect_failed};
+
 int connect_to_address(lua_State *L, struct socket *s, const struct address *a, uint64_t start) {
     struct op op;
-    op_init(&op, "connect", attempt_connect, connect_failed, s);
+    op_init(&op, &connect_op, s);
     int err = socket_create_descriptor(s, a->storage.ss_family);
     if (err < 0) {
         return result_fail(L, err);
@@ -70,7 +72,7 @@ int connect_to_address(lua_State *L, struct socket *s, const struct address *a, 
     op.once = s->timeout.block == 0 || s->timeout.total == 0;
     op.start = start;
     memcpy(op.address, &a->storage, a->length);
-    op.address_size = a->length;
+    op.address_size = (unsigned char)a->length;
     return op_run(L, &op);
 }
 

@@ -10,6 +10,7 @@
 #define LARIAT_DRIVER_H
 
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -50,11 +51,16 @@ struct driver {
 
     /* names: starts a lookup, which ends in lookup_done() */
     int (*lookup)(struct lookup *lookup);
+
+    /* may be NULL: from now on others read from or close the descriptor as well */
+    void (*expose)(int fd);
 };
 
 extern const struct driver driver_kernel;
 
-void driver_kernel_open(void);
+/* Its readiness, see poller.c; a turn looks what has become ready, and waits for it if asked to. */
+int driver_kernel_open(void);
+void driver_kernel_turn(bool wait);
 void driver_kernel_close(void);
 
 #endif

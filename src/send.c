@@ -26,13 +26,16 @@ static int send_failed(lua_State *L, struct op *op, const char *why) {
     return 3;
 }
 
-static int sent_all(lua_State *L, struct op *op) {
-    struct socket *s = op->socket;
-    lua_pushinteger(L, (lua_Integer)op->as.send.size + op->as.send.first - 1);
+static int push_last(lua_State *L, lua_Integer last) {
+    lua_pushinteger(L, last);
     lua_pushnil(L);
     lua_pushnil(L);
-    waitq_wake_first(&s->watch.writers, WAKE_READY);
     return 3;
+}
+
+static int sent_all(lua_State *L, struct op *op) {
+    waitq_wake_first(&op->socket->watch.writers, WAKE_READY);
+    return push_last(L, (lua_Integer)op->as.send.size + op->as.send.first - 1);
 }
 
 static int attempt_send(lua_State *L, struct op *op);
@@ -45,7 +48,7 @@ static bool must_queue(struct op *op, const struct socket *s) {
     for (const struct interest *i = s->watch.writers.first; i != NULL; i = i->next) {
         const struct op *other = &i->task->op;
         if (i->exclusive &&
-            (came_new || (other->attempt == attempt_send && other->as.send.begun))) {
+            (came_new || (other->type->attempt == attempt_send && other->as.send.begun))) {
             return true;
         }
     }
@@ -118,35 +121,53 @@ static lua_Integer opt_index(lua_State *L, int index, lua_Integer otherwise) {
                                    : -LUA_MAXINTEGER / 2;
 }
 
+/* What most sends come to: nobody is in line, and the bytes are corked whole. */
+static bool cork_at_once(struct socket *s, const char *data, size_t size) {
+    bool plain = s->watch.writers.first == NULL && s->out.error == 0 && !s->out.ended;
+    if (!plain || s->standard || rt.tasks.budget <= 0 || !output_cork(s, data, size)) {
+        return false;
+    }
+    outputs_flush_if_late();
+    return true;
+}
+
+static const char *check_data(lua_State *L, size_t *size) {
+    const char *data = lua_tolstring(L, 2, size);
+    if (data == NULL) {
+        if (lua_istable(L, 2)) {
+            flatten(L, 2);
+        }
+        data = luaL_checklstring(L, 2, size);
+    }
+    return data;
+}
+
+static const struct op_type send_op = {"send", attempt_send, send_failed};
+
 /* send(data [, i [, j]]) -> last, nil, nil | nil, message, last; data: string or table */
 static int method_send(lua_State *L) {
-    struct op op;
-    op_init(&op, "send", attempt_send, send_failed, socket_check(L, ANY_STREAM, "client"));
-    size_t size = 0;
-    if (lua_istable(L, 2)) {
-        flatten(L, 2);
-    }
-    const char *data = luaL_checklstring(L, 2, &size);
+    struct socket *s = socket_check(L, ANY_STREAM, "client");
+    size_t size;
+    const char *data = check_data(L, &size);
     bool whole = lua_gettop(L) <= 2;
+    if (whole && size > 0 && s != NULL && cork_at_once(s, data, size)) {
+        return push_last(L, (lua_Integer)size);
+    }
     lua_Integer first = whole ? 1 : opt_index(L, 3, 1);
     lua_Integer last = whole ? -1 : opt_index(L, 4, -1);
     first = first < 0 ? (lua_Integer)size + first + 1 : first;
     last = last < 0 ? (lua_Integer)size + last + 1 : last;
     first = first < 1 ? 1 : first;
     last = last > (lua_Integer)size ? (lua_Integer)size : last;
-    op.as.send.first = (long)first;
     if (first > last) {
-        lua_pushinteger(L, first - 1);
-        lua_pushnil(L);
-        lua_pushnil(L);
-        return 3;
+        return push_last(L, first - 1);
     }
-    if (op.socket == NULL) {
-        return send_failed(L, &op, "closed");
-    }
+    struct op op;
+    op_init(&op, &send_op, s);
+    op.as.send.first = (long)first;
     op.as.send.data = data + first - 1;
     op.as.send.size = (size_t)(last - first + 1);
-    return op_run(L, &op);
+    return s != NULL ? op_run(L, &op) : send_failed(L, &op, "closed");
 }
 
 /* ---- flush ---- */
@@ -168,10 +189,12 @@ static int attempt_flush(lua_State *L, struct op *op) {
     return result_ok(L, err);
 }
 
+static const struct op_type flush_op = {"flush", attempt_flush, result_only};
+
 /* flush() -> 1 once the kernel has everything that was sent | nil, message */
 static int method_flush(lua_State *L) {
     struct op op;
-    op_init(&op, "flush", attempt_flush, result_only, socket_check(L, ANY_STREAM, "client"));
+    op_init(&op, &flush_op, socket_check(L, ANY_STREAM, "client"));
     return op.socket ? op_run(L, &op) : result_error(L, "closed");
 }
 
@@ -299,10 +322,12 @@ static int attempt_pipe(lua_State *L, struct op *op) {
     }
 }
 
+static const struct op_type pipe_op = {"pipe", attempt_pipe, pipe_failed};
+
 /* a:pipe(b) -> bytes moved until a's end, which is passed on | nil, message, bytes moved */
 static int method_pipe(lua_State *L) {
     struct op op;
-    op_init(&op, "pipe", attempt_pipe, pipe_failed, socket_check(L, ANY_STREAM, "client"));
+    op_init(&op, &pipe_op, socket_check(L, ANY_STREAM, "client"));
     struct socket_box *to = socket_test(L, 2);
     luaL_argcheck(L, to != NULL && (CLASS(to->class) & ANY_STREAM), 2, "stream socket expected");
     if (op.socket == NULL || to->socket == NULL) {

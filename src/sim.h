@@ -102,7 +102,6 @@ struct machine {
     bool up;
     unsigned boots;       /* how often it was started: packets of an earlier life are strangers */
     size_t tasks;         /* that have not ended */
-    int status;           /* as of os.exit */
     int globals;          /* registry reference to {globals, loaded, preload}; LUA_NOREF: shared */
     struct waitq ended;   /* who waits for its last task to end */
     struct event crash;   /* it is about to */
@@ -393,6 +392,7 @@ void sim_task_began(const struct task *task);        /* counted with its machine
 void sim_task_ended(const struct task *task);        /* the last one ends the machine's program */
 /* The run cannot go on; the first reason counts. */
 void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void sim_refuse(lua_State *L, const char *what);     /* raises if a simulation runs */
 int sim_exit(lua_State *L, int status);              /* os.exit */
 void sim_lookups_close(void);
 int sim_open_module(lua_State *L); /* pushes lariat.core.sim */

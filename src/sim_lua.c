@@ -119,13 +119,12 @@ static int fn_address(lua_State *L) {
     return 1;
 }
 
-/* state(machine) -> is it up, number of tasks, exit status */
+/* state(machine) -> is it up, number of tasks */
 static int fn_state(lua_State *L) {
     struct machine *m = check_machine(L, 1);
     lua_pushboolean(L, m->up);
     lua_pushinteger(L, (lua_Integer)m->tasks);
-    lua_pushinteger(L, m->status);
-    return 3;
+    return 2;
 }
 
 /* globals(machine) -> fresh ones, which its tasks will see */
@@ -175,7 +174,6 @@ static int fn_start(lua_State *L) {
     luaL_checktype(L, 3, LUA_TFUNCTION);
     unsigned owner = current->owner;
     m->up = true;
-    m->status = 0;
     current->owner = SIM_OWNERS + m->id;
     task_spawn(L, lua_gettop(L) - 3, name);
     current->owner = owner;

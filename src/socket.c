@@ -32,10 +32,7 @@ struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, 
     if (rt.closing) {
         luaL_error(L, "the runtime is closing: no socket can be made");
     }
-    struct socket_box *box = lua_newuserdatauv(L, sizeof(*box), 0);
-    *box = (struct socket_box){.class = class};
-    socket_push_metatable(L, class);
-    lua_setmetatable(L, -2);
+    struct socket_box *box = socket_push_box(L, class);
     struct socket *s = runtime_alloc(sizeof(*s));
     *s = (struct socket){.box = box, .class = class, .family = family};
     watch_init(&s->watch, rt.driver, -1);

@@ -68,26 +68,14 @@ struct output {
 struct datagrams;    /* a received batch, see datagram.c */
 struct saved_option; /* an option set before there is a descriptor, see options.c */
 
+/* What a message touches comes first and lies together: with thousands of sockets it is the cache
+ * that a message waits for. */
 struct socket {
     struct watch watch; /* first: the descriptor and who waits for it */
-    struct socket *all_prev, *all_next;
-    struct socket *dirty_next;
-    struct socket *dead_next;
-    struct socket_box *box; /* NULL once closed */
-    enum socket_class class;
-    int family; /* AF_UNSPEC until known */
-    struct timeout timeout;
     struct input in;
     struct output out;
-    struct datagrams *batch;
-    struct saved_option *options;
-    size_t max_receive;      /* 0: no limit */
     uint64_t received, sent; /* bytes */
-    double born;             /* clock_now() in seconds, for getstats */
-    struct place made_at;    /* the script's line that made it */
-    struct place accept_at;  /* and the one that accepts from it */
-    unsigned owner;          /* as its maker's: see dump.c */
-    struct timer drain;      /* the limit of a background drain */
+    size_t max_receive;      /* 0: no limit */
     bool eof;                /* the peer has ended its side */
     bool connecting;         /* connect() is under way */
     bool bound;              /* bind() has given it a local address */
@@ -95,10 +83,25 @@ struct socket {
     bool draining;           /* closed by the script, still sending */
     bool closed;
     unsigned char standard; /* 1 + the standard descriptor it stands for; 0: none */
+    struct timeout timeout;
+    struct socket *dirty_next;
+    struct socket *dead_next;
+    struct socket *all_prev, *all_next;
+    struct socket_box *box; /* NULL once closed */
+    enum socket_class class;
+    int family; /* AF_UNSPEC until known */
+    struct datagrams *batch;
+    struct saved_option *options;
+    double born;            /* clock_now() in seconds, for getstats */
+    struct place made_at;   /* the script's line that made it */
+    struct place accept_at; /* and the one that accepts from it */
+    unsigned owner;         /* as its maker's: see dump.c */
+    struct timer drain;     /* the limit of a background drain */
     uint64_t selected[2];   /* the last select that listed it to read, to write */
 };
 
 struct socket_box {
+    const void *mark;      /* tells a box from other userdata: see socket_lua.c */
     struct socket *socket; /* NULL once closed */
     enum socket_class class;
     uint64_t received, sent; /* what getstats and gettimeout say after close */
@@ -113,7 +116,7 @@ struct socket *socket_new(lua_State *L, enum socket_class class, int family); /*
 struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, struct place at);
 int socket_create_descriptor(struct socket *s, int family); /* 0 or -errno */
 void socket_adopt(struct socket *s, int fd);                /* fd becomes the socket's own */
-void socket_push_metatable(lua_State *L, enum socket_class class);
+struct socket_box *socket_push_box(lua_State *L, enum socket_class class); /* without socket */
 bool socket_awaited(const struct socket *s); /* does a task wait for it? */
 void socket_become(lua_State *L, int index, enum socket_class class);
 const char *socket_class_name(enum socket_class class);
@@ -143,7 +146,7 @@ void output_discard(struct socket *s);
 bool output_on_writable(struct watch *w);
 void outputs_flush(void); /* every corked socket, and the batch of datagrams */
 void outputs_free_blocks(void);
-void outputs_flush_if_late(void); /* the same once 1 ms has passed since the tick began */
+void outputs_flush_if_late(void); /* the same once the tick has lasted 1 ms, see output.c */
 
 /* ---- input, see input.c ---- */
 ssize_t input_fill(struct socket *s, size_t wanted); /* bytes, 0: end, or -errno */

@@ -250,12 +250,6 @@ function network:supervise(body)
       end
     end
   until not waited
-  for _, client in ipairs(self.clients) do
-    local _, _, status = core.state(client.id)
-    if status ~= 0 then
-      core.stop(("seed %d: client '%s' ended with status %d"):format(self.seed, client.name, status))
-    end
-  end
 end
 
 return { new = new }
