@@ -63,6 +63,7 @@ struct op {
         } send;
         struct {
             uint64_t moved;
+            bool bulk; /* much came last time: worth the way without copying */
         } pipe;
         struct {
             size_t size;
