@@ -154,7 +154,10 @@ void outputs_flush_if_late(void); /* the same once the tick has lasted 1 ms, see
 
 /* ---- input, see input.c ---- */
 ssize_t input_fill(struct socket *s, size_t wanted); /* bytes, 0: end, or -errno */
-void input_settle(struct socket *s);                 /* give the shared buffer back */
+/* As input_fill, for a socket without input: what `to` accepts goes there, `moved` bytes, and only
+ * the rest becomes input. Other errors than -EAGAIN: it cannot be done so. */
+ssize_t input_forward(struct socket *s, struct socket *to, size_t *moved);
+void input_settle(struct socket *s); /* give the shared buffer back */
 const char *input_take(struct socket *s, size_t size);
 void input_trim(struct socket *s); /* after a take: an empty buffer is given back */
 void input_discard(struct socket *s);
