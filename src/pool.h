@@ -8,6 +8,6 @@
 #include <stddef.h>
 
 void *pool_alloc(void *unused, void *block, size_t old_size, size_t size); /* a lua_Alloc */
-void pool_close(void); /* after lua_close */
+void pool_close(void);                                                     /* after lua_close */
 
 #endif

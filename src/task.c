@@ -119,25 +119,6 @@ static void unlink_task(struct task *task) {
     }
 }
 
-/* Message handler of a task's body and of scopes: keeps the error as it is, and the traceback of
- * where it was raised first beside it. */
-int task_keep_traceback(lua_State *L) {
-    struct task *task = rt.tasks.current;
-    if (task_is_cancelled_value(L, 1)) {
-        return 1;
-    }
-    task_push(L, task);
-    lua_getiuservalue(L, 2, TASK_TRACED);
-    if (lua_isnil(L, 3) || !lua_rawequal(L, 1, 3)) {
-        luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1); /* a number stays a number */
-        lua_setiuservalue(L, 2, TASK_TRACEBACK);
-        lua_pushvalue(L, 1);
-        lua_setiuservalue(L, 2, TASK_TRACED);
-    }
-    lua_settop(L, 1);
-    return 1;
-}
-
 static int task_ended(lua_State *L, int status, lua_KContext ctx) {
     struct task *task = rt.tasks.current;
     (void)ctx;
@@ -162,10 +143,9 @@ static int task_body(lua_State *L) {
 }
 
 /* Where it comes from. What makes it belongs to the same owner. */
-static void set_origin(lua_State *L, struct task *task, int function, struct place at) {
+static void set_origin(struct task *task, struct place at) {
     const struct task *spawner = rt.tasks.current;
     task->born = task->since = rt.sockets.tick;
-    task->body = place_of_function(L, function);
     task->spawned[0] = at;
     if (spawner != NULL) {
         memcpy(task->spawned + 1, spawner->spawned, sizeof(task->spawned) - sizeof(struct place));
@@ -189,10 +169,12 @@ struct task *task_start(lua_State *L, lua_CFunction body, int nargs, const char 
     task->co = lua_newthread(L);
     *(uintptr_t *)lua_getextraspace(task->co) = 1; /* the mark of coroutine.c */
     lua_setiuservalue(L, -2, TASK_THREAD);
-    set_origin(L, task, first, at);
+    set_origin(task, at);
     if (name != NULL) {
         lua_pushstring(L, name);
         lua_setiuservalue(L, -2, TASK_NAME);
+    } else {
+        task->body = place_of_function(L, first);
     }
     luaL_checkstack(task->co, nargs + 2, "too many arguments");
     lua_pushvalue(L, -1);

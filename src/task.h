@@ -99,7 +99,6 @@ int task_give_way(lua_State *L, lua_KContext ctx, lua_KFunction k); /* run again
 enum wake task_resumed(void); /* leaves all queues; why it was woken */
 int task_raise(lua_State *L); /* raise the pending cancellation or interrupt */
 bool task_must_raise(void);
-int task_keep_traceback(lua_State *L); /* message handler: see task.c */
 
 /* Charges the current turn; true once it is used up and the task should give way. */
 #define TASK_BUDGET 64         /* attempts that reach the driver, per turn */
@@ -117,6 +116,7 @@ bool task_is_cancelled_value(lua_State *L, int index);
 void task_push_name_of(lua_State *L, int handle);
 
 /* ---- errors that nobody joins, see report.c ---- */
+int task_keep_traceback(lua_State *L);          /* message handler of bodies and scopes */
 void report_unjoined(lua_State *L, int handle); /* of the task at `handle`, with the error on top */
 int report_onerror(lua_State *L);
 int report_error(lua_State *L);

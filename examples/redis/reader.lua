@@ -4,19 +4,16 @@
 --   "*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n"
 -- or a line typed by hand, "ECHO hi".
 
-local byte, find, match, sub = string.byte, string.find, string.match, string.sub
+local byte, find, sub = string.byte, string.find, string.sub
 
 local LONGEST_LINE = 64 * 1024
 local LONGEST_STRING = 16 * 1024 * 1024
 local MOST_STRINGS = 1024 * 1024 -- in one command
 local LARGEST = 64 * 1024 * 1024 -- bytes of one command
 
--- Most commands are two or three short words without line ends: one match finds them all.
-local WORD = "%$([0-9]+)\r\n([^\r]*)\r\n"
-local TWO = "^%*2\r\n" .. WORD:rep(2) .. "()"
-local THREE = "^%*3\r\n" .. WORD:rep(3) .. "()"
-local SIZES = {} -- "5" -> 5
-for size = 0, 255 do SIZES[tostring(size)] = size end
+-- The four bytes with which a short string begins, and what they say: "$5\r\n" -> 5, "$12\r" -> 12.
+local SIZES = {}
+for size = 0, 99 do SIZES[("$" .. size .. "\r\n"):sub(1, 4)] = size end
 
 -- The number in a line such as "*3" or "$5", or nil.
 local function length_in(line)
@@ -48,18 +45,21 @@ return function(receive)
     return true
   end
 
-  -- A usual command that is here as a whole, or nil.
+  -- A command of two or three short words, if it is all here; looked up rather than parsed.
   local function usual_command()
-    local size1, word1, size2, word2, size3, word3, after = match(data, THREE, at)
-    if size1 then
-      if SIZES[size1] ~= #word1 or SIZES[size2] ~= #word2 or SIZES[size3] ~= #word3 then return end
-      at = after
-      return { word1, word2, word3 }
+    local bytes, head, from = data, sub(data, at, at + 3), at + 4
+    local words = head == "*2\r\n" and { "", "" } or head == "*3\r\n" and { "", "", "" }
+    if not words then return nil end
+    for i = 1, #words do
+      local size = SIZES[sub(bytes, from, from + 3)]
+      if not size then return nil end
+      local first = from + (size < 10 and 4 or 5)
+      from = first + size + 2
+      words[i] = sub(bytes, first, from - 3)
     end
-    size1, word1, size2, word2, after = match(data, TWO, at)
-    if not size1 or SIZES[size1] ~= #word1 or SIZES[size2] ~= #word2 then return end
-    at = after
-    return { word1, word2 }
+    if from > #bytes + 1 then return nil end
+    at = from
+    return words
   end
 
   -- A line, without its end; false: it is too long; nil: the client is gone.

@@ -6,7 +6,7 @@
 -- cancelled, so are they.
 
 local core = require "lariat.core"
-local task = core.task
+local task, start = core.task, core.handler.start
 
 local serve = {}
 
@@ -21,30 +21,33 @@ local PASSING = {
   ["Protocol error"] = true,
 }
 
--- What is called with each connection when its handler has ended; `err` and `traceback` if it failed.
+-- Called with each connection when its handler has ended; `err` and `traceback` if it has failed.
 local function when_ended(state)
   return function(conn, err, traceback)
     conn:close()
     state.active = state.active - 1
-    state.gate:wake()
+    if state.awaited then state.gate:wake() end
     if traceback then task.report(err, "error in handler of " .. state.name, traceback) end
   end
 end
 
 local function wait_below(state, count)
-  while state.active > count do state.gate:wait() end
+  while state.active > count do
+    state.awaited = true
+    state.gate:wait()
+  end
 end
 
 local function accept_loop(server, state, handler, ended, timeout)
   local pause = FIRST_PAUSE
   while true do
-    wait_below(state, state.limit - 1)
+    if state.active >= state.limit then wait_below(state, state.limit - 1) end
     local conn, message = server:accept()
     if conn then
       pause = FIRST_PAUSE
       if timeout then conn:settimeout(timeout) end
       state.active = state.active + 1
-      core.handler.start(state.name, ended, handler, conn)
+      start(state.name, ended, handler, conn)
     elseif message == "closed" then
       return true
     elseif PASSING[message] then
