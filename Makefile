@@ -15,7 +15,7 @@
 VERSION = 0.1.0
 
 PREFIX   = /usr/local
-CFLAGS  ?= -O2 -g
+CFLAGS  ?= -O3 -g
 LUA_PC  ?= lua5.4
 ifeq ($(origin CC),default)
 CC = gcc
