@@ -68,20 +68,15 @@ void machine_address(const struct machine *m, bool six, struct sim_address *a) {
     a->ip[15] = (unsigned char)number;
 }
 
-static bool is_loopback(const struct sim_address *a) {
-    static const unsigned char one[16] = {[15] = 1};
-    return (sim_is_four(a) && a->ip[12] == 127) || memcmp(a->ip, one, sizeof(one)) == 0;
-}
-
 bool machine_owns(const struct machine *m, const struct sim_address *a) {
     struct sim_address own;
     machine_address(m, !sim_is_four(a), &own);
-    return is_loopback(a) || memcmp(own.ip, a->ip, sizeof(own.ip)) == 0;
+    return sim_is_loopback(a) || memcmp(own.ip, a->ip, sizeof(own.ip)) == 0;
 }
 
 /* Who answers to an address, as seen from a machine; NULL: nobody. */
 struct machine *machine_at(const struct sim_address *a, struct machine *from) {
-    if (is_loopback(a) || sim_is_wildcard(a)) {
+    if (sim_is_loopback(a) || sim_is_wildcard(a)) {
         return from;
     }
     unsigned number = a->ip[14] * 256u + a->ip[15];
@@ -243,6 +238,7 @@ void machines_close(void) {
     for (unsigned i = 0; i < sim.machine_count; i++) {
         struct machine *m = sim.machines[i];
         luaL_unref(rt.L, LUA_REGISTRYINDEX, m->globals);
+        sim_paths_free(m);
         runtime_free(m->waits);
         runtime_free(m->input);
         runtime_free(m->output);
