@@ -99,7 +99,7 @@ static bool overlap(const struct sim_socket *s, const struct sim_address *a, boo
     return memcmp(s->local.ip, a->ip, sizeof(a->ip)) == 0;
 }
 
-/* Linux: two sockets may share an address if both allow it and, for streams, neither listens. */
+/* Linux: b may share the address of a if both allow it and, for streams, a does not listen. */
 static bool may_share(const struct sim_socket *a, const struct sim_socket *b) {
     int level = SOL_SOCKET;
     if (sim_option_int(a, level, SO_REUSEPORT, 0) && sim_option_int(b, level, SO_REUSEPORT, 0)) {
@@ -107,8 +107,7 @@ static bool may_share(const struct sim_socket *a, const struct sim_socket *b) {
     }
     bool reuse =
         sim_option_int(a, level, SO_REUSEADDR, 0) && sim_option_int(b, level, SO_REUSEADDR, 0);
-    bool listens = a->state == STREAM_LISTENING || b->state == STREAM_LISTENING;
-    return reuse && !listens;
+    return reuse && a->state != STREAM_LISTENING;
 }
 
 static bool waits(const struct machine *m, unsigned port) {
@@ -165,12 +164,12 @@ void sim_task_began(const struct task *task) {
 }
 
 /* What the program leaves open is closed for it, as by a kernel. */
-static void close_sockets(const struct machine *m) {
+static void close_sockets(const struct machine *m, void (*close)(struct socket *)) {
     struct socket *next;
     for (struct socket *s = rt.sockets.all; s != NULL; s = next) {
         next = s->all_next;
-        if (s->owner == SIM_OWNERS + m->id && s->watch.driver == &driver_sim && !s->closed) {
-            socket_close(s);
+        if (s->owner == SIM_OWNERS + m->id && s->watch.driver == &driver_sim) {
+            close(s);
         }
     }
 }
@@ -178,7 +177,7 @@ static void close_sockets(const struct machine *m) {
 void sim_task_ended(const struct task *task) {
     struct machine *m = machine_of(task->owner);
     if (--m->tasks == 0) {
-        close_sockets(m);
+        close_sockets(m, socket_close);
         m->up = m->id == 0 || m->up;
         waitq_wake_all(&m->ended, WAKE_READY);
     }
@@ -204,7 +203,7 @@ void machine_crash(struct machine *m) {
     }
     m->wait_count = 0;
     drop_tasks(m);
-    close_sockets(m);
+    close_sockets(m, socket_abort);
 }
 
 /* ---- what it prints ---- */
