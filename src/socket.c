@@ -157,6 +157,13 @@ void socket_close(struct socket *s) {
     }
 }
 
+void socket_abort(struct socket *s) {
+    socket_close(s);
+    if (s->draining) {
+        socket_drained(s, -ECONNABORTED);
+    }
+}
+
 /* Does a task wait for it? */
 bool socket_awaited(const struct socket *s) {
     return s->watch.readers.first != NULL || s->watch.writers.first != NULL;
