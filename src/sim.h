@@ -113,8 +113,10 @@ struct machine {
     size_t wait_count;
     char *input; /* what its standard input holds */
     size_t input_size;
-    char *output; /* what it has printed */
-    size_t output_size, output_capacity;
+    struct printed {
+        char *text;
+        size_t size, capacity;
+    } printed[2]; /* on its standard output, and its standard error */
     bool echo;     /* print it in earnest as well, behind its name */
     bool mid_line; /* the last line of that has not ended */
 };

@@ -134,10 +134,10 @@ static int fn_globals(lua_State *L) {
     return 1;
 }
 
-/* output(machine) -> all it has printed */
+/* output(machine, number) -> all it has printed on that stream, 1 or 2 */
 static int fn_output(lua_State *L) {
-    struct machine *m = check_machine(L, 1);
-    lua_pushlstring(L, m->output, m->output_size);
+    const struct printed *printed = &check_machine(L, 1)->printed[luaL_checkinteger(L, 2) == 2];
+    lua_pushlstring(L, printed->text, printed->size);
     return 1;
 }
 
