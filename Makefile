@@ -65,12 +65,13 @@ LUA_LIBS   = $(call late,LUA_LIBS,pkg-config --libs $(LUA_PC))
 UV_LIBS    = $(call late,UV_LIBS,pkg-config --libs libuv)
 
 # Lua is linked in statically, which makes calls of its functions cheaper. Our symbols stay hidden: Lua's C modules must
-# find Lua's names in the program (-Wl,-E), never ours by accident.
-LANGUAGE = -std=c11 -D_GNU_SOURCE -DLARIAT_VERSION='"$(VERSION)"' -Isrc -pthread -fvisibility=hidden
+# find Lua's names in the program (-Wl,-E), never ours by accident. The program lies at a fixed address, because Lua's
+# seed for hashing depends on it (src/exact.c).
+LANGUAGE = -std=c11 -D_GNU_SOURCE -DLARIAT_VERSION='"$(VERSION)"' -Isrc -pthread -fvisibility=hidden -fno-pie
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 COMPILE  = $(CC) $(LANGUAGE) $(WARNINGS) $(LUA_CFLAGS) $(CPPFLAGS) $(MODE) -MMD -MP
-LINK     = $(CC) $(MODE) -pthread -Wl,-E $(LDFLAGS)
+LINK     = $(CC) $(MODE) -no-pie -pthread -Wl,-E $(LDFLAGS)
 LIBS     = -Wl,-Bstatic $(LUA_LIBS) -Wl,-Bdynamic $(UV_LIBS) -lreadline -lm -lpthread -ldl
 
 MODE          = $(CFLAGS)
@@ -183,7 +184,7 @@ build/bench/%.o: bench/%.c Makefile | ready
 
 .SECONDEXPANSION:
 $(PROGRAMS): build/bench/%: build/bench/%.o $$(call parts_of,$$*)
-	$(CC) $(MODE) -pthread -Wl,--as-needed $(LDFLAGS) -o $@ $^ $(UV_LIBS) -lm
+	$(CC) $(MODE) -no-pie -pthread -Wl,--as-needed $(LDFLAGS) -o $@ $^ $(UV_LIBS) -lm
 
 ## ---- installing -----------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "exact.h"
 #include "module.h"
 #include "runtime.h"
 #include "task.h"
@@ -70,7 +71,7 @@ static int start(lua_State *L) {
 }
 
 int main(int argc, char **argv) {
-    runtime_open();
+    runtime_open(exact_wanted(argc, argv));
     lua_setwarnf(rt.L, warn_off, rt.L);
     lua_pushcfunction(rt.L, start);
     lua_pushinteger(rt.L, argc);

@@ -14,6 +14,7 @@
 
 #include "dump.h"
 #include "embedded.h"
+#include "exact.h"
 #include "interrupt.h"
 #include "resolve.h"
 #include "runtime.h"
@@ -134,6 +135,10 @@ static int open_lariat_core(lua_State *L) {
     lua_setfield(L, -2, "task");
     scope_open(L);
     lua_setfield(L, -2, "scope");
+    fork_open(L);
+    lua_setfield(L, -2, "fork");
+    exact_open(L);
+    lua_setfield(L, -2, "exact");
     dump_open(L);
     lua_setfield(L, -2, "dump");
     interrupt_open_module(L);

@@ -53,6 +53,7 @@ int standard_open(lua_State *L);
 int signal_open(lua_State *L);
 int process_open(lua_State *L);
 int readline_open(lua_State *L);
+int fork_open(lua_State *L);
 void coroutine_install(lua_State *L);
 void require_install(lua_State *L);
 int module_exit(lua_State *L);

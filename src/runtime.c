@@ -23,6 +23,7 @@
 #include "datagram.h"
 #include "driver.h"
 #include "dump.h"
+#include "exact.h"
 #include "interrupt.h"
 #include "module.h"
 #include "socket.h"
@@ -85,7 +86,17 @@ static void hold_standard_descriptors(void) {
     }
 }
 
-void runtime_open(void) {
+static void open_state(bool exact) {
+    rt.exact = exact;
+    rt.L = exact ? exact_newstate() : NULL;
+    if (rt.L == NULL) {
+        rt.exact = false;
+        rt.L = checked(luaL_newstate(), sizeof(void *));
+    }
+    memset(lua_getextraspace(rt.L), 0, LUA_EXTRASPACE); /* every coroutine starts with a copy */
+}
+
+void runtime_open(bool exact) {
     memset(&rt, 0, sizeof(rt));
     hold_standard_descriptors();
     rt.driver = &driver_kernel;
@@ -101,8 +112,7 @@ void runtime_open(void) {
     driver_kernel_open();
     interrupt_open();
     rt.sockets.shared = runtime_alloc(SHARED_SIZE);
-    rt.L = checked(luaL_newstate(), sizeof(void *));
-    memset(lua_getextraspace(rt.L), 0, LUA_EXTRASPACE); /* every coroutine starts with a copy */
+    open_state(exact);
 }
 
 /* ---- run ---- */

@@ -101,7 +101,7 @@ static void run_loop(const struct outside *outside, const struct task *world) {
     while (!sim.over && world->state != TASK_DONE && !stopped_from_outside(outside)) {
         runtime_tick();
         if (arena_full()) {
-            lua_gc(rt.L, LUA_GCCOLLECT);
+            arena_collect();
         }
         if (sim.over || world->state == TASK_DONE) {
             return;
