@@ -18,7 +18,7 @@ local function start_nodes(net, directory, files)
   local addresses, nodes = {}, {}
   for i, name in ipairs(NAMES) do addresses[i] = name .. "=" .. name .. ":7100" end
   for i, name in ipairs(NAMES) do
-    local path = files .. "/" .. name
+    local path = ("%s/%d-%s"):format(files, net.seed, name)
     os.remove(path) -- of an earlier run
     nodes[i] = net:host(name, directory .. "/leader_election.lua", name, path,
       table.unpack(addresses))
@@ -84,20 +84,16 @@ local function elect(net, directory, files)
   check_leaders(nodes)
 end
 
-local function try(seed, directory, files)
-  return sim.try({ seed = seed, swarm = true, echo = false }, function(net)
-    return elect(net, directory, files)
-  end)
-end
+-- A directory for the nodes' files, made before the tests and removed after them.
+local files, closer
+
+local function make_files() files, closer = example.directory() end
+local function remove_files() closer.remove() end
 
 describe("leader election", function()
-  it("never has two leaders in a term, and one in the end, on any simulated network", function()
-    local files, closer <close> = example.directory()
-    assert(closer)
-    for seed = 1, SEEDS do
-      local result = try(seed, "examples", files)
-      assert(result.ok, result.error)
-      if os.getenv "SHOW" then print(seed, result.time, result.events) end
-    end
-  end)
+  setup(make_files)
+  teardown(remove_files)
+
+  sim.it("never has two leaders in a term, and one in the end", { seeds = SEEDS, echo = false },
+    function(net) elect(net, "examples", files) end)
 end)

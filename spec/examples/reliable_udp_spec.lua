@@ -7,6 +7,7 @@
 
 local example = require "spec.support.example"
 local sim = require "lariat.sim"
+local simulation = require "spec.support.simulation"
 local task = require "lariat.task"
 
 local LOOPBACK = "127.0.0.1"
@@ -32,12 +33,6 @@ local function transfer(net, directory, protocol)
   receiver:wait()
   assert(receiver:output() == data, ("%d bytes sent, %d other bytes received"):format(
     #data, #receiver:output()))
-end
-
-local function try(seed, directory, protocol)
-  return sim.try({ seed = seed, swarm = true, echo = false }, function(net)
-    return transfer(net, directory, protocol)
-  end)
 end
 
 describe("a reliable transfer over UDP", function()
@@ -72,12 +67,8 @@ describe("a reliable transfer over UDP", function()
   end)
 
   for _, protocol in ipairs(PROTOCOLS) do
-    it("loses nothing on any simulated network: " .. protocol, function()
-      for seed = 1, SEEDS do
-        local result = try(seed, "examples", protocol)
-        assert(result.ok, result.error)
-      end
-    end)
+    sim.it("loses nothing on any network: " .. protocol, { seeds = SEEDS, echo = false },
+      function(net) transfer(net, "examples", protocol) end)
   end
 end)
 
@@ -105,21 +96,13 @@ local BUGS = {
   },
 }
 
-describe("a bug in a reliable transfer is found within 100 seeds, and again by the same seed:", function()
+describe("a bug in a reliable transfer is found by a seed, and again by the same:", function()
   for _, bug in ipairs(BUGS) do
     local name, protocol, file, right, wrong = table.unpack(bug)
     it(name, function()
       local directory, closer <close> = example.broken("reliable_udp/" .. file, right, wrong)
       assert(closer)
-      local seed, found = 0, nil
-      repeat
-        seed = seed + 1
-        found = try(seed, directory, protocol)
-      until not found.ok or seed == 100
-      assert.is_false(found.ok)
-      local again = try(seed, directory, protocol)
-      assert.is_false(again.ok)
-      assert.equal(found.hash, again.hash)
+      simulation.finds(function(net) return transfer(net, directory, protocol) end)
     end)
   end
 end)

@@ -103,11 +103,12 @@ function example.await(stream, text)
   end
 end
 
---- A directory that is removed with all that is in it.
+--- A directory that is removed with all that is in it, at the end of a `<close>` variable or by
+--- closer.remove().
 function example.directory()
   local path = example.peer { "mktemp", "-d" }:match "%S+"
-  local metatable = { __close = function() example.peer { "rm", "-rf", path } end }
-  return path, setmetatable({}, metatable)
+  local function remove() example.peer { "rm", "-rf", path } end
+  return path, setmetatable({ remove = remove }, { __close = remove })
 end
 
 function example.write(path, text)
