@@ -128,6 +128,7 @@ struct machine *machine_current(void); /* of the running task; the world outside
 struct machine *machine_at(const struct sim_address *address, struct machine *from);
 void machine_address(const struct machine *machine, bool six, struct sim_address *address);
 bool machine_owns(const struct machine *machine, const struct sim_address *address);
+void machine_adopt(struct machine *machine, struct task *task);
 void machine_crash(struct machine *machine); /* its tasks are dropped, its sockets fall silent */
 void machine_write(struct machine *machine, int number, const char *data, size_t size);
 void machines_close(void);

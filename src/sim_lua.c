@@ -167,18 +167,15 @@ static int fn_input(lua_State *L) {
     return 0;
 }
 
-/* start(machine, name, f, ...) -> a task on that machine, which is up from now on */
+/* start(machine, name, f, ...) -> a task on that machine, which is up from now on. Rules call it, too,
+ * when no task is running. */
 static int fn_start(lua_State *L) {
     struct machine *m = check_machine(L, 1);
-    struct task *current = rt.tasks.current;
     const char *name = luaL_checkstring(L, 2);
     luaL_checktype(L, 3, LUA_TFUNCTION);
-    unsigned owner = current->owner;
     m->up = true;
     m->status = 0;
-    current->owner = SIM_OWNERS + m->id;
-    task_spawn(L, lua_gettop(L) - 3, name);
-    current->owner = owner;
+    machine_adopt(m, task_spawn(L, lua_gettop(L) - 3, name));
     return 1;
 }
 

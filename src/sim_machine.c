@@ -169,6 +169,13 @@ void sim_task_began(const struct task *task) {
     machine_of(task->owner)->tasks++;
 }
 
+/* A new task belongs to this machine, whoever has made it. */
+void machine_adopt(struct machine *m, struct task *task) {
+    machine_of(task->owner)->tasks--;
+    task->owner = SIM_OWNERS + m->id;
+    m->tasks++;
+}
+
 /* What the program leaves open is closed for it, as by a kernel. */
 static void close_sockets(const struct machine *m) {
     struct socket *next;
