@@ -12,7 +12,7 @@ local task = require "lariat.task"
 
 local LOOPBACK = "127.0.0.1"
 local PROTOCOLS = { "stop-and-wait", "sliding-window" }
-local SEEDS = 100 // (tonumber(os.getenv "SCALE") or 1)
+local OPTIONS = { seeds = 100 // (tonumber(os.getenv "SCALE") or 1), swarm = true, echo = false }
 
 -- Up to 60 KB: long runs of one byte would hide a piece that is missing or comes twice.
 local function random_data()
@@ -67,7 +67,7 @@ describe("a reliable transfer over UDP", function()
   end)
 
   for _, protocol in ipairs(PROTOCOLS) do
-    sim.it("loses nothing on any network: " .. protocol, { seeds = SEEDS, echo = false },
+    sim.it("loses nothing on any network: " .. protocol, OPTIONS,
       function(net) transfer(net, "examples", protocol) end)
   end
 end)
@@ -102,7 +102,7 @@ describe("a bug in a reliable transfer is found by a seed, and again by the same
     it(name, function()
       local directory, closer <close> = example.broken("reliable_udp/" .. file, right, wrong)
       assert(closer)
-      simulation.finds(function(net) return transfer(net, directory, protocol) end)
+      simulation.finds(OPTIONS, function(net) return transfer(net, directory, protocol) end)
     end)
   end
 end)

@@ -105,8 +105,10 @@ end
 
 --- A directory that is removed with all that is in it, at the end of a `<close>` variable or by
 --- closer.remove().
-function example.directory()
-  local path = example.peer { "mktemp", "-d" }:match "%S+"
+---@param parent? string where to make it; default: where temporary files are
+function example.directory(parent)
+  local path = example.peer { "mktemp", "-d", "-p", parent or os.getenv "TMPDIR" or "/tmp" }
+    :match "%S+"
   local function remove() example.peer { "rm", "-rf", path } end
   return path, setmetatable({ remove = remove }, { __close = remove })
 end
