@@ -224,13 +224,9 @@ lan.describe("a unix datagram", function(calm)
     with_path(function(path)
       local receiver, sender = bound(path), assert(unix.dgram())
       sender:settimeout(0.01)
-      local sent, message = 0, nil
-      repeat
-        local ok
-        ok, message = sender:sendto("x", path)
-        sent = sent + (ok and 1 or 0)
-      until not ok
-      assert.equal("timeout", message)
+      local sent = 0
+      while sender:sendto("x", path) do sent = sent + 1 end
+      assert.same({ nil, "timeout" }, { sender:sendto("x", path) })
       assert.is_true(sent > 0)
       sender:settimeout(30)
       local sending = task.spawn(sender.sendto, sender, "last", path)
