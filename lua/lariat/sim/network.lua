@@ -42,8 +42,13 @@ function host:running()
 end
 
 --- Waits until its program has ended, or crashed.
+---@return "exit"|"crash" how
+---@return integer? status
 function host:wait()
-  return core.ended(self.id)
+  core.ended(self.id)
+  local up, _, status = core.state(self.id)
+  if not up then return "crash" end
+  return "exit", status
 end
 
 --- Ends its program at once: no `<close>` variable runs, no packet tells of it, and until it is
@@ -100,6 +105,20 @@ local function check(self, who, position, method)
     tostring(who)), 3)
 end
 
+-- What a script is given: strings, as on a command line.
+local function words(method, ...)
+  local list = table.pack(...)
+  for i = 1, list.n do
+    local kind = type(list[i])
+    if kind ~= "string" and kind ~= "number" then
+      error(("bad argument #%d to '%s' (string expected for a script, got %s)"):format(i + 2,
+        method, kind), 4)
+    end
+    list[i] = tostring(list[i])
+  end
+  return list
+end
+
 local function add(self, method, name, what, ...)
   local settings = type(name) == "table" and name or { name = name }
   if type(settings.name) ~= "string" then
@@ -109,8 +128,9 @@ local function add(self, method, name, what, ...)
     error(("bad argument #2 to '%s' (script or function expected, got %s)"):format(method,
       type(what)), 3)
   end
+  local arguments = type(what) == "string" and words(method, ...) or table.pack(...)
   local object = describe(self, core.machine(settings.name), settings.name)
-  object.what, object.arguments, object.seed = what, table.pack(...), self.seed
+  object.what, object.arguments, object.seed = what, arguments, self.seed
   local echo = settings.echo
   if echo == nil then echo = self.echo end
   core.echo(object.id, echo)
@@ -259,7 +279,9 @@ function network:supervise(body)
   for _, client in ipairs(self.clients) do
     local _, _, status = core.state(client.id)
     if status ~= 0 then
-      core.stop(("seed %d: client '%s' ended with status %d"):format(self.seed, client.name, status))
+      local told = client:errors():match "([^\n]+)\n*$"
+      core.stop(("seed %d: client '%s' ended with status %d%s"):format(self.seed, client.name,
+        status, told and ": " .. told or ""))
     end
   end
 end
