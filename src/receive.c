@@ -38,29 +38,53 @@ static void strip_cr(lua_State *L) {
     lua_remove(L, -2);
 }
 
+/* The first `shown` bytes at `data` as LuaSocket shows a line: without any CR. */
+static void push_line(lua_State *L, const char *data, size_t shown) {
+    const char *cr = shown > 0 ? memchr(data, '\r', shown) : NULL;
+    shown -= cr != NULL && cr == data + shown - 1;
+    bool inside = cr != NULL && cr < data + shown;
+    lua_pushlstring(L, data, shown);
+    if (inside) {
+        strip_cr(L);
+    }
+}
+
 /* Takes `size` bytes, of which the first `shown` become the result, behind the prefix. The bytes
  * are taken first and copied by the first push: a finalizer that runs later cannot move them. */
 static void push_taken(lua_State *L, struct op *op, size_t size, size_t shown) {
     struct socket *s = op->socket;
-    size_t prefix = op->as.receive.pattern <= COUNT ? lua_rawlen(L, PREFIX) : 0;
+    bool prefixed = op->as.receive.prefixed;
     const char *data = input_take(s, size);
     if (op->as.receive.pattern == LINE) {
-        const char *cr = shown > 0 ? memchr(data, '\r', shown) : NULL;
-        shown -= cr != NULL && cr == data + shown - 1;
-        bool inside = cr != NULL && cr < data + shown;
-        lua_pushlstring(L, data, shown);
-        if (inside) {
-            strip_cr(L);
-        }
+        push_line(L, data, shown);
     } else {
         lua_pushlstring(L, data, shown);
     }
-    if (prefix > 0) {
+    if (prefixed) {
         lua_pushvalue(L, PREFIX);
         lua_insert(L, -2);
         lua_concat(L, 2);
     }
     input_trim(s);
+}
+
+/* A whole line that is in memory already is taken without an operation: what most calls of a busy
+ * loop come to. False: there is more to it. */
+static bool take_line(lua_State *L, struct socket *s, int pattern) {
+    bool plain = input_size(s) > 0 && s->watch.readers.first == NULL && s->max_receive == 0;
+    const char *data = input_data(s);
+    const char *end = plain && rt.tasks.budget > 0 ? memchr(data, '\n', input_size(s)) : NULL;
+    if (end == NULL) {
+        return false;
+    }
+    input_take(s, (size_t)(end - data) + 1);
+    if (pattern == LINE) {
+        push_line(L, data, (size_t)(end - data));
+    } else {
+        lua_pushlstring(L, data, (size_t)(end - data) + 1);
+    }
+    input_trim(s);
+    return true;
 }
 
 static int done(lua_State *L, struct op *op, size_t size, size_t shown) {
@@ -176,7 +200,7 @@ static int ended(lua_State *L, struct op *op, ssize_t n) {
         op->socket->out.error = EPIPE; /* nobody is there to send to */
         output_discard(op->socket);    /* else select would go on waiting for room */
     }
-    return op->fail(L, op, n == 0 || n == -ENOTCONN ? "closed" : result_message((int)n));
+    return failed(L, op, n == 0 || n == -ENOTCONN ? "closed" : result_message((int)n));
 }
 
 static int attempt_receive(lua_State *L, struct op *op) {
@@ -188,7 +212,7 @@ static int attempt_receive(lua_State *L, struct op *op) {
         size_t size = 0, shown = 0;
         bool found = input_size(s) > 0 && find_unit(op, &size, &shown);
         if (too_long(op, found, shown)) {
-            return op->fail(L, op, "too long");
+            return failed(L, op, "too long");
         }
         if (found && op->as.receive.pattern == PEEK) {
             lua_pushlstring(L, input_data(s), op->as.receive.want);
@@ -219,7 +243,7 @@ static int run(lua_State *L, struct op *op) {
         if (op->as.receive.pattern == PEEK) {
             return 2;
         }
-        if (op->as.receive.pattern <= COUNT && !lua_isnoneornil(L, PREFIX)) {
+        if (op->as.receive.prefixed) {
             lua_pushvalue(L, PREFIX);
         } else {
             lua_pushliteral(L, "");
@@ -254,6 +278,7 @@ static void parse_pattern(lua_State *L, struct op *op) {
 static bool complete_by_prefix(lua_State *L, struct op *op) {
     size_t prefix = 0;
     luaL_optlstring(L, PREFIX, "", &prefix);
+    op->as.receive.prefixed = prefix > 0;
     if (op->as.receive.pattern != COUNT || prefix == 0) {
         return false;
     }
@@ -261,15 +286,27 @@ static bool complete_by_prefix(lua_State *L, struct op *op) {
     return op->as.receive.want == 0;
 }
 
+static const struct op_type receive_op = {"receive", attempt_receive, failed};
+static const struct op_type receiveany_op = {"receiveany", attempt_receive, failed};
+static const struct op_type receiveuntil_op = {"receiveuntil", attempt_receive, failed};
+static const struct op_type peek_op = {"peek", attempt_receive, failed};
+static const struct op_type lines_op = {"lines", attempt_receive, failed};
+
 /* receive([pattern [, prefix]]) -> data, nil, nil | nil, message, partial */
 static int method_receive(lua_State *L) {
-    struct op op;
-    op_init(&op, "receive", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
+    struct socket *s = socket_check(L, ANY_STREAM, "client");
     bool plain = lua_gettop(L) == 1; /* a line, with nothing to look at */
-    lua_settop(L, PREFIX);
+    if (plain && s != NULL && take_line(L, s, LINE)) {
+        lua_pushnil(L);
+        lua_pushnil(L);
+        return 3;
+    }
+    struct op op;
+    op_init(&op, &receive_op, s);
     if (plain) {
         op.as.receive.pattern = LINE;
     } else {
+        lua_settop(L, PREFIX);
         parse_pattern(L, &op);
         if (complete_by_prefix(L, &op)) {
             lua_pushnil(L);
@@ -283,7 +320,7 @@ static int method_receive(lua_State *L) {
 /* receiveany([max]) -> at least one byte | nil, message, "" */
 static int method_receiveany(lua_State *L) {
     struct op op;
-    op_init(&op, "receiveany", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
+    op_init(&op, &receiveany_op, socket_check(L, ANY_STREAM, "client"));
     lua_Integer max = luaL_optinteger(L, 2, SHARED_SIZE);
     luaL_argcheck(L, max > 0, 2, "positive number of bytes expected");
     op.as.receive.pattern = ANY;
@@ -294,7 +331,7 @@ static int method_receiveany(lua_State *L) {
 /* receiveuntil(delim [, {inclusive=, max=}]) -> string | nil, message, partial */
 static int method_receiveuntil(lua_State *L) {
     struct op op;
-    op_init(&op, "receiveuntil", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
+    op_init(&op, &receiveuntil_op, socket_check(L, ANY_STREAM, "client"));
     op.as.receive.delim = luaL_checklstring(L, 2, &op.as.receive.delim_size);
     luaL_argcheck(L, op.as.receive.delim_size > 0, 2, "delimiter is empty");
     op.as.receive.pattern = UNTIL;
@@ -317,7 +354,7 @@ static int method_receiveuntil(lua_State *L) {
 /* peek(n) -> the next n bytes, not consumed (fewer at the end of the stream) | nil, message */
 static int method_peek(lua_State *L) {
     struct op op;
-    op_init(&op, "peek", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
+    op_init(&op, &peek_op, socket_check(L, ANY_STREAM, "client"));
     lua_Integer n = luaL_checkinteger(L, 2);
     luaL_argcheck(L, n > 0, 2, "positive number of bytes expected");
     op.as.receive.pattern = PEEK;
@@ -325,31 +362,41 @@ static int method_peek(lua_State *L) {
     return run(L, &op);
 }
 
-/* Upvalues: the stream, the pattern and the count it was given, understood once for all lines. */
+/* What lines() was asked for, understood once for all lines. The iterator's other upvalue is the
+ * stream, and so keeps the box. */
+struct lines {
+    const struct socket_box *box;
+    int pattern;
+    size_t want;
+};
+
 static int next_line(lua_State *L) {
-    lua_settop(L, 0);
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_settop(L, PREFIX);
-    struct op op;
-    op_init(&op, "lines", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
-    op.as.receive.pattern = (int)lua_tointeger(L, lua_upvalueindex(2));
-    op.as.receive.want = (size_t)lua_tointeger(L, lua_upvalueindex(3));
-    op.as.receive.iterate = true;
-    if (op.socket == NULL) {
+    const struct lines *lines = lua_touserdata(L, lua_upvalueindex(1));
+    struct socket *s = lines->box->socket;
+    if (s == NULL) {
         return luaL_error(L, "closed");
     }
+    if (lines->pattern <= LINE_WITH_END && take_line(L, s, lines->pattern)) {
+        return 1;
+    }
+    struct op op;
+    op_init(&op, &lines_op, s);
+    op.as.receive.pattern = lines->pattern;
+    op.as.receive.want = lines->want;
+    op.as.receive.iterate = true;
     return run(L, &op);
 }
 
 /* lines([pattern]) -> iterator: ends at the end of the stream, raises any other failure */
 static int method_lines(lua_State *L) {
     struct op op;
-    op_init(&op, "lines", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
+    op_init(&op, &lines_op, socket_check(L, ANY_STREAM, "client"));
     parse_pattern(L, &op);
     lua_settop(L, 1);
-    lua_pushinteger(L, op.as.receive.pattern);
-    lua_pushinteger(L, (lua_Integer)op.as.receive.want);
-    lua_pushcclosure(L, next_line, 3);
+    struct lines *lines = lua_newuserdatauv(L, sizeof(*lines), 0);
+    *lines = (struct lines){socket_test(L, 1), op.as.receive.pattern, op.as.receive.want};
+    lua_insert(L, 1);
+    lua_pushcclosure(L, next_line, 2);
     return 1;
 }
 

@@ -37,6 +37,12 @@ void sim_fail(const char *format, ...) {
     }
 }
 
+void sim_refuse(lua_State *L, const char *what) {
+    if (rt.simulated) {
+        luaL_error(L, "%s is not simulated: it would wait for the real world", what);
+    }
+}
+
 /* ---- the world outside ---- */
 
 struct outside {
@@ -125,7 +131,7 @@ static void drop_everything(void) {
     for (struct socket *s = rt.sockets.all; s != NULL; s = next) {
         next = s->all_next;
         if (s->watch.driver == &driver_sim) {
-            socket_close(s);
+            socket_abort(s);
         }
     }
     sockets_free_dead();
@@ -150,10 +156,14 @@ static int run_inside(lua_State *L) {
     return 1;
 }
 
-/* os.exit on a machine: its tasks unwind, and its program has then ended. */
+/* os.exit on a machine: its tasks unwind, and its program has then ended. A status that is no success
+ * is an error that nobody caught. */
 int sim_exit(lua_State *L, int status) {
-    struct machine *m = machine_current();
-    m->status = status;
+    const struct machine *m = machine_current();
+    if (status != 0) {
+        sim_fail("host '%s' ended with status %d after %.6f s", m->name, status,
+                 (double)(sim.now - SIM_BOOT) / 1e9);
+    }
     for (struct task *t = rt.tasks.all; t != NULL; t = t->all_next) {
         if (machine_of(t->owner) == m) {
             task_cancel(t);

@@ -52,20 +52,20 @@ end
 
 -- What an error that nobody joins does in a simulation: it ends the run, unless the script that it
 -- belongs to has an onerror of its own.
-local function on_error(net, seed)
+local function on_error(net)
   return function(err, traceback, title, task)
     local id, name = simulation.current()
     local own = net:onerror_of(id)
     if own then return own(err, traceback, title, task) end
-    simulation.stop(("seed %d: host '%s' failed after %.6f s: %s%s"):format(
-      seed, name, simulation.time(), title == "" and "" or title .. ": ", traceback))
+    simulation.stop(("host '%s' failed after %.6f s: %s%s"):format(
+      name, simulation.time(), title == "" and "" or title .. ": ", traceback))
   end
 end
 
 local function run(options, body)
   local net = network.new(options)
   local settings = faults.settings(options)
-  local before = core.task.onerror(on_error(net, settings.seed))
+  local before = core.task.onerror(on_error(net))
   local restore = program.forbid(_G)
   math.randomseed(settings.seed)
   local ok, failure, packets, events, time = pcall(simulation.run, settings, function()
@@ -74,6 +74,7 @@ local function run(options, body)
   restore()
   core.task.onerror(before)
   if not ok then error(failure, 0) end
+  if failure then failure = ("seed %d: %s"):format(settings.seed, failure) end
   return setmetatable({
     ok = failure == nil, error = failure, seed = settings.seed, faults = settings.faults,
     hash = simulation.trace.hash(packets), packets = packets, events = events, time = time,

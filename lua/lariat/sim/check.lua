@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- sim.check: is a simulation exact? Runs one seed twice, in two copies of this process, and compares
--- the traces. What differs comes from outside of the simulation: a real clock, a random number that
--- is not the seed's, a C module that uses addresses.
+-- sim.check: is a simulation exact? Runs one seed twice, in two copies of this process, and
+-- compares the traces. What differs comes from outside of the simulation: a real clock, a random
+-- number that is not the seed's, a C module that uses addresses.
 
 local fork = require "lariat.sim.fork"
 
@@ -26,7 +26,8 @@ local function excerpt(title, lines, at)
 end
 
 local function difference(seed, one, other)
-  local text = ("seed %d: two runs differ: trace %s and trace %s"):format(seed, one.hash, other.hash)
+  local text = "seed %d: two runs differ: trace %s and trace %s"
+  text = text:format(seed, one.hash, other.hash)
   local at = first_difference(one.lines, other.lines)
   if not at then return text .. "\nthe packets are the same; what is in them is not" end
   return table.concat({ text, excerpt("the one:", one.lines, at),

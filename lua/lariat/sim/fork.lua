@@ -74,8 +74,8 @@ local function await(copies)
   return copy.number, outcome_of(copy, text, how, status)
 end
 
---- Runs run(number), which returns a table with a field `ok`, for the numbers from `from` to `to` in
---- copies of this process, until one of them is not ok.
+--- Runs run(number), which returns a table with a field `ok`, for the numbers from `from` to `to`
+--- in copies of this process, until one of them is not ok.
 ---@param from integer
 ---@param to integer
 ---@param run fun(number: integer): table

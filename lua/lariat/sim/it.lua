@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --
--- sim.it: a test on many seeds. In the process of `lariat --test` it is an ordinary test, which runs
--- a worker process: the same program, with an exact state, that loads only this spec file and runs
--- only this test, so that a seed does the same in the whole suite, alone, and with other tests taken
--- away. The worker's setup and before_each have run when it forks a copy of itself for each seed.
+-- sim.it: a test on many seeds. In the process of `lariat --test` it is an ordinary test that runs
+-- a worker process: the same program, with an exact state, which loads only this spec file and
+-- runs only this test, so that a seed does the same in the whole suite, alone, and with other tests
+-- taken away. The worker's setup and before_each have run when it forks a copy for each seed.
 
 local core = require "lariat.core"
 local faults = require "lariat.sim.faults"
@@ -12,7 +12,7 @@ local settings = require "lariat.sim.settings"
 
 local SEEDS = 100 -- by default
 
--- Who is running, in busted's words -----------------------------------------------------------------
+-- Who is running, in busted's words --------------------------------------------------------------
 
 local function names_of(element)
   local context, names = settings.busted.context, {}
@@ -35,7 +35,7 @@ local function file()
   return settings.busted.getFile(settings.busted.context.get()).name
 end
 
--- In the worker -------------------------------------------------------------------------------------
+-- In the worker ----------------------------------------------------------------------------------
 
 -- What sim.try takes. A test that says nothing of faults gets all of them, some for each seed.
 local function for_try(options)
@@ -62,7 +62,7 @@ local function run_seeds(place, options, body)
   io.stderr:write(text, "\n")
 end
 
--- In the process of `lariat --test` -----------------------------------------------------------------
+-- In the process of `lariat --test` --------------------------------------------------------------
 
 local function worker_command(line)
   local command = { core.fork.program, "--test", "--timeout=" .. settings.limit,
@@ -92,7 +92,7 @@ local function run_worker(place, line)
   end
 end
 
--- The definition --------------------------------------------------------------------------------------
+-- The definition ---------------------------------------------------------------------------------
 
 local function misuse(argument, message, ...)
   error(("bad argument #%d to 'it' (%s)"):format(argument, message:format(...)), 3)

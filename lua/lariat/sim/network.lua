@@ -276,14 +276,6 @@ function network:supervise(body)
       end
     end
   until not waited
-  for _, client in ipairs(self.clients) do
-    local _, _, status = core.state(client.id)
-    if status ~= 0 then
-      local told = client:errors():match "([^\n]+)\n*$"
-      core.stop(("seed %d: client '%s' ended with status %d%s"):format(self.seed, client.name,
-        status, told and ": " .. told or ""))
-    end
-  end
 end
 
 return { new = new }

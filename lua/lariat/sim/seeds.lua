@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- The seeds of one test, in its worker process: runs each in a copy of the process, finds the lowest
--- that fails and the fewest families of faults with which it still does, and tells all about it.
+-- The seeds of one test, in its worker process: runs each in a copy of it, finds the lowest that
+-- fails and the fewest families of faults with which it still does, and tells all about it.
 
 local fork = require "lariat.sim.fork"
 
@@ -44,8 +44,17 @@ end
 ---@field without string[] families that were off in that run
 ---@field removed string[] those of them that shrinking has found dispensable
 
---- Runs body on the seeds from `from` to `to`.
----@param request { from: integer, to: integer, limit: number, options: table, without: string[], ladder: boolean }
+--- What is to be run, and how.
+---@class lariat.sim.Request
+---@field from integer the first seed
+---@field to integer the last one
+---@field limit number seconds for each
+---@field options lariat.sim.Options
+---@field without string[] families of faults that stay off
+---@field ladder boolean
+
+--- Runs body on the seeds.
+---@param request lariat.sim.Request
 ---@param body fun(net: lariat.sim.Network)
 ---@return lariat.sim.Finding? # nil if all is well
 function seeds.run(request, body)
