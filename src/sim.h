@@ -106,6 +106,7 @@ struct machine {
     bool up;
     unsigned boots;       /* how often it was started: packets of an earlier life are strangers */
     size_t tasks;         /* that have not ended */
+    int status, expected; /* as of os.exit; as the script of the run foresees it */
     int globals;          /* registry reference to {globals, loaded, preload}; LUA_NOREF: shared */
     struct waitq ended;   /* who waits for its last task to end */
     struct event crash;   /* it is about to */
