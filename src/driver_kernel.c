@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "forward.h"
 #include "poller.h"
 #include "resolve.h"
 #include "runtime.h"
@@ -263,4 +264,5 @@ const struct driver driver_kernel = {
     .alarm = poller_alarm,
     .lookup = kernel_lookup,
     .expose = poller_expose,
+    .forward = forward_bytes,
 };

@@ -56,8 +56,9 @@ static int start(lua_State *L) {
         lua_pushboolean(L, 1);
         lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
     }
+    lua_gc(L, LUA_GCSTOP); /* nothing of what is made here is garbage */
     luaL_openlibs(L);
-    module_open_all(L);
+    module_open_globals(L);
     lua_getglobal(L, "require");
     lua_pushliteral(L, "lariat.main");
     lua_call(L, 1, 1);
@@ -67,6 +68,7 @@ static int start(lua_State *L) {
     }
     rt.tasks.main = task_spawn(L, argc, "main");
     luaL_ref(L, LUA_REGISTRYINDEX); /* for ever: others are compared with it */
+    lua_gc(L, LUA_GCRESTART);
     return 0;
 }
 

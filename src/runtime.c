@@ -27,6 +27,7 @@
 #include "exact.h"
 #include "interrupt.h"
 #include "module.h"
+#include "pool.h"
 #include "socket.h"
 
 #define EXIT_TASKS_NS (1000ull * 1000 * 1000)
@@ -87,13 +88,21 @@ static void hold_standard_descriptors(void) {
     }
 }
 
+/* An error outside of any protected call: Lua then aborts. */
+static int panic(lua_State *L) {
+    const char *message = lua_tostring(L, -1);
+    lua_writestringerror("lariat: panic: %s\n", message ? message : "(no message)");
+    return 0;
+}
+
 static void open_state(bool exact) {
     rt.exact = exact;
     rt.L = exact ? exact_newstate() : NULL;
     if (rt.L == NULL) {
         rt.exact = false;
-        rt.L = checked(luaL_newstate(), sizeof(void *));
+        rt.L = checked(lua_newstate(pool_alloc, NULL), sizeof(void *));
     }
+    lua_atpanic(rt.L, panic);
     memset(lua_getextraspace(rt.L), 0, LUA_EXTRASPACE); /* every coroutine starts with a copy */
 }
 
@@ -255,6 +264,7 @@ int runtime_close(void) {
     }
     module_close_all();
     lua_close(rt.L);
+    pool_close();
     sockets_close();
     datagrams_close();
     interrupt_close();

@@ -55,13 +55,24 @@ static unsigned run_length(const struct mmsghdr *messages, unsigned count) {
     return n;
 }
 
-static void set_segment_size(struct msghdr *m, union control *control, size_t size) {
-    uint16_t value = (uint16_t)size;
+/* Makes one message of a run: its parts one after the other, and the size to cut them apart at. */
+static void merge(struct msghdr *m, const struct mmsghdr *run, unsigned length, struct iovec *parts,
+                  union control *control) {
+    uint16_t size = (uint16_t)size_of(&run[0].msg_hdr);
+    *m = run[0].msg_hdr;
+    if (length == 1) {
+        return;
+    }
+    for (unsigned i = 0; i < length; i++) {
+        parts[i] = run[i].msg_hdr.msg_iov[0];
+    }
+    m->msg_iov = parts;
+    m->msg_iovlen = length;
     m->msg_control = control;
     m->msg_controllen = sizeof(*control);
     control->header = (struct cmsghdr){
-        .cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT, .cmsg_len = CMSG_LEN(sizeof(value))};
-    memcpy(CMSG_DATA(&control->header), &value, sizeof(value));
+        .cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT, .cmsg_len = CMSG_LEN(sizeof(size))};
+    memcpy(CMSG_DATA(&control->header), &size, sizeof(size));
 }
 
 static int send_plainly(int fd, struct mmsghdr *messages, unsigned count) {
@@ -91,17 +102,8 @@ int segment_send(int fd, struct mmsghdr *messages, unsigned count) {
     unsigned lengths[MOST], runs = 0;
     count = count < MOST ? count : MOST;
     for (unsigned i = 0; i < count; i += lengths[runs++]) {
-        unsigned length = lengths[runs] = run_length(messages + i, count - i);
-        struct msghdr *m = &merged[runs].msg_hdr;
-        *m = messages[i].msg_hdr;
-        if (length > 1) {
-            for (unsigned j = i; j < i + length; j++) {
-                parts[j] = messages[j].msg_hdr.msg_iov[0];
-            }
-            m->msg_iov = &parts[i];
-            m->msg_iovlen = length;
-            set_segment_size(m, &controls[runs], parts[i].iov_len);
-        }
+        lengths[runs] = run_length(messages + i, count - i);
+        merge(&merged[runs].msg_hdr, messages + i, lengths[runs], &parts[i], &controls[runs]);
     }
     if (runs == count || !is_udp(fd)) {
         return send_plainly(fd, messages, count);

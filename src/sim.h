@@ -12,11 +12,14 @@
  *   sim_trace.c    the record of every packet, and its hash
  *   sim_driver.c   the table of functions
  *   sim_socket.c   sockets: descriptors, names, readiness
+ *   sim_path.c     the names of unix sockets
+ *   sim_lookup.c   the names of machines
  *   sim_option.c   what setsockopt and getsockopt remember
  *   sim_stream.c   streams: what calls and packets do to one end
  *   sim_connect.c  how streams begin: listen, connect, accept, refuse
  *   sim_flow.c     one direction of a stream: bytes, windows, retransmission
- *   sim_datagram.c UDP and unix datagrams, broadcast, multicast
+ *   sim_datagram.c UDP and unix datagrams
+ *   sim_group.c    broadcast and multicast
  *   sim_globals.c  globals of their own for machines that run scripts
  *   sim_lua.c      what lua/lariat/sim.lua makes the API of
  *
@@ -90,6 +93,7 @@ struct sim_address {
 #define SIM_MACHINES 60000
 
 struct sim_socket;
+struct path_entry;
 
 struct port_wait { /* a port that TIME_WAIT keeps from being bound */
     unsigned port;
@@ -110,7 +114,9 @@ struct machine {
     unsigned next_port;
     struct port_wait *waits;
     size_t wait_count;
-    char *input; /* what its standard input holds */
+    struct path_entry *paths; /* the names of unix sockets */
+    unsigned unnamed;         /* how many it has given itself */
+    char *input;              /* what its standard input holds */
     size_t input_size;
     char *output; /* what it has printed */
     size_t output_size, output_capacity;
@@ -173,7 +179,7 @@ struct packet {
     size_t size;
     unsigned attempt;
     size_t record; /* in the trace */
-    size_t path_size; /* of a unix datagram's sender, behind the data */
+    size_t path_size; /* of a unix datagram's sender, whose path is behind the data */
     bool group;       /* a broadcast or multicast: for everybody who listens there */
     bool copy;        /* a duplicate */
     bool lost;     /* it will not arrive; the event is its sender's timer */
@@ -212,7 +218,7 @@ void trace_name(const char *name); /* of the next machine */
 void trace_close(void);
 void trace_open_module(lua_State *L);
 
-/* ---- sockets: sim_socket.c, sim_option.c ---- */
+/* ---- sockets: sim_socket.c, sim_path.c, sim_option.c ---- */
 
 #define SIM_FIRST_FD 1000000 /* no descriptor of the kernel's is as high */
 #define SIM_BUFFER (128 * 1024)
@@ -220,11 +226,14 @@ void trace_open_module(lua_State *L);
 
 enum stream_state { STREAM_NEW, STREAM_LISTENING, STREAM_CONNECTING, STREAM_OPEN, STREAM_DEAD };
 
-struct membership {
-    struct membership *next;
-    unsigned char group[16];
+#define SIM_PATH 108 /* bytes that fit into a sockaddr_un */
+
+struct sim_path {
+    size_t size; /* 0: none */
+    char bytes[SIM_PATH];
 };
 
+struct membership;
 struct sim_option;
 
 struct sim_socket {
@@ -241,7 +250,9 @@ struct sim_socket {
     int error; /* pending, positive */
     bool bound, connected;
     struct sim_address local, remote;
-    char *path, *peer_path; /* of unix sockets */
+    bool fixed_address, fixed_port;  /* bind() was told them: they outlive a connection */
+    struct sim_path path, peer_path; /* of unix sockets */
+    int peer_fd;                     /* of connected unix datagram sockets */
     size_t receive_buffer, send_buffer;
     /* streams */
     enum stream_state state;
@@ -258,6 +269,7 @@ struct sim_socket {
     /* datagrams */
     struct packet *first, *last;
     size_t waiting; /* bytes in that queue */
+    size_t queued_packets;
     struct membership *memberships;
 };
 
@@ -275,18 +287,26 @@ int sim_standard(int number); /* a descriptor for a standard stream */
 
 int sim_name_from(const struct sim_socket *s, const struct sockaddr *address, socklen_t length,
                   struct sim_address *to);
-void sim_name_to(const struct sim_socket *s, const struct sim_address *from, const char *path,
-                 struct sockaddr_storage *address, socklen_t *length);
-int sim_path_from(const struct sockaddr *address, socklen_t length, char *path); /* path[109] */
-char *sim_copy_path(const char *path);
+void sim_name_to(const struct sim_socket *s, const struct sim_address *from,
+                 const struct sim_path *path, struct sockaddr_storage *address, socklen_t *length);
+int sim_reach(const struct sim_socket *s, const struct sim_address *to); /* 0, or -ENETUNREACH */
 bool sim_is_wildcard(const struct sim_address *a);
 bool sim_is_four(const struct sim_address *a);
+bool sim_is_loopback(const struct sim_address *a);
 void sim_loopback(struct sim_address *a); /* of the wildcard's family */
+void sim_wildcard(struct sim_address *a); /* of the same family */
 int sim_bind(struct sim_socket *s, const struct sim_address *a);
-int sim_bind_path(struct sim_socket *s, const char *path);
 int sim_bind_if_unbound(struct sim_socket *s);
 int sim_choose_local(struct sim_socket *s, const struct sim_address *peer);
-struct sim_socket *sim_unix_find(const struct machine *machine, const char *path);
+
+int sim_path_from(const struct sockaddr *address, socklen_t length, struct sim_path *path);
+void sim_path_to(const struct sim_path *path, struct sockaddr_storage *address, socklen_t *length);
+int sim_path_bind(struct sim_socket *s, const struct sim_path *path);
+int sim_path_find(struct machine *machine, const struct sim_path *path, int type,
+                  struct sim_socket **found); /* -ENOENT, -ECONNREFUSED, -EPROTOTYPE */
+void sim_path_leave(struct sim_socket *s);
+bool sim_path_remove(struct machine *machine, const char *name); /* false: it was not there */
+void sim_paths_free(struct machine *machine);
 
 int sim_option_set(struct sim_socket *s, int level, int name, const void *value, socklen_t size);
 int sim_option_get(struct sim_socket *s, int level, int name, void *value, socklen_t *size);
@@ -345,7 +365,7 @@ ssize_t stream_recv(struct sim_socket *s, char *data, size_t size);
 ssize_t stream_send(struct sim_socket *s, const struct msghdr *message);
 int stream_shutdown(struct sim_socket *s, int how);
 int stream_connect(struct sim_socket *s, const struct sim_address *to);
-int stream_connect_path(struct sim_socket *s, const char *path);
+int stream_connect_path(struct sim_socket *s, const struct sim_path *path);
 int stream_listen(struct sim_socket *s, int backlog);
 int stream_accept(struct sim_socket *s, struct sim_socket **child);
 void stream_leave_listener(struct sim_socket *child);
@@ -353,13 +373,25 @@ void stream_drop_children(struct sim_socket *listener);
 void stream_established(struct sim_socket *s);
 uint64_t stream_patience(const struct packet *packet); /* until it is sent again */
 
-/* ---- datagrams: sim_datagram.c ---- */
+/* ---- datagrams: sim_datagram.c, sim_group.c ---- */
 
 ssize_t datagram_transmit(struct sim_socket *s, const struct msghdr *message);
 ssize_t datagram_take(struct sim_socket *s, struct msghdr *message);
 int datagram_connect(struct sim_socket *s, const struct sockaddr *address, socklen_t length);
-int datagram_member(struct sim_socket *s, const unsigned char group[16], bool joins);
 void datagrams_discard(struct sim_socket *s);
+
+bool sim_is_multicast(const struct sim_address *a);
+bool sim_is_broadcast(const struct sim_address *a);
+bool group_heard(struct machine *machine, const struct sim_address *group); /* any has joined */
+int group_join(struct sim_socket *s, const struct sim_address *group);
+int group_leave(struct sim_socket *s, const struct sim_address *group);
+void groups_leave(struct sim_socket *s); /* all of them */
+
+/* ---- names of machines: sim_lookup.c ---- */
+
+struct lookup;
+int sim_lookup(struct lookup *lookup);
+void sim_lookups_close(void);
 
 /* ---- a run: sim_run.c ---- */
 
@@ -394,7 +426,6 @@ void sim_task_ended(const struct task *task);        /* the last one ends the ma
 void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void sim_refuse(lua_State *L, const char *what);     /* raises if a simulation runs */
 int sim_exit(lua_State *L, int status);              /* os.exit */
-void sim_lookups_close(void);
 int sim_open_module(lua_State *L); /* pushes lariat.core.sim */
 bool task_is_simulated(const struct task *task);
 

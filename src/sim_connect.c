@@ -203,6 +203,9 @@ static int begin_connect(struct sim_socket *s, const struct sim_address *to) {
 
 static void forget_attempt(struct sim_socket *s) {
     sim_socket_drop_flows(s);
+    if (!s->fixed_address) {
+        sim_wildcard(&s->local);
+    }
     s->state = STREAM_NEW;
     s->connected = s->established = s->announced = false;
 }
@@ -227,16 +230,14 @@ int stream_connect(struct sim_socket *s, const struct sim_address *to) {
 }
 
 /* Within one machine there is nothing to wait for. */
-int stream_connect_path(struct sim_socket *s, const char *path) {
-    struct sim_socket *listener = sim_unix_find(s->machine, path);
+int stream_connect_path(struct sim_socket *s, const struct sim_path *path) {
+    struct sim_socket *listener, *child;
     if (s->state != STREAM_NEW) {
-        return -EISCONN;
+        return s->state == STREAM_OPEN ? -EISCONN : -EINVAL;
     }
-    if (listener == NULL) {
-        return -ENOENT;
-    }
-    if (listener->type != SOCK_STREAM) {
-        return -EPROTOTYPE;
+    int err = sim_path_find(s->machine, path, SOCK_STREAM, &listener);
+    if (err < 0) {
+        return err;
     }
     if (listener->state != STREAM_LISTENING) {
         return -ECONNREFUSED;
@@ -247,15 +248,19 @@ int stream_connect_path(struct sim_socket *s, const char *path) {
     make_flows(s, s->machine, true);
     s->state = STREAM_OPEN;
     s->established = s->announced = true;
-    s->peer_path = sim_copy_path(path);
-    stream_established(make_child(listener, s->out, s->in));
+    s->peer_path = listener->path;
+    child = make_child(listener, s->out, s->in);
+    child->path = listener->path;
+    child->peer_path = s->path;
+    stream_established(child);
     return 0;
 }
 
 /* ---- listen and accept ---- */
 
 int stream_listen(struct sim_socket *s, int backlog) {
-    if (s->state != STREAM_NEW && s->state != STREAM_LISTENING) {
+    bool nameless = s->family == AF_UNIX && s->path.size == 0;
+    if (nameless || (s->state != STREAM_NEW && s->state != STREAM_LISTENING)) {
         return -EINVAL;
     }
     int err = sim_bind_if_unbound(s);

@@ -9,37 +9,18 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 
 #include "runtime.h"
 #include "sim.h"
 
-#define OVERHEAD 768 /* what the kernel charges for a datagram beside its bytes, roughly */
-
-/* ---- kinds of addresses ---- */
-
-static bool is_multicast(const struct sim_address *a) {
-    return sim_is_four(a) ? a->ip[12] >= 224 && a->ip[12] < 240 : a->ip[0] == 0xff;
-}
-
-static bool is_broadcast(const struct sim_address *a) {
-    static const unsigned char all[4] = {255, 255, 255, 255}, lan[4] = {10, 0, 255, 255};
-    return sim_is_four(a) && (memcmp(a->ip + 12, all, 4) == 0 || memcmp(a->ip + 12, lan, 4) == 0);
-}
+#define OVERHEAD 768     /* what the kernel charges for a datagram beside its bytes, roughly */
+#define UNIX_OVERHEAD 32 /* of the sender's buffer, for a unix datagram */
+#define UNIX_QUEUE 10    /* Linux, net.unix.max_dgram_qlen */
 
 /* ---- who gets it ---- */
 
-static bool is_member(const struct sim_socket *s, const struct sim_address *group) {
-    for (const struct membership *m = s->memberships; m != NULL; m = m->next) {
-        if (memcmp(m->group, group->ip, sizeof(m->group)) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* 0: not for this socket; the higher, the better it fits. */
-static int fits(const struct sim_socket *s, const struct packet *p) {
+static int fits(struct sim_socket *s, const struct packet *p) {
     if (s->type != SOCK_DGRAM || s->family == AF_UNIX || !s->bound ||
         s->local.port != p->target.port) {
         return 0;
@@ -54,24 +35,28 @@ static int fits(const struct sim_socket *s, const struct packet *p) {
     if (!here || (s->connected && !from_peer)) {
         return 0;
     }
-    if (p->group && is_multicast(&p->target) && !is_member(s, &p->target)) {
+    if (sim_is_multicast(&p->target) && !group_heard(s->machine, &p->target)) {
         return 0;
     }
     return 1 + 2 * s->connected + !wildcard;
 }
 
-static bool enqueue(struct sim_socket *s, struct packet *p) {
-    if (s->waiting + p->size + OVERHEAD > s->receive_buffer) {
-        packet_mark(p, VERDICT_FULL);
-        packet_free(p);
-        return false;
-    }
+static void append(struct sim_socket *s, struct packet *p) {
     s->waiting += p->size + OVERHEAD;
+    s->queued_packets++;
     p->next = NULL;
     *(s->first ? &s->last->next : &s->first) = p;
     s->last = p;
     sim_socket_changed(s);
-    return true;
+}
+
+static void append_or_drop(struct sim_socket *s, struct packet *p) {
+    if (s->waiting + p->size + OVERHEAD > s->receive_buffer) {
+        packet_mark(p, VERDICT_FULL);
+        packet_free(p);
+    } else {
+        append(s, p);
+    }
 }
 
 static struct packet *copy_of(const struct packet *p) {
@@ -84,7 +69,7 @@ static struct packet *copy_of(const struct packet *p) {
 static void deliver_to_group(struct packet *p) {
     for (struct sim_socket *s = p->to->sockets; s != NULL; s = s->next) {
         if (fits(s, p) > 0) {
-            enqueue(s, copy_of(p));
+            append_or_drop(s, copy_of(p));
         }
     }
     packet_free(p);
@@ -126,7 +111,7 @@ static void arrived(struct packet *p) {
         }
     }
     if (best != NULL) {
-        enqueue(best, p);
+        append_or_drop(best, p);
     } else {
         refuse(p);
     }
@@ -161,8 +146,7 @@ static void send_to(struct sim_socket *s, const struct msghdr *message, struct m
     p->group = group;
     if (sim_is_wildcard(&s->local)) {
         machine_address(s->machine, !sim_is_four(target), &p->source);
-        bool loopback = to == s->machine && !group && sim_is_four(target) && target->ip[12] == 127;
-        if (loopback) {
+        if (sim_is_loopback(target)) {
             memcpy(p->source.ip, target->ip, sizeof(p->source.ip));
         }
     }
@@ -171,7 +155,7 @@ static void send_to(struct sim_socket *s, const struct msghdr *message, struct m
 
 static int send_to_group(struct sim_socket *s, const struct msghdr *message,
                          const struct sim_address *target) {
-    bool broadcast = is_broadcast(target);
+    bool broadcast = sim_is_broadcast(target);
     bool six = !sim_is_four(target);
     int ttl = six ? sim_option_int(s, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 1)
                   : sim_option_int(s, IPPROTO_IP, IP_MULTICAST_TTL, 1);
@@ -200,8 +184,8 @@ static ssize_t send_inet(struct sim_socket *s, const struct msghdr *message) {
     } else if (!s->connected) {
         return -EDESTADDRREQ;
     }
-    if (target.port == 0) {
-        return -EINVAL;
+    if (target.port == 0 || sim_reach(s, &target) < 0) {
+        return target.port == 0 ? -EINVAL : -ENETUNREACH;
     }
     if (size > 65535 - 8 - (sim_is_four(&target) ? 20 : 0)) {
         return -EMSGSIZE;
@@ -210,7 +194,7 @@ static ssize_t send_inet(struct sim_socket *s, const struct msghdr *message) {
     if (err < 0) {
         return err;
     }
-    if (is_multicast(&target) || is_broadcast(&target)) {
+    if (sim_is_multicast(&target) || sim_is_broadcast(&target)) {
         err = send_to_group(s, message, &target);
         return err < 0 ? err : (ssize_t)size;
     }
@@ -221,38 +205,44 @@ static ssize_t send_inet(struct sim_socket *s, const struct msghdr *message) {
     return (ssize_t)size;
 }
 
+/* Whom a unix socket sends to: the peer that it has, or whoever has the name. A peer that was closed
+ * is refused once, and is then no peer any more. */
+static int find_receiver(struct sim_socket *s, const struct msghdr *message,
+                         struct sim_socket **to) {
+    struct sim_path path;
+    if (message->msg_name != NULL) {
+        int err = sim_path_from(message->msg_name, message->msg_namelen, &path);
+        return err < 0 ? err : sim_path_find(s->machine, &path, SOCK_DGRAM, to);
+    }
+    if (!s->connected) {
+        return -ENOTCONN;
+    }
+    *to = sim_socket_of(s->peer_fd);
+    s->connected = *to != NULL;
+    return *to == NULL ? -ECONNREFUSED : 0;
+}
+
 /* A full receiver is an error to be told at once, as the kernel's. */
 static ssize_t send_unix(struct sim_socket *s, const struct msghdr *message) {
-    char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1] = "";
-    if (message->msg_name != NULL) {
-        int err = sim_path_from(message->msg_name, message->msg_namelen, path);
-        if (err < 0) {
-            return err;
-        }
-    } else if (s->peer_path == NULL) {
-        return -ENOTCONN;
-    } else {
-        strcpy(path, s->peer_path);
-    }
-    struct sim_socket *to = sim_unix_find(s->machine, path);
-    if (to == NULL) {
-        return message->msg_name != NULL ? -ENOENT : -ECONNREFUSED;
-    }
-    if (to->type != SOCK_DGRAM) {
-        return -EPROTOTYPE;
-    }
+    struct sim_socket *to;
     size_t size = size_of(message);
-    if (size + OVERHEAD > to->receive_buffer) {
+    int err = find_receiver(s, message, &to);
+    if (err < 0) {
+        return err;
+    }
+    if (to->connected && to->peer_fd != s->fd) {
+        return -EPERM;
+    }
+    if (size > s->send_buffer - UNIX_OVERHEAD) {
         return -EMSGSIZE;
     }
-    if (to->waiting + size + OVERHEAD > to->receive_buffer) {
+    if (to->queued_packets > UNIX_QUEUE) {
         return -EAGAIN;
     }
-    size_t extra = s->path ? strlen(s->path) + 1 : 0;
-    struct packet *p = packet_of(message, s->machine, s->machine, extra);
-    p->path_size = extra;
-    memcpy(p->data + p->size, s->path ? s->path : "", extra);
-    enqueue(to, p);
+    struct packet *p = packet_of(message, s->machine, s->machine, s->path.size);
+    p->path_size = s->path.size;
+    memcpy(p->data + p->size, s->path.bytes, s->path.size);
+    append(to, p);
     return (ssize_t)size;
 }
 
@@ -290,10 +280,12 @@ ssize_t datagram_take(struct sim_socket *s, struct msghdr *message) {
     }
     s->first = p->next;
     s->waiting -= p->size + OVERHEAD;
+    s->queued_packets--;
     size_t size = copy_to(message, p);
     if (message->msg_name != NULL) {
-        sim_name_to(s, &p->source, p->path_size ? p->data + p->size : NULL, message->msg_name,
-                    &message->msg_namelen);
+        struct sim_path path = {.size = p->path_size};
+        memcpy(path.bytes, p->data + p->size, p->path_size);
+        sim_name_to(s, &p->source, &path, message->msg_name, &message->msg_namelen);
     }
     message->msg_flags = size < p->size ? MSG_TRUNC : 0;
     packet_free(p);
@@ -306,44 +298,58 @@ void datagrams_discard(struct sim_socket *s) {
         s->first = p->next;
         packet_free(p);
     }
-    while (s->memberships != NULL) {
-        struct membership *m = s->memberships;
-        s->memberships = m->next;
-        runtime_free(m);
-    }
 }
 
-/* ---- peers and groups ---- */
+/* ---- peers ---- */
 
 static int connect_path(struct sim_socket *s, const struct sockaddr *address, socklen_t length) {
-    char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
-    int err = sim_path_from(address, length, path);
-    struct sim_socket *to = err < 0 ? NULL : sim_unix_find(s->machine, path);
-    if (to == NULL || to->type != SOCK_DGRAM) {
-        return err < 0 ? err : to == NULL ? -ENOENT : -EPROTOTYPE;
+    struct sim_path path;
+    struct sim_socket *to;
+    int err = sim_path_from(address, length, &path);
+    err = err < 0 ? err : sim_path_find(s->machine, &path, SOCK_DGRAM, &to);
+    if (err < 0) {
+        return err;
     }
-    runtime_free(s->peer_path);
-    s->peer_path = sim_copy_path(path);
+    if (to->connected && to->peer_fd != s->fd) {
+        return -EPERM;
+    }
+    s->peer_path = path;
+    s->peer_fd = to->fd;
     s->connected = true;
+    return 0;
+}
+
+/* What connect() chose goes with the peer; what bind() was told stays. */
+static int disconnect(struct sim_socket *s) {
+    memset(&s->remote, 0, sizeof(s->remote));
+    s->connected = false;
+    if (!s->fixed_address) {
+        sim_wildcard(&s->local);
+    }
+    if (!s->fixed_port) {
+        s->local.port = 0;
+        s->bound = false;
+    }
     return 0;
 }
 
 int datagram_connect(struct sim_socket *s, const struct sockaddr *address, socklen_t length) {
     struct sim_address to;
     if (address->sa_family == AF_UNSPEC) {
-        s->connected = false;
-        memset(&s->remote, 0, sizeof(s->remote));
-        return 0;
+        return disconnect(s);
     }
     if (s->family == AF_UNIX) {
         return connect_path(s, address, length);
     }
     int err = sim_name_from(s, address, length, &to);
-    if (err < 0) {
-        return err;
+    if (err < 0 || sim_reach(s, &to) < 0) {
+        return err < 0 ? err : -ENETUNREACH;
     }
     if (sim_is_wildcard(&to)) {
         sim_loopback(&to);
+    }
+    if (!s->fixed_address) {
+        sim_wildcard(&s->local);
     }
     err = sim_choose_local(s, &to);
     if (err == 0) {
@@ -351,30 +357,4 @@ int datagram_connect(struct sim_socket *s, const struct sockaddr *address, sockl
         s->connected = true;
     }
     return err;
-}
-
-int datagram_member(struct sim_socket *s, const unsigned char group[16], bool joins) {
-    struct sim_address a = {.port = 0};
-    memcpy(a.ip, group, sizeof(a.ip));
-    if (!is_multicast(&a)) {
-        return -EINVAL;
-    }
-    for (struct membership **at = &s->memberships; *at != NULL; at = &(*at)->next) {
-        struct membership *m = *at;
-        if (memcmp(m->group, group, sizeof(m->group)) == 0) {
-            if (!joins) {
-                *at = m->next;
-                runtime_free(m);
-            }
-            return joins ? -EADDRINUSE : 0;
-        }
-    }
-    if (!joins) {
-        return -EADDRNOTAVAIL;
-    }
-    struct membership *m = runtime_alloc(sizeof(*m));
-    m->next = s->memberships;
-    memcpy(m->group, group, sizeof(m->group));
-    s->memberships = m;
-    return 0;
 }

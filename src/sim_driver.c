@@ -5,20 +5,12 @@
  */
 #include "driver.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
-#include "resolve.h"
 #include "runtime.h"
 #include "sim.h"
 #include "watch.h"
-
-#define LOOKUP_NS (1000 * 1000)
 
 /* ---- sockets ---- */
 
@@ -43,13 +35,13 @@ static int sim_close(int fd) {
 static int sim_bind_name(int fd, const struct sockaddr *address, socklen_t length) {
     struct sim_socket *s = sim_socket_of(fd);
     struct sim_address a;
-    char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
+    struct sim_path path;
     if (s == NULL) {
         return -EBADF;
     }
     if (s->family == AF_UNIX) {
-        int err = sim_path_from(address, length, path);
-        return err < 0 ? err : sim_bind_path(s, path);
+        int err = sim_path_from(address, length, &path);
+        return err < 0 ? err : sim_path_bind(s, &path);
     }
     int err = sim_name_from(s, address, length, &a);
     return err < 0 ? err : sim_bind(s, &a);
@@ -66,14 +58,14 @@ static int sim_accept(int fd, struct sockaddr_storage *peer, socklen_t *length) 
     if (err < 0) {
         return err;
     }
-    sim_name_to(child, &child->remote, NULL, peer, length);
+    sim_name_to(child, &child->remote, &child->peer_path, peer, length);
     return sim_socket_give_fd(child);
 }
 
 static int sim_connect(int fd, const struct sockaddr *address, socklen_t length) {
     struct sim_socket *s = sim_socket_of(fd);
     struct sim_address a;
-    char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
+    struct sim_path path;
     if (s == NULL) {
         return -EBADF;
     }
@@ -81,10 +73,11 @@ static int sim_connect(int fd, const struct sockaddr *address, socklen_t length)
         return datagram_connect(s, address, length);
     }
     if (s->family == AF_UNIX) {
-        int err = sim_path_from(address, length, path);
-        return err < 0 ? err : stream_connect_path(s, path);
+        int err = sim_path_from(address, length, &path);
+        return err < 0 ? err : stream_connect_path(s, &path);
     }
     int err = sim_name_from(s, address, length, &a);
+    err = err < 0 ? err : sim_reach(s, &a);
     return err < 0 ? err : stream_connect(s, &a);
 }
 
@@ -101,7 +94,7 @@ static int sim_getsockname(int fd, struct sockaddr_storage *address, socklen_t *
     if (s == NULL) {
         return -EBADF;
     }
-    sim_name_to(s, &s->local, s->path, address, length);
+    sim_name_to(s, &s->local, &s->path, address, length);
     return 0;
 }
 
@@ -111,7 +104,7 @@ static int sim_getpeername(int fd, struct sockaddr_storage *address, socklen_t *
     if (s == NULL || !s->connected || dead) {
         return s == NULL ? -EBADF : -ENOTCONN;
     }
-    sim_name_to(s, &s->remote, s->peer_path, address, length);
+    sim_name_to(s, &s->remote, &s->peer_path, address, length);
     return 0;
 }
 
@@ -226,98 +219,6 @@ static void sim_alarm(uint64_t due) {
     event_remove(&sim.alarm);
     if (due != NEVER) {
         event_add(&sim.alarm, due);
-    }
-}
-
-/* ---- names ---- */
-
-struct question {
-    struct event event;
-    struct question *next;
-    struct lookup *lookup;
-};
-
-static struct question *questions;
-
-/* libuv frees it with freeaddrinfo(), so it must be one of getaddrinfo()'s. */
-static int numeric(struct lookup *lookup, const char *text) {
-    struct addrinfo hints = lookup->hints;
-    hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | (lookup->hints.ai_flags & AI_CANONNAME);
-    const char *service = *lookup->service ? lookup->service : NULL;
-    return getaddrinfo(text, service, &hints, &lookup->result) == 0 ? 0 : UV_EAI_NONAME;
-}
-
-static int address_of_name(struct lookup *lookup) {
-    struct machine *m = machine_find(lookup->host);
-    bool six = lookup->hints.ai_family == AF_INET6;
-    struct sim_address a;
-    char text[INET6_ADDRSTRLEN];
-    if (strcmp(lookup->host, "localhost") == 0) {
-        return numeric(lookup, six ? "::1" : "127.0.0.1");
-    }
-    if (m == NULL && (*lookup->host == '\0' || numeric(lookup, lookup->host) == 0)) {
-        return *lookup->host ? 0 : numeric(lookup, six ? "::" : "0.0.0.0");
-    }
-    if (m == NULL) {
-        return LOOKUP_NOT_SIMULATED;
-    }
-    machine_address(m, six, &a);
-    inet_ntop(six ? AF_INET6 : AF_INET, a.ip + (six ? 0 : 12), text, sizeof(text));
-    return numeric(lookup, text);
-}
-
-static int name_of_address(struct lookup *lookup) {
-    struct sim_socket probe = {.family = lookup->address.ss_family};
-    struct sim_address a;
-    const struct sockaddr *name = (const struct sockaddr *)&lookup->address;
-    if (sim_name_from(&probe, name, sizeof(lookup->address), &a) < 0) {
-        return UV_EAI_FAMILY;
-    }
-    struct machine *m = machine_at(&a, NULL);
-    snprintf(lookup->service, sizeof(lookup->service), "%u", a.port);
-    if (m != NULL) {
-        strcpy(lookup->host, m->name);
-        return 0;
-    }
-    if (lookup->flags & NI_NAMEREQD) {
-        return UV_EAI_NONAME;
-    }
-    return getnameinfo(name,
-                       name->sa_family == AF_INET ? sizeof(struct sockaddr_in)
-                                                  : sizeof(struct sockaddr_in6),
-                       lookup->host, sizeof(lookup->host), NULL, 0, NI_NUMERICHOST) == 0
-               ? 0
-               : UV_EAI_NONAME;
-}
-
-static void answer(struct event *event) {
-    struct question *question = (struct question *)event;
-    struct lookup *lookup = question->lookup;
-    struct question **at = &questions;
-    while (*at != question) {
-        at = &(*at)->next;
-    }
-    *at = question->next;
-    runtime_free(question);
-    lookup_done(lookup);
-}
-
-/* The answer is found at once, by whoever asks, and told a millisecond later. */
-static int sim_lookup(struct lookup *lookup) {
-    struct question *question = runtime_alloc(sizeof(*question));
-    *question = (struct question){.event.fire = answer, .next = questions, .lookup = lookup};
-    questions = question;
-    lookup->err = lookup->reverse ? name_of_address(lookup) : address_of_name(lookup);
-    event_add(&question->event, sim.now + LOOKUP_NS);
-    return 0;
-}
-
-void sim_lookups_close(void) {
-    while (questions != NULL) {
-        struct question *question = questions;
-        questions = question->next;
-        lookup_free(question->lookup);
-        runtime_free(question);
     }
 }
 

@@ -115,7 +115,8 @@ static int fn_address(lua_State *L) {
     struct sim_address a;
     char text[INET6_ADDRSTRLEN];
     machine_address(check_machine(L, 1), six, &a);
-    lua_pushstring(L, inet_ntop(six ? AF_INET6 : AF_INET, a.ip + (six ? 0 : 12), text, sizeof(text)));
+    lua_pushstring(L,
+                   inet_ntop(six ? AF_INET6 : AF_INET, a.ip + (six ? 0 : 12), text, sizeof(text)));
     return 1;
 }
 
@@ -154,6 +155,14 @@ static int fn_write(lua_State *L) {
     check_running(L);
     machine_write(machine_current(), number, text, size);
     return 0;
+}
+
+/* remove(name) -> was it the name of a unix socket of the machine that runs this? It is free now. */
+static int fn_remove(lua_State *L) {
+    const char *name = luaL_checkstring(L, 1);
+    check_running(L);
+    lua_pushboolean(L, sim_path_remove(machine_current(), name));
+    return 1;
 }
 
 /* input(machine, text): what its standard input will hold */
@@ -242,13 +251,16 @@ static int fn_rule(lua_State *L) {
 
 int sim_open_module(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"run", fn_run},         {"stop", fn_stop},       {"time", fn_time},
-        {"draw", fn_draw},       {"machine", fn_machine}, {"current", fn_current},
-        {"address", fn_address}, {"state", fn_state},     {"globals", fn_globals},
-        {"output", fn_output},   {"input", fn_input},     {"start", fn_start},
-        {"crash", fn_crash},     {"ended", fn_ended},     {"link", fn_link},
-        {"rule", fn_rule},       {"echo", fn_echo},       {"write", fn_write},
-        {NULL, NULL},
+        {"run", fn_run},         {"stop", fn_stop},
+        {"time", fn_time},       {"draw", fn_draw},
+        {"machine", fn_machine}, {"current", fn_current},
+        {"address", fn_address}, {"state", fn_state},
+        {"globals", fn_globals}, {"output", fn_output},
+        {"input", fn_input},     {"start", fn_start},
+        {"crash", fn_crash},     {"ended", fn_ended},
+        {"link", fn_link},       {"rule", fn_rule},
+        {"echo", fn_echo},       {"write", fn_write},
+        {"remove", fn_remove},   {NULL, NULL},
     };
     luaL_newlib(L, functions);
     trace_open_module(L);

@@ -68,20 +68,15 @@ void machine_address(const struct machine *m, bool six, struct sim_address *a) {
     a->ip[15] = (unsigned char)number;
 }
 
-static bool is_loopback(const struct sim_address *a) {
-    static const unsigned char one[16] = {[15] = 1};
-    return (sim_is_four(a) && a->ip[12] == 127) || memcmp(a->ip, one, sizeof(one)) == 0;
-}
-
 bool machine_owns(const struct machine *m, const struct sim_address *a) {
     struct sim_address own;
     machine_address(m, !sim_is_four(a), &own);
-    return is_loopback(a) || memcmp(own.ip, a->ip, sizeof(own.ip)) == 0;
+    return sim_is_loopback(a) || memcmp(own.ip, a->ip, sizeof(own.ip)) == 0;
 }
 
 /* Who answers to an address, as seen from a machine; NULL: nobody. */
 struct machine *machine_at(const struct sim_address *a, struct machine *from) {
-    if (is_loopback(a) || sim_is_wildcard(a)) {
+    if (sim_is_loopback(a) || sim_is_wildcard(a)) {
         return from;
     }
     unsigned number = a->ip[14] * 256u + a->ip[15];
@@ -104,7 +99,7 @@ static bool overlap(const struct sim_socket *s, const struct sim_address *a, boo
     return memcmp(s->local.ip, a->ip, sizeof(a->ip)) == 0;
 }
 
-/* Linux: two sockets may share an address if both allow it and, for streams, neither listens. */
+/* Linux: b may share the address of a if both allow it and, for streams, a does not listen. */
 static bool may_share(const struct sim_socket *a, const struct sim_socket *b) {
     int level = SOL_SOCKET;
     if (sim_option_int(a, level, SO_REUSEPORT, 0) && sim_option_int(b, level, SO_REUSEPORT, 0)) {
@@ -112,8 +107,7 @@ static bool may_share(const struct sim_socket *a, const struct sim_socket *b) {
     }
     bool reuse =
         sim_option_int(a, level, SO_REUSEADDR, 0) && sim_option_int(b, level, SO_REUSEADDR, 0);
-    bool listens = a->state == STREAM_LISTENING || b->state == STREAM_LISTENING;
-    return reuse && !listens;
+    return reuse && a->state != STREAM_LISTENING;
 }
 
 static bool waits(const struct machine *m, unsigned port) {
@@ -170,12 +164,12 @@ void sim_task_began(const struct task *task) {
 }
 
 /* What the program leaves open is closed for it, as by a kernel. */
-static void close_sockets(const struct machine *m) {
+static void close_sockets(const struct machine *m, void (*close)(struct socket *)) {
     struct socket *next;
     for (struct socket *s = rt.sockets.all; s != NULL; s = next) {
         next = s->all_next;
-        if (s->owner == SIM_OWNERS + m->id && s->watch.driver == &driver_sim && !s->closed) {
-            socket_close(s);
+        if (s->owner == SIM_OWNERS + m->id && s->watch.driver == &driver_sim) {
+            close(s);
         }
     }
 }
@@ -183,7 +177,7 @@ static void close_sockets(const struct machine *m) {
 void sim_task_ended(const struct task *task) {
     struct machine *m = machine_of(task->owner);
     if (--m->tasks == 0) {
-        close_sockets(m);
+        close_sockets(m, socket_close);
         m->up = m->id == 0 || m->up;
         waitq_wake_all(&m->ended, WAKE_READY);
     }
@@ -209,7 +203,7 @@ void machine_crash(struct machine *m) {
     }
     m->wait_count = 0;
     drop_tasks(m);
-    close_sockets(m);
+    close_sockets(m, socket_abort);
 }
 
 /* ---- what it prints ---- */
@@ -243,6 +237,7 @@ void machines_close(void) {
     for (unsigned i = 0; i < sim.machine_count; i++) {
         struct machine *m = sim.machines[i];
         luaL_unref(rt.L, LUA_REGISTRYINDEX, m->globals);
+        sim_paths_free(m);
         runtime_free(m->waits);
         runtime_free(m->input);
         runtime_free(m->output);

@@ -75,6 +75,63 @@ bool sim_lingers_not(const struct sim_socket *s) {
 
 /* ---- set ---- */
 
+/* What Linux refuses of the options that have a range. */
+static bool in_range(int level, int name, int value) {
+    if (level == IPPROTO_TCP && (name == TCP_KEEPIDLE || name == TCP_KEEPINTVL)) {
+        return value >= 1 && value <= 32767;
+    }
+    if (level == IPPROTO_TCP && name == TCP_KEEPCNT) {
+        return value >= 1 && value <= 127;
+    }
+    if (level == IPPROTO_IP && name == IP_MULTICAST_TTL) {
+        return value >= -1 && value <= 255;
+    }
+    if (level == IPPROTO_IPV6 && (name == IPV6_UNICAST_HOPS || name == IPV6_MULTICAST_HOPS)) {
+        return value >= -1 && value <= 255;
+    }
+    return true;
+}
+
+/* -1 asks for the default. */
+static int set_number(struct sim_socket *s, int level, int name, const void *value) {
+    int number;
+    memcpy(&number, value, sizeof(number));
+    if (!in_range(level, name, number)) {
+        return -EINVAL;
+    }
+    bool hops = level == IPPROTO_IP ? name == IP_MULTICAST_TTL
+                                    : level == IPPROTO_IPV6 && name == IPV6_MULTICAST_HOPS;
+    if (number == -1 && hops) {
+        number = 1;
+    } else if (number == -1 && level == IPPROTO_IPV6 && name == IPV6_UNICAST_HOPS) {
+        number = 64;
+    }
+    return remember(s, level, name, &number, sizeof(number));
+}
+
+/* Turned off, it keeps its time. */
+static int set_linger(struct sim_socket *s, const void *value) {
+    const struct sim_option *before = find(s, SOL_SOCKET, SO_LINGER);
+    struct linger linger, old = {0, 0};
+    memcpy(&linger, value, sizeof(linger));
+    if (before != NULL) {
+        memcpy(&old, before->value, sizeof(old));
+    }
+    linger.l_onoff = linger.l_onoff != 0;
+    linger.l_linger = linger.l_onoff ? linger.l_linger : old.l_linger;
+    return remember(s, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
+/* Multicast leaves by an address of the machine's own, or by the one that the kernel picks. */
+static int set_interface(struct sim_socket *s, const void *value, socklen_t size) {
+    struct sim_address a = {.ip = {[10] = 0xff, [11] = 0xff}};
+    memcpy(a.ip + 12, value, 4);
+    if (!sim_is_wildcard(&a) && !machine_owns(s->machine, &a)) {
+        return -EADDRNOTAVAIL;
+    }
+    return remember(s, IPPROTO_IP, IP_MULTICAST_IF, value, size);
+}
+
 /* Linux doubles what it is asked for, and has a least size. */
 static int set_buffer(struct sim_socket *s, int level, int name, const void *value) {
     int size;
@@ -91,16 +148,23 @@ static int set_buffer(struct sim_socket *s, int level, int name, const void *val
     return remember(s, level, name, &size, sizeof(size));
 }
 
-static int set_membership4(struct sim_socket *s, const void *value, bool joins) {
-    unsigned char group[16] = {[10] = 0xff, [11] = 0xff};
-    memcpy(group + 12, &((const struct ip_mreq *)value)->imr_multiaddr, 4);
-    return s->family == AF_INET ? datagram_member(s, group, joins) : -ENOPROTOOPT;
+static int change_group(struct sim_socket *s, const struct sim_address *group, bool joins) {
+    if (s->family != (sim_is_four(group) ? AF_INET : AF_INET6)) {
+        return -ENOPROTOOPT;
+    }
+    return joins ? group_join(s, group) : group_leave(s, group);
 }
 
-static int set_membership6(struct sim_socket *s, const void *value, bool joins) {
-    unsigned char group[16];
-    memcpy(group, &((const struct ipv6_mreq *)value)->ipv6mr_multiaddr, 16);
-    return s->family == AF_INET6 ? datagram_member(s, group, joins) : -ENOPROTOOPT;
+static int change_group4(struct sim_socket *s, const void *value, bool joins) {
+    struct sim_address group = {.ip = {[10] = 0xff, [11] = 0xff}};
+    memcpy(group.ip + 12, &((const struct ip_mreq *)value)->imr_multiaddr, 4);
+    return change_group(s, &group, joins);
+}
+
+static int change_group6(struct sim_socket *s, const void *value, bool joins) {
+    struct sim_address group = {.port = 0};
+    memcpy(group.ip, &((const struct ipv6_mreq *)value)->ipv6mr_multiaddr, 16);
+    return change_group(s, &group, joins);
 }
 
 int sim_option_set(struct sim_socket *s, int level, int name, const void *value, socklen_t size) {
@@ -108,15 +172,22 @@ int sim_option_set(struct sim_socket *s, int level, int name, const void *value,
         return set_buffer(s, level, name, value);
     }
     if (level == IPPROTO_IP && (name == IP_ADD_MEMBERSHIP || name == IP_DROP_MEMBERSHIP)) {
-        return set_membership4(s, value, name == IP_ADD_MEMBERSHIP);
+        return change_group4(s, value, name == IP_ADD_MEMBERSHIP);
     }
     if (level == IPPROTO_IPV6 && (name == IPV6_JOIN_GROUP || name == IPV6_LEAVE_GROUP)) {
-        return set_membership6(s, value, name == IPV6_JOIN_GROUP);
+        return change_group6(s, value, name == IPV6_JOIN_GROUP);
     }
     if (level == IPPROTO_IPV6 && s->family != AF_INET6) {
         return -ENOPROTOOPT;
     }
-    return remember(s, level, name, value, size);
+    if (level == SOL_SOCKET && name == SO_LINGER) {
+        return set_linger(s, value);
+    }
+    if (level == IPPROTO_IP && name == IP_MULTICAST_IF) {
+        return set_interface(s, value, size);
+    }
+    return size == sizeof(int) ? set_number(s, level, name, value)
+                               : remember(s, level, name, value, size);
 }
 
 /* ---- get ---- */
@@ -133,7 +204,10 @@ static int otherwise(const struct sim_socket *s, int level, int name) {
         }
     }
     if (level == IPPROTO_TCP) {
-        return name == TCP_KEEPIDLE ? 7200 : name == TCP_KEEPINTVL ? 75 : name == TCP_KEEPCNT ? 9 : 0;
+        return name == TCP_KEEPIDLE    ? 7200
+               : name == TCP_KEEPINTVL ? 75
+               : name == TCP_KEEPCNT   ? 9
+                                       : 0;
     }
     if (level == IPPROTO_IP) {
         return name == IP_MULTICAST_TTL || name == IP_MULTICAST_LOOP;

@@ -131,7 +131,7 @@ static void drop_everything(void) {
     for (struct socket *s = rt.sockets.all; s != NULL; s = next) {
         next = s->all_next;
         if (s->watch.driver == &driver_sim) {
-            socket_close(s);
+            socket_abort(s);
         }
     }
     sockets_free_dead();

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/un.h>
 
 #include "runtime.h"
 #include "sim.h"
@@ -31,7 +30,7 @@ struct sim_socket *sim_socket_new(struct machine *m, int family, int type) {
     *s = (struct sim_socket){.fd = -1, .family = family, .type = type, .machine = m};
     s->standard = -1;
     s->receive_buffer = type == SOCK_DGRAM ? SIM_DATAGRAM_BUFFER : SIM_BUFFER;
-    s->send_buffer = SIM_BUFFER;
+    s->send_buffer = type == SOCK_DGRAM ? SIM_DATAGRAM_BUFFER : SIM_BUFFER;
     if (family == AF_INET) {
         memcpy(s->local.ip, four_prefix, sizeof(four_prefix));
     }
@@ -90,16 +89,16 @@ void sim_socket_drop_flows(struct sim_socket *s) {
 
 void sim_socket_free(struct sim_socket *s) {
     forget_fd(s);
+    sim_path_leave(s);
     stream_leave_listener(s);
     sim_socket_drop_flows(s);
     datagrams_discard(s);
+    groups_leave(s);
     sim_options_free(s);
     *(s->prev ? &s->prev->next : &s->machine->sockets) = s->next;
     if (s->next != NULL) {
         s->next->prev = s->prev;
     }
-    runtime_free(s->path);
-    runtime_free(s->peer_path);
     s->freed = true;
     if (!s->queued) {
         runtime_free(s);
@@ -166,6 +165,16 @@ bool sim_is_wildcard(const struct sim_address *a) {
     return memcmp(a->ip + skip, zeros, sizeof(a->ip) - skip) == 0;
 }
 
+bool sim_is_loopback(const struct sim_address *a) {
+    static const unsigned char one[16] = {[15] = 1};
+    return (sim_is_four(a) && a->ip[12] == 127) || memcmp(a->ip, one, sizeof(one)) == 0;
+}
+
+void sim_wildcard(struct sim_address *a) {
+    size_t skip = sim_is_four(a) ? sizeof(four_prefix) : 0;
+    memset(a->ip + skip, 0, sizeof(a->ip) - skip);
+}
+
 void sim_loopback(struct sim_address *a) {
     a->ip[12] = sim_is_four(a) ? 127 : 0;
     a->ip[15] = 1;
@@ -190,21 +199,10 @@ int sim_name_from(const struct sim_socket *s, const struct sockaddr *address, so
     return s->family == AF_UNIX ? -EINVAL : -EAFNOSUPPORT;
 }
 
-static void name_to_path(const char *path, struct sockaddr_storage *address, socklen_t *length) {
-    struct sockaddr_un *un = (struct sockaddr_un *)address;
-    memset(un, 0, sizeof(*un));
-    un->sun_family = AF_UNIX;
-    *length = offsetof(struct sockaddr_un, sun_path);
-    if (path != NULL) {
-        strncpy(un->sun_path, path, sizeof(un->sun_path) - 1);
-        *length += (socklen_t)strlen(un->sun_path) + 1;
-    }
-}
-
-void sim_name_to(const struct sim_socket *s, const struct sim_address *from, const char *path,
-                 struct sockaddr_storage *address, socklen_t *length) {
+void sim_name_to(const struct sim_socket *s, const struct sim_address *from,
+                 const struct sim_path *path, struct sockaddr_storage *address, socklen_t *length) {
     if (s->family == AF_UNIX) {
-        name_to_path(path, address, length);
+        sim_path_to(path, address, length);
     } else if (s->family == AF_INET) {
         struct sockaddr_in *in = (struct sockaddr_in *)address;
         *in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)from->port)};
@@ -212,27 +210,17 @@ void sim_name_to(const struct sim_socket *s, const struct sim_address *from, con
         *length = sizeof(*in);
     } else {
         struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)address;
-        *in6 =
-            (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)from->port)};
+        *in6 = (struct sockaddr_in6){.sin6_family = AF_INET6,
+                                     .sin6_port = htons((uint16_t)from->port)};
         memcpy(&in6->sin6_addr, from->ip, 16);
         *length = sizeof(*in6);
     }
 }
 
-int sim_path_from(const struct sockaddr *address, socklen_t length, char *path) {
-    const struct sockaddr_un *un = (const struct sockaddr_un *)address;
-    size_t head = offsetof(struct sockaddr_un, sun_path);
-    if (address->sa_family != AF_UNIX || length <= head) {
-        return -EINVAL;
-    }
-    size_t size = strnlen(un->sun_path, length - head);
-    memcpy(path, un->sun_path, size);
-    path[size] = '\0';
-    return 0;
-}
-
-char *sim_copy_path(const char *path) {
-    return strcpy(runtime_alloc(strlen(path) + 1), path);
+/* An IPv6 socket that keeps to IPv6 reaches no IPv4 address. */
+int sim_reach(const struct sim_socket *s, const struct sim_address *to) {
+    bool six_only = s->family == AF_INET6 && sim_option_int(s, IPPROTO_IPV6, IPV6_V6ONLY, 0) != 0;
+    return six_only && sim_is_four(to) ? -ENETUNREACH : 0;
 }
 
 /* ---- bind ---- */
@@ -254,6 +242,8 @@ int sim_bind(struct sim_socket *s, const struct sim_address *a) {
     } else if (!machine_port_free(s->machine, s->type, s, &wanted)) {
         return -EADDRINUSE;
     }
+    s->fixed_address = !sim_is_wildcard(a);
+    s->fixed_port = a->port != 0;
     s->local = wanted;
     s->bound = true;
     return 0;
@@ -270,33 +260,12 @@ int sim_choose_local(struct sim_socket *s, const struct sim_address *peer) {
     if (err == 0 && sim_is_wildcard(&s->local)) {
         unsigned port = s->local.port;
         machine_address(s->machine, !sim_is_four(peer), &s->local);
-        if (machine_at(peer, NULL) == NULL && machine_owns(s->machine, peer)) {
-            memcpy(s->local.ip, peer->ip, sizeof(peer->ip)); /* loopback to loopback */
+        if (sim_is_loopback(peer)) {
+            memcpy(s->local.ip, peer->ip, sizeof(peer->ip));
         }
         s->local.port = port;
     }
     return err;
-}
-
-struct sim_socket *sim_unix_find(const struct machine *m, const char *path) {
-    for (struct sim_socket *s = m->sockets; s != NULL; s = s->next) {
-        if (s->path != NULL && s->listener == NULL && strcmp(s->path, path) == 0) {
-            return s;
-        }
-    }
-    return NULL;
-}
-
-int sim_bind_path(struct sim_socket *s, const char *path) {
-    if (s->path != NULL) {
-        return -EINVAL;
-    }
-    if (sim_unix_find(s->machine, path) != NULL) {
-        return -EADDRINUSE;
-    }
-    s->path = sim_copy_path(path);
-    s->bound = true;
-    return 0;
 }
 
 /* ---- standard streams ---- */

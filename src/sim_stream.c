@@ -143,7 +143,8 @@ void stream_receive_end(struct packet *p) {
         stream_established(flow->to);
         sim_socket_changed(flow->to);
     }
-    bool over = flow->end_arrived && flow->from != NULL && link_is_open(flow->receiver, flow->sender);
+    bool over =
+        flow->end_arrived && flow->from != NULL && link_is_open(flow->receiver, flow->sender);
     struct sim_socket *from = flow->from;
     acknowledge(p);
     if (over) {

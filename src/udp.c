@@ -199,12 +199,11 @@ static int sent(lua_State *L, int err, size_t size) {
 
 static int attempt_send(lua_State *L, struct op *op) {
     struct socket *s = op->socket;
-    bool named = op->address_size > 0;
     if (s->watch.fd < 0) {
         return result_fail(L, -EBADF);
     }
-    int err = datagram_send(s, op->as.datagram.data, op->as.datagram.size,
-                            named ? (const struct sockaddr *)op->address : NULL, op->address_size);
+    int err = datagram_send(s, op->as.datagram.data, op->as.datagram.size, op->address,
+                            op->address_size);
     if (err == -EAGAIN) {
         return s->family == AF_UNIX ? WANT_PAUSE : WANT_WRITE;
     }
@@ -235,8 +234,8 @@ static int send_datagram(lua_State *L, const struct op_type *type, struct socket
     op.as.datagram.data = data;
     op.as.datagram.size = size;
     if (to != NULL) {
-        memcpy(op.address, &to->storage, to->length);
-        op.address_size = (unsigned char)to->length;
+        op.address = (const struct sockaddr *)&to->storage;
+        op.address_size = to->length;
     }
     return op_run(L, &op);
 }

@@ -19,13 +19,23 @@ end
 local NO_PROCESS = "a host runs no other programs"
 local NO_INPUT = "only a host that runs a script has a standard input of its own"
 
+-- os.remove as a host's kernel has it: what its unix sockets are bound to are files of its own.
+local function removal(remove)
+  return function(name)
+    if type(name) == "string" and core.remove(name) then return true end
+    return remove(name)
+  end
+end
+
 --- Replaces what a simulation must not do in shared globals; returns a function that restores it.
 ---@param globals table
 ---@return function
 function program.forbid(globals)
   local io, os = globals.io, globals.os
   local execute, popen, read, lines = os.execute, io.popen, io.read, io.lines
+  local remove = os.remove
   os.execute = refusal("os.execute", NO_PROCESS)
+  os.remove = removal(remove)
   io.popen = refusal("io.popen", NO_PROCESS)
   io.read = refusal("io.read", NO_INPUT)
   io.lines = function(name, ...)
@@ -34,6 +44,7 @@ function program.forbid(globals)
   end
   return function()
     os.execute, io.popen, io.read, io.lines = execute, popen, read, lines
+    os.remove = remove
   end
 end
 
@@ -126,6 +137,7 @@ end
 local function prepare(host, globals, path, ...)
   give_streams(globals)
   globals.os.execute = refusal("os.execute", NO_PROCESS)
+  globals.os.remove = removal(globals.os.remove)
   globals.io.popen = refusal("io.popen", NO_PROCESS)
   globals.math.randomseed(seed_of(host.seed, host.id))
   globals.arg = { [0] = path, ... }
