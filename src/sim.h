@@ -118,8 +118,10 @@ struct machine {
     unsigned unnamed;         /* how many it has given itself */
     char *input;              /* what its standard input holds */
     size_t input_size;
-    char *output; /* what it has printed */
-    size_t output_size, output_capacity;
+    struct printed {
+        char *text;
+        size_t size, capacity;
+    } printed[2]; /* on its standard output, and its standard error */
     bool echo;     /* print it in earnest as well, behind its name */
     bool mid_line; /* the last line of that has not ended */
 };
@@ -131,6 +133,7 @@ struct machine *machine_current(void); /* of the running task; the world outside
 struct machine *machine_at(const struct sim_address *address, struct machine *from);
 void machine_address(const struct machine *machine, bool six, struct sim_address *address);
 bool machine_owns(const struct machine *machine, const struct sim_address *address);
+void machine_adopt(struct machine *machine, struct task *task);
 void machine_crash(struct machine *machine); /* its tasks are dropped, its sockets fall silent */
 void machine_write(struct machine *machine, int number, const char *data, size_t size);
 void machines_close(void);

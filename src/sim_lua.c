@@ -134,10 +134,10 @@ static int fn_globals(lua_State *L) {
     return 1;
 }
 
-/* output(machine) -> all it has printed */
+/* output(machine, number) -> all it has printed on that stream, 1 or 2 */
 static int fn_output(lua_State *L) {
-    struct machine *m = check_machine(L, 1);
-    lua_pushlstring(L, m->output, m->output_size);
+    const struct printed *printed = &check_machine(L, 1)->printed[luaL_checkinteger(L, 2) == 2];
+    lua_pushlstring(L, printed->text, printed->size);
     return 1;
 }
 
@@ -175,17 +175,14 @@ static int fn_input(lua_State *L) {
     return 0;
 }
 
-/* start(machine, name, f, ...) -> a task on that machine, which is up from now on */
+/* start(machine, name, f, ...) -> a task on that machine, which is up from now on. Rules call it, too,
+ * when no task is running. */
 static int fn_start(lua_State *L) {
     struct machine *m = check_machine(L, 1);
-    struct task *current = rt.tasks.current;
     const char *name = luaL_checkstring(L, 2);
     luaL_checktype(L, 3, LUA_TFUNCTION);
-    unsigned owner = current->owner;
     m->up = true;
-    current->owner = SIM_OWNERS + m->id;
-    task_spawn(L, lua_gettop(L) - 3, name);
-    current->owner = owner;
+    machine_adopt(m, task_spawn(L, lua_gettop(L) - 3, name));
     return 1;
 }
 

@@ -163,6 +163,13 @@ void sim_task_began(const struct task *task) {
     machine_of(task->owner)->tasks++;
 }
 
+/* A new task belongs to this machine, whoever has made it. */
+void machine_adopt(struct machine *m, struct task *task) {
+    machine_of(task->owner)->tasks--;
+    task->owner = SIM_OWNERS + m->id;
+    m->tasks++;
+}
+
 /* What the program leaves open is closed for it, as by a kernel. */
 static void close_sockets(const struct machine *m, void (*close)(struct socket *)) {
     struct socket *next;
@@ -208,7 +215,9 @@ void machine_crash(struct machine *m) {
 
 /* ---- what it prints ---- */
 
+/* Lines of both streams come out in the order of their times. */
 static void echo(struct machine *m, FILE *file, const char *data, size_t size) {
+    fflush(file == stdout ? stderr : stdout);
     for (const char *end = data + size; data < end;) {
         const char *newline = memchr(data, '\n', (size_t)(end - data));
         size_t length = newline ? (size_t)(newline - data) + 1 : (size_t)(end - data);
@@ -222,12 +231,13 @@ static void echo(struct machine *m, FILE *file, const char *data, size_t size) {
 }
 
 void machine_write(struct machine *m, int number, const char *data, size_t size) {
-    if (m->output_size + size > m->output_capacity) {
-        m->output_capacity = 2 * (m->output_size + size);
-        m->output = runtime_realloc(m->output, m->output_capacity);
+    struct printed *printed = &m->printed[number == 2];
+    if (printed->size + size > printed->capacity) {
+        printed->capacity = 2 * (printed->size + size);
+        printed->text = runtime_realloc(printed->text, printed->capacity);
     }
-    memcpy(m->output + m->output_size, data, size);
-    m->output_size += size;
+    memcpy(printed->text + printed->size, data, size);
+    printed->size += size;
     if (m->echo) {
         echo(m, number == 2 ? stderr : stdout, data, size);
     }
@@ -240,7 +250,8 @@ void machines_close(void) {
         sim_paths_free(m);
         runtime_free(m->waits);
         runtime_free(m->input);
-        runtime_free(m->output);
+        runtime_free(m->printed[0].text);
+        runtime_free(m->printed[1].text);
         runtime_free(m);
     }
     runtime_free(sim.machines);

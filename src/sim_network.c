@@ -145,10 +145,12 @@ static void set_integer(lua_State *L, const char *field, uint64_t value) {
     lua_setfield(L, -2, field);
 }
 
+/* A packet that carries none has an empty string, so that a rule may look for something in any. */
 static void push_data(lua_State *L, const struct packet *p) {
+    bool carries = p->kind == PACKET_DATAGRAM || p->kind == PACKET_DATA;
     luaL_Buffer buffer;
     luaL_buffinit(L, &buffer);
-    for (size_t i = 0; i < p->size; i++) {
+    for (size_t i = 0; carries && i < p->size; i++) {
         size_t at = (size_t)(p->sequence + i);
         luaL_addchar(&buffer, p->kind == PACKET_DATA ? p->flow->ring[at & (p->flow->capacity - 1)]
                                                      : p->data[i]);
@@ -167,10 +169,8 @@ static void push_packet(lua_State *L, const struct packet *p) {
     set_integer(L, "source", p->source.port);
     set_integer(L, "target", p->target.port);
     set_integer(L, "attempt", p->attempt + 1);
-    if (p->kind == PACKET_DATAGRAM || p->kind == PACKET_DATA) {
-        push_data(L, p);
-        lua_setfield(L, -2, "data");
-    }
+    push_data(L, p);
+    lua_setfield(L, -2, "data");
 }
 
 void network_set_rule(lua_State *L, int index) {

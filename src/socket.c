@@ -159,7 +159,7 @@ void socket_close(struct socket *s) {
 
 void socket_abort(struct socket *s) {
     socket_close(s);
-    if (s->draining) {
+    if (s->drain != NULL) {
         socket_drained(s, -ECONNABORTED);
     }
 }

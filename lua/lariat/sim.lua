@@ -114,4 +114,7 @@ function sim.run(options, body)
   return outcome
 end
 
+sim.it = require "lariat.sim.it"
+sim.check = require "lariat.sim.check"
+
 return sim

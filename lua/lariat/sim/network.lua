@@ -22,10 +22,16 @@ function host:__tostring()
   return ("host: %s (%s)"):format(self.name, self.address)
 end
 
---- All that its script has printed so far.
+--- All that its script has written to standard output so far.
 ---@return string
 function host:output()
-  return core.output(self.id)
+  return core.output(self.id, 1)
+end
+
+--- All that it has written to standard error.
+---@return string
+function host:errors()
+  return core.output(self.id, 2)
 end
 
 --- Does any of its tasks still run?
