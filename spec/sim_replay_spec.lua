@@ -25,6 +25,7 @@ local WORLD = [[
   end
 
   local function client()
+    require "lariat.task".yield()
     local conn, keys, garbage = assert(socket.connect("server", 7000)), {}, {}
     for i = 1, 30 do
       keys[{}], keys[function() return i end], keys[coroutine.create(print)] = i, i, i
