@@ -56,8 +56,8 @@ bool pattern_find(struct op *op, size_t *size, size_t *shown) {
 bool pattern_exceeded(const struct op *op, bool found, size_t shown) {
     size_t max = op->as.receive.max;
     size_t held = input_size(op->socket);
-    if (max == 0 || found || held <= max) {
-        return max > 0 && found && shown > max;
+    if (found || held <= max) {
+        return found && shown > max;
     }
     if (op->as.receive.pattern == LINE) {
         return held > max + 1 || input_data(op->socket)[max] != '\r';

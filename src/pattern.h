@@ -15,7 +15,7 @@ enum pattern { LINE, LINE_WITH_END, ALL, COUNT, ANY, UNTIL, PEEK };
 /* Has a whole unit come? Its size in the input, and how much of that is shown. */
 bool pattern_find(struct op *op, size_t *size, size_t *shown);
 
-/* Is it too long: a limited unit that cannot fit any more, or has come whole and does not? */
+/* Is a limited unit too long: it cannot fit any more, or has come whole and does not? */
 bool pattern_exceeded(const struct op *op, bool found, size_t shown);
 
 /* How much of what has come belongs to the unit asked for, if no more is to come. */

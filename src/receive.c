@@ -144,7 +144,7 @@ static int attempt_receive(lua_State *L, struct op *op) {
     for (;;) {
         size_t size = 0, shown = 0;
         bool found = input_size(s) > 0 && pattern_find(op, &size, &shown);
-        if (pattern_exceeded(op, found, shown)) {
+        if (op->as.receive.max > 0 && pattern_exceeded(op, found, shown)) {
             return failed(L, op, "too long");
         }
         if (found && op->as.receive.pattern == PEEK) {
