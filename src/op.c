@@ -16,6 +16,7 @@
 #include "driver.h"
 #include "result.h"
 #include "runtime.h"
+#include "sim.h"
 #include "socket.h"
 #include "task.h"
 
@@ -65,6 +66,14 @@ static int op_resumed(lua_State *L, int status, lua_KContext ctx);
 /* Why a parked operation is attempted again. */
 enum resume_after { AFTER_READINESS, AFTER_PAUSE, AFTER_TURN };
 
+/* The address of an operation that waits for the first time is in the memory of a C function. */
+static void keep_address(lua_State *L, struct op *op) {
+    if (op->address != NULL && !op->queued) {
+        void *kept = lua_newuserdatauv(L, op->address_size, 0);
+        op->address = memcpy(kept, op->address, op->address_size);
+    }
+}
+
 /* Moves the operation into its task, and joins the queue that keeps the socket alive and, if
  * `exclusive`, others from interleaving. */
 static void join(struct op *op, int want, bool exclusive, bool front) {
@@ -72,20 +81,25 @@ static void join(struct op *op, int want, bool exclusive, bool front) {
     struct watch *watch = &op->socket->watch;
     bool writing = want == WANT_WRITE || want == WANT_PAUSE;
     if (op != &task->op) {
-        memcpy(&task->op, op, OP_WITHOUT_ADDRESS);
-        memcpy(task->op.address, op->address, op->address_size);
+        task->op = *op;
     }
     task->interest.exclusive = exclusive;
     waitq_join(writing ? &watch->writers : &watch->readers, &task->interest, task, front);
     if (op->other != NULL) {
-        task->second.end_only = true;
-        waitq_join(&op->other->watch.readers, &task->second, task, false);
+        task->set = &task->op.as.pipe.end;
+        task->set_count = 1;
+        *task->set = (struct interest){.end_only = true};
+        waitq_join(&op->other->watch.readers, task->set, task, false);
     }
 }
 
 /* `again`: the task has waited for this operation before and keeps its place in line. */
 static int park(lua_State *L, struct op *op, int want, bool again) {
     task_prepare(L, op->type->name);
+    if (op->socket->watch.driver != rt.driver) {
+        sim_refuse(L, op->type->name); /* a socket of the world outside */
+    }
+    keep_address(L, op);
     uint64_t end = due(op);
     if (want == WANT_TURN) {
         join(op, want, true, true);
@@ -157,6 +171,7 @@ static int op_resumed(lua_State *L, int status, lua_KContext ctx) {
 int op_run(lua_State *L, struct op *op) {
     if (rt.tasks.budget <= 0 && task_can_wait(L)) {
         task_prepare(L, op->type->name);
+        keep_address(L, op);
         join(op, WANT_TURN, false, false);
         return task_give_way(L, AFTER_TURN, op_resumed);
     }

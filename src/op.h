@@ -11,6 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
+
+#include "waitq.h"
 
 #define WANT_READ (-1)
 #define WANT_WRITE (-2)
@@ -48,7 +51,6 @@ struct op {
     bool once;                     /* with timeout 0: no second attempt */
     bool queued;                   /* it has waited in line: newcomers come after it */
     unsigned char pauses;          /* back-offs so far, up to the longest */
-    unsigned char address_size;
     union {
         struct {
             size_t want;       /* bytes still wanted; the limit of receiveany */
@@ -71,6 +73,8 @@ struct op {
         } send;
         struct {
             uint64_t moved;
+            struct interest end; /* in the other stream's, while parked */
+            bool bulk; /* much came last time: worth the way without copying */
         } pipe;
         struct {
             size_t size;
@@ -80,14 +84,13 @@ struct op {
             long done;
         } datagram;
     } as;
-    /* Last, so that what parks an operation copies it only where there is one. */
-    char address[128]; /* of datagrams and connects: a struct sockaddr */
+    /* Of datagrams and connects; moved to the caller's stack when the operation is parked. */
+    const struct sockaddr *address;
+    socklen_t address_size;
 };
 
-#define OP_WITHOUT_ADDRESS offsetof(struct op, address)
-
 static inline void op_init(struct op *op, const struct op_type *type, struct socket *socket) {
-    memset(op, 0, OP_WITHOUT_ADDRESS);
+    memset(op, 0, sizeof(*op));
     op->type = type;
     op->socket = socket;
 }

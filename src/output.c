@@ -215,7 +215,7 @@ bool output_on_writable(struct watch *w) {
         return false;
     }
     int err = output_flush(s);
-    if (s->draining) {
+    if (s->drain != NULL) {
         socket_drained(s, err);
     }
     return err == -EAGAIN;

@@ -15,21 +15,22 @@
 
 #define LOADING_TYPE "lariat.loading"
 
-static const char loading_key; /* registry: names being loaded -> struct loading */
 
 struct loading {
     struct waitq waiters;
     struct task *task;
 };
 
-/* Stack of a require call. */
+/* Stack of a require call, and its upvalues: the table of names being loaded, -> struct loading. */
 enum { NAME = 1, LOADED, DATA, GUARD, LOADER };
+#define PACKAGE lua_upvalueindex(1)
+#define LOADING lua_upvalueindex(2)
 
 /* ---- the gate of a name being loaded ---- */
 
 static int loading_close(lua_State *L) {
     struct loading *loading = luaL_checkudata(L, 1, LOADING_TYPE);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &loading_key);
+    lua_getiuservalue(L, 1, 2);
     lua_getiuservalue(L, 1, 1);
     lua_pushvalue(L, -1);
     lua_rawget(L, -3);
@@ -43,26 +44,23 @@ static int loading_close(lua_State *L) {
 }
 
 static void mark_loading(lua_State *L) {
-    struct loading *loading = lua_newuserdatauv(L, sizeof(*loading), 1);
+    struct loading *loading = lua_newuserdatauv(L, sizeof(*loading), 2);
     *loading = (struct loading){.task = rt.tasks.current};
     luaL_setmetatable(L, LOADING_TYPE);
     lua_pushvalue(L, NAME);
     lua_setiuservalue(L, -2, 1);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &loading_key);
+    lua_pushvalue(L, LOADING);
+    lua_setiuservalue(L, -2, 2);
     lua_pushvalue(L, NAME);
-    lua_pushvalue(L, -3);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, LOADING);
     lua_toclose(L, -1);
 }
 
 static struct loading *being_loaded(lua_State *L) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &loading_key);
     lua_pushvalue(L, NAME);
-    lua_rawget(L, -2);
-    struct loading *loading = lua_touserdata(L, -1);
-    lua_remove(L, -2); /* the userdata stays on the stack: it must outlive the wait */
-    return loading;
+    lua_rawget(L, LOADING);
+    return lua_touserdata(L, -1); /* which stays on the stack: it must outlive the wait */
 }
 
 /* ---- finding ---- */
@@ -70,7 +68,7 @@ static struct loading *being_loaded(lua_State *L) {
 /* Pushes the loader and its data; raises if no searcher knows the name. */
 static void find_loader(lua_State *L, const char *name) {
     luaL_Buffer messages;
-    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, PACKAGE);
     if (lua_getfield(L, -1, "searchers") != LUA_TTABLE) {
         luaL_error(L, "'package.searchers' must be a table");
     }
@@ -170,9 +168,8 @@ void require_install(lua_State *L) {
     lua_pushcfunction(L, loading_close);
     lua_setfield(L, -2, "__close");
     lua_pop(L, 1);
-    lua_newtable(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &loading_key);
     lua_getglobal(L, LUA_LOADLIBNAME);
-    lua_pushcclosure(L, require, 1);
+    lua_newtable(L);
+    lua_pushcclosure(L, require, 2);
     lua_setglobal(L, "require");
 }

@@ -16,6 +16,7 @@
 #include "module.h"
 #include "result.h"
 #include "runtime.h"
+#include "sim.h"
 #include "socket.h"
 
 static struct lookup *start(struct lookup *lookup) {
@@ -310,6 +311,10 @@ static int dns_getnameinfo(lua_State *L) {
 
 static int dns_gethostname(lua_State *L) {
     char name[257] = "";
+    if (rt.simulated) {
+        lua_pushstring(L, machine_current()->name);
+        return 1;
+    }
     if (gethostname(name, sizeof(name) - 1) < 0) {
         return result_error(L, "gethostname failed");
     }

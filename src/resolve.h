@@ -12,6 +12,8 @@
 #include "address.h"
 #include "task.h"
 
+#define LOOKUP_NOT_SIMULATED (-9999) /* beside UV_EAI_*: a name of the real world, in a simulation */
+
 struct socket;
 
 /* One lookup under way. Owned by its waiter until that abandons it, then by its own completion. */

@@ -5,10 +5,13 @@
  */
 #include "result.h"
 
+
 #include <errno.h>
 #include <netdb.h>
 #include <string.h>
 #include <uv.h>
+
+#include "resolve.h"
 
 const char *result_message(int err) {
     switch (err < 0 ? -err : err) {
@@ -47,6 +50,7 @@ const char *result_lookup_message(int err) {
     case UV_EAI_MEMORY: return "memory allocation failure";
     case EAI_OVERFLOW:
     case UV_EAI_OVERFLOW: return "argument buffer overflow";
+    case LOOKUP_NOT_SIMULATED: return "host not found: no host of this simulation has that name";
     default: return uv_strerror(err);
     }
 }

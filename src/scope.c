@@ -170,7 +170,7 @@ static void keep_chain(lua_State *L) {
     }
     lua_settop(L, scope + 1);
     task_push(L, rt.tasks.current);
-    lua_getiuservalue(L, -1, TASK_BASE);
+    lua_getiuservalue(L, -1, TASK_PARENT);
     lua_rawseti(L, scope + 1, ++n);
     lua_pop(L, 1);
     lua_setiuservalue(L, scope, 1);
@@ -322,8 +322,17 @@ static int method_spawn(lua_State *L) {
     task->base = scope;
     task->body = body;
     lua_pushvalue(L, 1);
-    lua_setiuservalue(L, -2, TASK_BASE);
+    lua_setiuservalue(L, -2, TASK_PARENT);
     return 1;
+}
+
+static void make_opened_table(lua_State *L) {
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &opened_key);
 }
 
 int scope_open(lua_State *L) {
@@ -333,15 +342,11 @@ int scope_open(lua_State *L) {
                                        {"close", method_close},
                                        {NULL, NULL}};
     static const luaL_Reg functions[] = {{"run", run}, {"open", open_scope}, {NULL, NULL}};
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &opened_key);
-    luaL_newmetatable(L, SCOPE_TYPE);
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
+    if (luaL_newmetatable(L, SCOPE_TYPE)) {
+        luaL_newlib(L, methods);
+        lua_setfield(L, -2, "__index");
+        make_opened_table(L);
+    }
     lua_pop(L, 1);
     luaL_newlib(L, functions);
     return 1;

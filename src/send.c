@@ -238,6 +238,7 @@ static int method_shutdown(lua_State *L) {
 /* ---- pipe ---- */
 
 #define PIPE_ERRNO 1000 /* keeps -errno apart from WANT_* */
+#define PIPE_BULK 16384 /* bytes in one round from which not copying them pays */
 
 static int pipe_failed(lua_State *L, struct op *op, const char *why) {
     lua_pushnil(L);
@@ -267,6 +268,25 @@ static int pipe_room(struct op *op, struct socket *to) {
     return to->out.blocked ? output_flush(to) : 0;
 }
 
+/* Receives into the input of `from`, unless `to`, which has nothing pending, can take it as it is. */
+static ssize_t pipe_receive(struct op *op, struct socket *from, struct socket *to) {
+    const struct driver *driver = from->watch.driver;
+    size_t moved = 0;
+    ssize_t n = -EOPNOTSUPP;
+    if (op->as.pipe.bulk && driver == to->watch.driver && driver->forward &&
+        output_flush(to) == 0) {
+        n = input_forward(from, to, &moved);
+        op->as.pipe.moved += moved;
+    }
+    if (n < 0 && n != -EAGAIN) {
+        n = input_fill(from, 0);
+    }
+    if (n >= 0) {
+        op->as.pipe.bulk = n >= PIPE_BULK && (moved == 0 || input_size(from) == 0);
+    }
+    return n;
+}
+
 /* One round: make room, receive, write. 1: moved something, 0: the end of `from`, WANT_* or -errno
  * below them. */
 static ssize_t pipe_round(struct op *op, struct socket *from, struct socket *to) {
@@ -279,7 +299,7 @@ static ssize_t pipe_round(struct op *op, struct socket *from, struct socket *to)
         return WANT_WRITE;
     }
     if (n == 0 && input_size(from) == 0) {
-        n = input_fill(from, 0);
+        n = pipe_receive(op, from, to);
         if (n == 0 || n == -EAGAIN) {
             return n == 0 ? 0 : WANT_READ;
         }
@@ -288,10 +308,13 @@ static ssize_t pipe_round(struct op *op, struct socket *from, struct socket *to)
         return n - PIPE_ERRNO;
     }
     size_t sent = 0;
-    int err = output_write(to, input_data(from), input_size(from), &sent);
-    op->as.pipe.moved += sent;
-    input_take(from, sent);
-    input_trim(from);
+    int err = 0;
+    if (input_size(from) > 0) {
+        err = output_write(to, input_data(from), input_size(from), &sent);
+        op->as.pipe.moved += sent;
+        input_take(from, sent);
+        input_trim(from);
+    }
     op->queued = false; /* others may send between two rounds */
     waitq_wake_first(&to->watch.writers, WAKE_READY);
     return err < 0 && err != -EAGAIN ? err - PIPE_ERRNO : 1;

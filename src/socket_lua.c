@@ -42,8 +42,14 @@ const char *socket_class_name(enum socket_class class) {
     return class_names[class];
 }
 
+static void make_class(lua_State *L, enum socket_class class);
+
+/* A class is made when it is first asked for: most scripts use a few, and many none. */
 static void push_metatable(lua_State *L, enum socket_class class) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &class_names[class]);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &class_names[class]) == LUA_TNIL) {
+        lua_pop(L, 1);
+        make_class(L, class);
+    }
 }
 
 struct socket_box *socket_push_box(lua_State *L, enum socket_class class) {
@@ -163,18 +169,18 @@ static int method_getstats(lua_State *L) {
     struct socket *s = box->socket;
     lua_pushinteger(L, (lua_Integer)(s ? s->received : box->received));
     lua_pushinteger(L, (lua_Integer)(s ? s->sent : box->sent));
-    lua_pushnumber(L, (double)clock_now() / 1e9 - (s ? s->born : box->born));
+    lua_pushnumber(L, (double)clock_now() / 1e9 - box->born);
     return 3;
 }
 
 static int method_setstats(lua_State *L) {
-    struct socket *s = socket_check(L, HAS_STATS, "client");
+    struct socket_box *box = check_box(L, HAS_STATS, "client");
     struct socket unused = {0};
-    s = s ? s : &unused;
+    struct socket *s = box->socket ? box->socket : &unused;
     s->received = (uint64_t)luaL_optnumber(L, 2, (lua_Number)s->received);
     s->sent = (uint64_t)luaL_optnumber(L, 3, (lua_Number)s->sent);
     if (lua_isnumber(L, 4)) {
-        s->born = (double)clock_now() / 1e9 - lua_tonumber(L, 4);
+        box->born = (double)clock_now() / 1e9 - lua_tonumber(L, 4);
     }
     lua_pushinteger(L, 1);
     return 1;
@@ -186,6 +192,12 @@ static int method_dirty(lua_State *L) {
     return 1;
 }
 
+static void expose(struct socket *s) {
+    if (s->watch.fd >= 0 && s->watch.driver->expose != NULL) {
+        s->watch.driver->expose(s->watch.fd);
+    }
+}
+
 /* The descriptor is about to be used by somebody else: nothing of it may be pending with us. */
 static int method_getfd(lua_State *L) {
     struct socket *s = socket_check(L, ANY_SOCKET, "any");
@@ -194,6 +206,7 @@ static int method_getfd(lua_State *L) {
         if (!socket_awaited(s) && !s->out.blocked) {
             watch_stop(&s->watch);
         }
+        expose(s);
         s->watch.drained = false;
     }
     lua_pushinteger(L, s ? s->watch.fd : -1);
@@ -212,6 +225,7 @@ static int method_setfd(lua_State *L) {
                   "descriptor belongs to another socket");
     outputs_flush();
     watch_stop(&s->watch);
+    expose(s);
     s->watch.drained = false;
     s->eof = false;
     s->watch.fd = fd < 0 ? -1 : (int)fd;
@@ -220,7 +234,7 @@ static int method_setfd(lua_State *L) {
     return 0;
 }
 
-static const luaL_Reg shared_methods[] = {
+const luaL_Reg socket_shared_methods[] = {
     {"close", method_close},
     {"settimeout", method_settimeout},
     {"getstats", method_getstats},
@@ -237,33 +251,30 @@ static const luaL_Reg shared_methods[] = {
 
 /* ---- classes ---- */
 
-void socket_add_methods(lua_State *L, unsigned classes, const luaL_Reg *methods) {
-    for (int class = 0; class < SOCKET_CLASSES; class ++) {
-        if (!(classes & CLASS(class))) {
-            continue;
-        }
-        push_metatable(L, class);
-        lua_getfield(L, -1, "__index");
-        for (const luaL_Reg *m = methods; m->name != NULL; m++) {
-            lua_pushcfunction(L, m->func);
-            lua_setfield(L, strncmp(m->name, "__", 2) == 0 ? -3 : -2, m->name);
-        }
-        lua_pop(L, 2);
+/* To the metatable below the table of methods on top of the stack, or to that. */
+static void add_methods(lua_State *L, const luaL_Reg *methods) {
+    for (const luaL_Reg *m = methods; m->name != NULL; m++) {
+        lua_pushcfunction(L, m->func);
+        lua_setfield(L, strncmp(m->name, "__", 2) == 0 ? -3 : -2, m->name);
     }
 }
 
-void socket_open_classes(lua_State *L) {
-    for (int class = 0; class < SOCKET_CLASSES; class ++) {
-        lua_createtable(L, 0, 8);
-        lua_createtable(L, 0, 40);
-        lua_pushstring(L, class_names[class]);
-        lua_setfield(L, -2, "class");
-        lua_setfield(L, -2, "__index");
-        lua_pushstring(L, class_names[class]);
-        lua_setfield(L, -2, "__name");
-        lua_rawsetp(L, LUA_REGISTRYINDEX, &class_names[class]);
+/* Pushes its metatable. */
+static void make_class(lua_State *L, enum socket_class class) {
+    lua_createtable(L, 0, 8);
+    lua_createtable(L, 0, 40);
+    lua_pushstring(L, class_names[class]);
+    lua_setfield(L, -2, "class");
+    for (const struct socket_methods *list = socket_methods; list->classes != 0; list++) {
+        if (list->classes & CLASS(class)) {
+            add_methods(L, list->methods);
+        }
     }
-    socket_add_methods(L, ANY_SOCKET, shared_methods);
+    lua_setfield(L, -2, "__index");
+    lua_pushstring(L, class_names[class]);
+    lua_setfield(L, -2, "__name");
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &class_names[class]);
 }
 
 /* methods(class) -> the methods table of a class, for lua/socket.lua to add conveniences to. */

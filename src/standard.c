@@ -24,6 +24,7 @@
 #include "driver_file.h"
 #include "module.h"
 #include "runtime.h"
+#include "sim.h"
 #include "socket.h"
 
 /* Opening a terminal's master side would make a new terminal. */
@@ -54,6 +55,10 @@ static bool can_be_watched(int fd) {
 /* A descriptor for the stream and the driver that suits it; negative if there is none. */
 static int open_descriptor(int number, const struct driver **driver) {
     struct stat st;
+    if (rt.simulated && machine_current()->globals != LUA_NOREF) {
+        *driver = rt.driver;
+        return sim_standard(number);
+    }
     if (fstat(number, &st) < 0) {
         return -1;
     }

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "runtime.h"
+#include "sim.h"
 
 #define TURNS_PER_TICK 10000 /* then the network gets a look in, however many wake each other */
 
@@ -27,9 +28,15 @@ static void append(struct task **first, struct task **last, struct task *task) {
     *last = task;
 }
 
+/* A task of the world outside may be woken while a simulation runs: it runs when the world does. */
+static struct scheduler *scheduler_of(const struct task *task) {
+    return rt.outer != NULL && !task_is_simulated(task) ? rt.outer : &rt.tasks;
+}
+
 static void make_ready(struct task *task) {
+    struct scheduler *s = scheduler_of(task);
     task->state = TASK_READY;
-    append(&rt.tasks.ready_first, &rt.tasks.ready_last, task);
+    append(&s->ready_first, &s->ready_last, task);
 }
 
 bool task_wake(struct task *task, enum wake why) {
@@ -38,7 +45,7 @@ bool task_wake(struct task *task, enum wake why) {
     }
     if (task->source) {
         task->source = false;
-        rt.tasks.sources--;
+        scheduler_of(task)->sources--;
     }
     task->wake = why;
     make_ready(task);
@@ -95,6 +102,9 @@ static void link_task(struct task *task) {
     }
     rt.tasks.all = task;
     rt.tasks.live++;
+    if (rt.simulated) {
+        sim_task_began(task);
+    }
 }
 
 static void unlink_task(struct task *task) {
@@ -104,25 +114,9 @@ static void unlink_task(struct task *task) {
     }
     task->all_prev = task->all_next = NULL;
     rt.tasks.live--;
-}
-
-/* Message handler of a task's body and of scopes: keeps the error as it is, and the traceback of
- * where it was raised first beside it. */
-int task_keep_traceback(lua_State *L) {
-    struct task *task = rt.tasks.current;
-    if (task_is_cancelled_value(L, 1)) {
-        return 1;
+    if (rt.simulated) {
+        sim_task_ended(task);
     }
-    task_push(L, task);
-    lua_getiuservalue(L, 2, TASK_TRACED);
-    if (lua_isnil(L, 3) || !lua_rawequal(L, 1, 3)) {
-        luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1); /* a number stays a number */
-        lua_setiuservalue(L, 2, TASK_TRACEBACK);
-        lua_pushvalue(L, 1);
-        lua_setiuservalue(L, 2, TASK_TRACED);
-    }
-    lua_settop(L, 1);
-    return 1;
 }
 
 static int task_ended(lua_State *L, int status, lua_KContext ctx) {
@@ -149,18 +143,18 @@ static int task_body(lua_State *L) {
 }
 
 /* Where it comes from. What makes it belongs to the same owner. */
-static void set_origin(lua_State *L, struct task *task, int function) {
+static void set_origin(struct task *task, struct place at) {
     const struct task *spawner = rt.tasks.current;
     task->born = task->since = rt.sockets.tick;
-    task->body = place_of_function(L, function);
-    task->spawned[0] = place_here(L);
+    task->spawned[0] = at;
     if (spawner != NULL) {
         memcpy(task->spawned + 1, spawner->spawned, sizeof(task->spawned) - sizeof(struct place));
-        task->owner = spawner->owner;
     }
+    task->owner = spawner != NULL ? spawner->owner : rt.simulated ? SIM_OWNERS : 0;
 }
 
-struct task *task_spawn(lua_State *L, int nargs, const char *name) {
+struct task *task_start(lua_State *L, lua_CFunction body, int nargs, const char *name,
+                        struct place at) {
     int first = lua_gettop(L) - nargs; /* index of the function */
     if (rt.closing) {
         luaL_error(L, "the runtime is closing: no task can be started");
@@ -175,21 +169,27 @@ struct task *task_spawn(lua_State *L, int nargs, const char *name) {
     task->co = lua_newthread(L);
     *(uintptr_t *)lua_getextraspace(task->co) = 1; /* the mark of coroutine.c */
     lua_setiuservalue(L, -2, TASK_THREAD);
-    set_origin(L, task, first);
+    set_origin(task, at);
     if (name != NULL) {
         lua_pushstring(L, name);
         lua_setiuservalue(L, -2, TASK_NAME);
+    } else {
+        task->body = place_of_function(L, first);
     }
     luaL_checkstack(task->co, nargs + 2, "too many arguments");
     lua_pushvalue(L, -1);
     task->handle = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_insert(L, first);
-    lua_pushcfunction(task->co, task_body);
+    lua_pushcfunction(task->co, body);
     lua_xmove(L, task->co, nargs + 1);
     task->nargs = nargs + 1;
     link_task(task);
     make_ready(task);
     return task;
+}
+
+struct task *task_spawn(lua_State *L, int nargs, const char *name) {
+    return task_start(L, task_body, nargs, name, place_here(L));
 }
 
 /* The coroutine has ended, one way or another. */
@@ -228,6 +228,9 @@ static void resume(struct task *task) {
     rt.tasks.budget = TASK_BUDGET;
     rt.running = co;
     rt.tasks.pinned = false;
+    if (rt.simulated) {
+        sim_enter(task);
+    }
     scope_enter(co, task->base);
     int status = lua_resume(co, rt.L, nargs, &task->nresults);
     scope_leave(NULL);
@@ -271,6 +274,14 @@ void task_run_ready(void) {
     s->running = false;
 }
 
+static void leave_queues(struct task *task) {
+    waitq_leave(&task->interest);
+    for (size_t i = 0; i < task->set_count; i++) {
+        waitq_leave(&task->set[i]);
+    }
+    task->set_count = 0;
+}
+
 /* Takes a task that is ready out of its queue. */
 static void unqueue(struct task **first, struct task **last, const struct task *task) {
     struct task *previous = NULL;
@@ -283,16 +294,31 @@ static void unqueue(struct task **first, struct task **last, const struct task *
     }
 }
 
-void task_abandon(struct task *task) {
-    if (task->state == TASK_DONE) {
-        return;
-    }
+static void unschedule(struct task *task) {
     if (task->source) {
         task->source = false;
         rt.tasks.sources--;
     }
     unqueue(&rt.tasks.ready_first, &rt.tasks.ready_last, task);
     unqueue(&rt.tasks.later_first, &rt.tasks.later_last, task);
+}
+
+/* Its coroutine is left where it stands: no `<close>` variable runs. */
+void task_drop(struct task *task) {
+    unschedule(task);
+    leave_queues(task);
+    scope_forget(task->co);
+    task->scope = task->base = NULL;
+    task->outcome = TASK_CANCELLED;
+    task->nresults = 0;
+    finish(task);
+}
+
+void task_abandon(struct task *task) {
+    if (task->state == TASK_DONE) {
+        return;
+    }
+    unschedule(task);
     rt.tasks.current = task;
     rt.running = task->co;           /* interrupt.c bounds what its `<close>` variables do */
     task->scope = task->base = NULL; /* whose memory may go before this task */
@@ -383,12 +409,7 @@ int task_give_way(lua_State *L, lua_KContext ctx, lua_KFunction k) {
 
 enum wake task_resumed(void) {
     struct task *task = rt.tasks.current;
-    waitq_leave(&task->interest);
-    waitq_leave(&task->second);
-    for (size_t i = 0; i < task->set_count; i++) {
-        waitq_leave(&task->set[i]);
-    }
-    task->set_count = 0;
+    leave_queues(task);
     task->inner = NULL;
     task->waiting_for = NULL;
     timer_clear(&task->timer);

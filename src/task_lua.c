@@ -215,15 +215,6 @@ static int fn_spawn(lua_State *L) {
     return 1;
 }
 
-static int fn_spawn_named(lua_State *L) {
-    const char *name = luaL_checkstring(L, 1);
-    bool quiet = lua_toboolean(L, 2);
-    luaL_checktype(L, 3, LUA_TFUNCTION);
-    struct task *task = task_spawn(L, lua_gettop(L) - 3, name);
-    task->quiet = quiet;
-    return 1;
-}
-
 /* scoped(f, ...): a task that is cancelled when the `<close>` variable holding it goes. */
 static int fn_scoped(lua_State *L) {
     luaL_checktype(L, 1, LUA_TFUNCTION);
@@ -276,7 +267,6 @@ static const luaL_Reg methods[] = {
 
 static const luaL_Reg functions[] = {
     {"spawn", fn_spawn},
-    {"spawn_named", fn_spawn_named},
     {"sleep", task_sleep},
     {"yield", fn_yield},
     {"now", fn_now},
@@ -291,6 +281,19 @@ static const luaL_Reg functions[] = {
     {NULL, NULL},
 };
 
+/* There is one, however often the module is opened. */
+static void make_cancelled_value(lua_State *L) {
+    lua_newuserdatauv(L, 0, 0);
+    lua_createtable(L, 0, 2);
+    lua_pushcfunction(L, cancelled_tostring);
+    lua_setfield(L, -2, "__tostring");
+    lua_pushliteral(L, "task.cancelled");
+    lua_setfield(L, -2, "__name");
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &cancelled_key);
+}
+
 int task_open(lua_State *L) {
     luaL_newmetatable(L, TASK_TYPE);
     luaL_newlib(L, methods);
@@ -303,15 +306,10 @@ int task_open(lua_State *L) {
 
     gate_open(L);
     luaL_newlib(L, functions);
-    lua_newuserdatauv(L, 0, 0);
-    lua_createtable(L, 0, 2);
-    lua_pushcfunction(L, cancelled_tostring);
-    lua_setfield(L, -2, "__tostring");
-    lua_pushliteral(L, "task.cancelled");
-    lua_setfield(L, -2, "__name");
-    lua_setmetatable(L, -2);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &cancelled_key);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &cancelled_key) == LUA_TNIL) {
+        lua_pop(L, 1);
+        make_cancelled_value(L);
+    }
     lua_setfield(L, -2, "cancelled");
     return 1;
 }

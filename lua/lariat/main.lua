@@ -19,7 +19,9 @@ Options:
   -W          turn warnings on
   --test      run busted specs; --timeout=SECONDS limits each test (default 10);
               --allow-leaks lets tests leave sockets, children and tasks behind,
-              --strict-leaks counts what the collector would have closed as well
+              --strict-leaks counts what the collector would have closed as well;
+              for tests made by sim.it, --seeds=N is how many seeds to try, --seed=N
+              the only one, and --without=LIST which families of faults stay off
   --help      show this text
   --version   show the versions of lariat, Lua and libuv
   --          stop handling options

@@ -1,0 +1,120 @@
+-- SPDX-License-Identifier: MIT
+--
+-- The module `lariat.sim`: scripts on a network in memory, where a seed decides what goes wrong and
+-- time is virtual. The network is in C (src/sim.h); here are the options, the hosts, and what a run
+-- comes to.
+
+local core = require "lariat.core"
+local faults = require "lariat.sim.faults"
+local ladder = require "lariat.sim.ladder"
+local network = require "lariat.sim.network"
+local program = require "lariat.sim.program"
+
+local simulation = core.sim
+
+local sim = {}
+
+-- Results -----------------------------------------------------------------------------------------
+
+--- What a run came to.
+---@class lariat.sim.Result
+---@field ok boolean
+---@field error? string why it failed
+---@field seed integer
+---@field faults string[] the families of faults that were on
+---@field hash string of the trace: 16 hexadecimal digits
+---@field events integer
+---@field time number seconds, virtual
+local result = {}
+result.__index = result
+
+--- Every packet of the run, in the order of sending.
+---@return table[]
+function result:trace()
+  return simulation.trace.list(self.packets)
+end
+
+--- The trace as text: a column for each host, an arrow for each packet.
+---@param last? integer only so many packets, the last ones
+---@return string
+function result:ladder(last)
+  return table.concat(self:lines(last), "\n") .. "\n"
+end
+
+--- The lines of that text.
+---@param last? integer
+---@return string[]
+function result:lines(last)
+  return ladder.lines(self:trace(), simulation.trace.names(self.packets), last)
+end
+
+-- Running -----------------------------------------------------------------------------------------
+
+-- What an error that nobody joins does in a simulation: it ends the run, unless the script that it
+-- belongs to has an onerror of its own.
+local function on_error(net)
+  return function(err, traceback, title, task)
+    local id, name = simulation.current()
+    local own = net:onerror_of(id)
+    if own then return own(err, traceback, title, task) end
+    simulation.stop(("host '%s' failed after %.6f s: %s%s"):format(
+      name, simulation.time(), title == "" and "" or title .. ": ", traceback))
+  end
+end
+
+local function run(options, body)
+  local net = network.new(options)
+  local settings = faults.settings(options)
+  local before = core.task.onerror(on_error(net))
+  local restore = program.forbid(_G)
+  math.randomseed(settings.seed)
+  local ok, failure, packets, events, time = pcall(simulation.run, settings, function()
+    return net:supervise(body)
+  end)
+  restore()
+  core.task.onerror(before)
+  if not ok then error(failure, 0) end
+  if failure then failure = ("seed %d: %s"):format(settings.seed, failure) end
+  return setmetatable({
+    ok = failure == nil, error = failure, seed = settings.seed, faults = settings.faults,
+    hash = simulation.trace.hash(packets), packets = packets, events = events, time = time,
+  }, result)
+end
+
+local function check(name, options, body)
+  if type(options) ~= "table" then
+    error(("bad argument #1 to '%s' (table of options expected, got %s)"):format(name,
+      type(options)), 3)
+  end
+  if type(body) ~= "function" then
+    error(("bad argument #2 to '%s' (function expected, got %s)"):format(name, type(body)), 3)
+  end
+  local problem = faults.problem(options)
+  if problem then error(("bad argument #1 to '%s' (%s)"):format(name, problem), 3) end
+end
+
+--- As run, but an uncaught error in a host is only told.
+---@param options lariat.sim.Options
+---@param body fun(net: lariat.sim.Network)
+---@return lariat.sim.Result
+function sim.try(options, body)
+  check("try", options, body)
+  return run(options, body)
+end
+
+--- Runs body on a host named "world" of a network of its own, until body and all clients have ended.
+--- Raises an uncaught error of any host, with the seed.
+---@param options lariat.sim.Options
+---@param body fun(net: lariat.sim.Network)
+---@return lariat.sim.Result
+function sim.run(options, body)
+  check("run", options, body)
+  local outcome = run(options, body)
+  if not outcome.ok then error(outcome.error, 0) end
+  return outcome
+end
+
+sim.it = require "lariat.sim.it"
+sim.check = require "lariat.sim.check"
+
+return sim
