@@ -120,12 +120,19 @@ static int fn_address(lua_State *L) {
     return 1;
 }
 
-/* state(machine) -> is it up, number of tasks */
+/* state(machine) -> is it up, number of tasks, exit status */
 static int fn_state(lua_State *L) {
     struct machine *m = check_machine(L, 1);
     lua_pushboolean(L, m->up);
     lua_pushinteger(L, (lua_Integer)m->tasks);
-    return 2;
+    lua_pushinteger(L, m->status);
+    return 3;
+}
+
+/* expect(machine, status): it will end with this; any other is a failure */
+static int fn_expect(lua_State *L) {
+    check_machine(L, 1)->expected = (int)luaL_checkinteger(L, 2);
+    return 0;
 }
 
 /* globals(machine) -> fresh ones, which its tasks will see */
@@ -182,6 +189,7 @@ static int fn_start(lua_State *L) {
     const char *name = luaL_checkstring(L, 2);
     luaL_checktype(L, 3, LUA_TFUNCTION);
     m->up = true;
+    m->status = 0;
     machine_adopt(m, task_spawn(L, lua_gettop(L) - 3, name));
     return 1;
 }
@@ -248,16 +256,13 @@ static int fn_rule(lua_State *L) {
 
 int sim_open_module(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"run", fn_run},         {"stop", fn_stop},
-        {"time", fn_time},       {"draw", fn_draw},
-        {"machine", fn_machine}, {"current", fn_current},
-        {"address", fn_address}, {"state", fn_state},
-        {"globals", fn_globals}, {"output", fn_output},
-        {"input", fn_input},     {"start", fn_start},
-        {"crash", fn_crash},     {"ended", fn_ended},
-        {"link", fn_link},       {"rule", fn_rule},
-        {"echo", fn_echo},       {"write", fn_write},
-        {"remove", fn_remove},   {NULL, NULL},
+        {"run", fn_run},         {"stop", fn_stop},       {"time", fn_time},
+        {"draw", fn_draw},       {"machine", fn_machine}, {"current", fn_current},
+        {"address", fn_address}, {"state", fn_state},     {"globals", fn_globals},
+        {"output", fn_output},   {"input", fn_input},     {"start", fn_start},
+        {"crash", fn_crash},     {"ended", fn_ended},     {"link", fn_link},
+        {"rule", fn_rule},       {"echo", fn_echo},       {"write", fn_write},
+        {"remove", fn_remove},   {"expect", fn_expect},   {NULL, NULL},
     };
     luaL_newlib(L, functions);
     trace_open_module(L);

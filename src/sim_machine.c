@@ -181,11 +181,36 @@ static void close_sockets(const struct machine *m, void (*close)(struct socket *
     }
 }
 
+/* The last line that it has written to standard error: mostly why. */
+static const char *last_words(const struct machine *m, int *length) {
+    const char *text = m->printed[1].text;
+    size_t end = m->printed[1].size;
+    while (end > 0 && text[end - 1] == '\n') {
+        end--;
+    }
+    size_t begin = end;
+    while (begin > 0 && text[begin - 1] != '\n') {
+        begin--;
+    }
+    *length = (int)(end - begin);
+    return end > 0 ? text + begin : "";
+}
+
+/* A status that nobody foresees is an error that nobody caught. */
+static void check_status(const struct machine *m) {
+    if (m->up && !sim.over && m->status != m->expected) {
+        int length;
+        const char *words = last_words(m, &length);
+        sim_fail("host '%s' ended with status %d after %.6f s%s%.*s", m->name, m->status,
+                 (double)(sim.now - SIM_BOOT) / 1e9, length > 0 ? ": " : "", length, words);
+    }
+}
+
 void sim_task_ended(const struct task *task) {
     struct machine *m = machine_of(task->owner);
     if (--m->tasks == 0) {
+        check_status(m);
         close_sockets(m, socket_close);
-        m->up = m->id == 0 || m->up;
         waitq_wake_all(&m->ended, WAKE_READY);
     }
 }

@@ -269,6 +269,8 @@ void packet_mark(const struct packet *p, enum verdict verdict) {
     }
 }
 
+static void packet_due(struct event *event);
+
 /* It did not get there: the sender's timer is what is left of it. */
 void packet_lose(struct packet *p) {
     if (p->retry == NULL) {
@@ -276,6 +278,7 @@ void packet_lose(struct packet *p) {
         return;
     }
     p->lost = true;
+    p->event.fire = packet_due;
     event_add(&p->event, sim.now + stream_patience(p));
 }
 
@@ -322,7 +325,6 @@ static void send_copy(const struct packet *p) {
 
 static void lost_on_the_way(struct packet *p, enum verdict verdict) {
     p->record = trace_add(p, verdict, 0);
-    p->event.fire = packet_due;
     packet_lose(p);
 }
 
