@@ -40,7 +40,7 @@ local WORLD = [[
 
   local function world(net)
     net:host("server", function() socket.serve("*", 7000, serve) end)
-    for i = 1, 3 do net:client("client " .. i, client) end
+    for i = 1, 3 do net:client("client" .. i, client) end
   end
 ]]
 
@@ -100,7 +100,7 @@ describe("one seed", function()
     local child <close> = lariat.run { "sh", "-c", run.path .. " " .. command }
     local again = child.stdout:receive "*a"
     assert.same({ seed, hash }, { again:match "seed %d+", trace_of(again) })
-    assert.matches("\n +time +server +client 1 ", again)
+    assert.matches("\n +time +server +client1 ", again)
   end)
 end)
 
