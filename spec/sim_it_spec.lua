@@ -314,6 +314,19 @@ describe("sim.check", function()
       check "3, { timeout = 0.2 }, function() while true do end end")
   end)
 
+  it("leaves what this process waits for as it is", function()
+    local out, err, status = run.lariat { "-e", HEAD .. [[
+      local task = require "lariat.task"
+      local child <close> = require "lariat".run { "cat", stdin = "pipe" }
+      local reading = task.spawn(function() return child.stdout:receive() end)
+      task.sleep(0)
+      print(sim.check(3, {}, function() child.stdout:close() end))
+      child.stdin:send "still there\n"
+      print((task.timeout(5, reading.join, reading)))
+    ]] }
+    assert.same({ "true\nstill there\n", "", 0 }, { out, err, status })
+  end)
+
   it("raises on misuse", function()
     local _, err, status = run.lariat { "-e", HEAD .. "sim.check('3', {}, print)" }
     assert.equal(1, status)

@@ -11,14 +11,14 @@
  *
  * Objects are what Lua hashes by address. Strings are hashed by content, and whether a short one is
  * made anew depends on whether somebody has interned it already: strings, and the arrays inside
- * objects, stay in malloc's memory, where sanitizers watch them.
+ * objects, lie where they always do (pool.c).
  */
 #include "arena.h"
 
 #include <assert.h>
 #include <stdint.h>
-#include <stdlib.h>
 
+#include "pool.h"
 #include "runtime.h"
 #include "slots.h"
 
@@ -31,7 +31,8 @@ static struct {
     struct slot *program; /* for what is made outside of runs; NULL: there is no arena */
     struct slot *current; /* for what is made now */
     void *strings;        /* Lua's table of strings: as big as others have made it */
-    bool running;         /* between begin and end */
+    struct slot *run;     /* for what the run makes; NULL: there is none */
+    bool counting;        /* what is made now is the run's */
     size_t fresh;         /* bytes allocated since the last collection: objects, arrays, strings */
     size_t small;         /* of small strings, which are not in `fresh` */
     size_t limit;         /* what `fresh` may be */
@@ -51,11 +52,11 @@ static bool allocated(size_t times) {
 }
 
 bool arena_full(void) {
-    return arena.running && allocated(1);
+    return arena.run != NULL && allocated(1);
 }
 
 static void start_counting(void) {
-    size_t live = slot_live(arena.current);
+    size_t live = slot_live(arena.run);
     arena.limit = live > LEAST_LIMIT ? live : LEAST_LIMIT;
     arena.fresh = arena.small = 0;
 }
@@ -87,7 +88,7 @@ static void collect_soon(void) {
 }
 
 static void count(size_t *what, size_t size) {
-    if (arena.running) {
+    if (arena.counting) {
         *what += size;
         if (allocated(OVERDUE)) {
             collect_soon();
@@ -98,7 +99,7 @@ static void count(size_t *what, size_t size) {
 /* ---- the allocator ---- */
 
 static void *resize_array(void *block, size_t osize, size_t nsize) {
-    void *array = realloc(block, nsize);
+    void *array = pool_alloc(NULL, block, osize, nsize);
     if (array == NULL) {
         return NULL;
     }
@@ -114,7 +115,7 @@ static void *resize_array(void *block, size_t osize, size_t nsize) {
 
 static void *new_string(size_t size) {
     count(size < SMALL_STRING ? &arena.small : &arena.fresh, size);
-    return malloc(size);
+    return pool_alloc(NULL, NULL, 0, size);
 }
 
 static void *new_object(size_t size) {
@@ -126,7 +127,7 @@ static void free_block(void *block, size_t size) {
     if (slot_holds(block)) {
         slot_free(block, size);
     } else {
-        free(block);
+        pool_alloc(NULL, block, size, 0);
     }
 }
 
@@ -155,21 +156,33 @@ void *arena_alloc(void *ud, void *block, size_t osize, size_t nsize) {
  * which takes a thousand runs that all left something behind, the run shares the program's. */
 void arena_begin(void) {
     if (arena.program != NULL) {
-        assert(!arena.running);
+        assert(arena.run == NULL);
         lua_gc(rt.L, LUA_GCCOLLECT);
         lua_gc(rt.L, LUA_GCCOLLECT);
         lua_gc(rt.L, LUA_GCSTOP);
         struct slot *slot = slot_unused();
-        arena.current = slot != NULL ? slot : arena.program;
-        arena.running = true;
+        arena.run = slot != NULL ? slot : arena.program;
         start_counting();
+        arena_resume();
+    }
+}
+
+void arena_pause(void) {
+    arena.current = arena.program;
+    arena.counting = false;
+}
+
+void arena_resume(void) {
+    if (arena.run != NULL) {
+        arena.current = arena.run;
+        arena.counting = true;
     }
 }
 
 void arena_end(void) {
-    if (arena.running) {
-        arena.running = false;
-        arena.current = arena.program;
+    if (arena.run != NULL) {
+        arena_pause();
+        arena.run = NULL;
         lua_gc(rt.L, LUA_GCRESTART);
     }
 }

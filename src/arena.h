@@ -19,4 +19,9 @@ void arena_end(void);
 bool arena_full(void); /* to be asked between ticks */
 void arena_collect(void);
 
+/* What is made between these two is the program's, also in a run: what is made once, whoever is the
+ * first to need it. */
+void arena_pause(void);
+void arena_resume(void);
+
 #endif

@@ -102,14 +102,6 @@ static void *make(void *unused) {
     return lua_newstate(arena_alloc, NULL);
 }
 
-/* As luaL_newstate has it. */
-static int panic(lua_State *L) {
-    const char *message = lua_tostring(L, -1);
-    fprintf(stderr, "PANIC: unprotected error in call to Lua API (%s)\n",
-            message != NULL ? message : "error object is not a string");
-    return 0;
-}
-
 /* A thread is the plainest way to call something on a stack that lies where we say. */
 static lua_State *made_on(void *stack) {
     pthread_attr_t attributes;
@@ -131,9 +123,6 @@ lua_State *exact_newstate(void) {
     }
     lua_State *L = made_on(stack);
     munmap(stack, STACK_SIZE);
-    if (L != NULL) {
-        lua_atpanic(L, panic);
-    }
     return L;
 }
 

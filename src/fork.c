@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "module.h"
+#include "poller.h"
 #include "runtime.h"
 #include "signals.h"
 
@@ -46,7 +47,9 @@ static void become_copy(pid_t parent, int fd) {
         _exit(EXIT_FAILURE);
     }
     pipe_to_parent = fd;
-    uv_loop_fork(&rt.loop);
+    if (uv_loop_fork(&rt.loop) < 0 || poller_fork() < 0) {
+        _exit(EXIT_FAILURE);
+    }
 }
 
 /* leave(text): hands the text to the parent and ends the copy. */

@@ -297,13 +297,25 @@ static void nothing(uv_prepare_t *handle) {
     (void)handle;
 }
 
-int driver_kernel_open(void) {
-    poller.due = NEVER;
+static int open_set(void) {
     poller.libuv = uv_backend_fd(&rt.loop);
     poller.set = epoll_create1(EPOLL_CLOEXEC);
+    return poller.set < 0 ? -errno : enlist(poller.libuv, EPOLLIN, false);
+}
+
+int driver_kernel_open(void) {
+    poller.due = NEVER;
     uv_prepare_init(&rt.loop, &poller.alive);
     uv_prepare_start(&poller.alive, nothing);
-    return poller.set < 0 ? -errno : enlist(poller.libuv, EPOLLIN, false);
+    return open_set();
+}
+
+int poller_fork(void) {
+    for (size_t fd = 0; fd < poller.size; fd++) {
+        poller.entries[fd].mode = UNREGISTERED;
+    }
+    close(poller.set);
+    return open_set();
 }
 
 void driver_kernel_close(void) {

@@ -16,6 +16,10 @@ struct watch *poller_owner(int fd);
 void poller_expose(int fd);
 void poller_alarm(uint64_t due);
 
+/* In a copy of the process, after uv_loop_fork: what the parent watches is not watched here, and
+ * its set stays as it is. */
+int poller_fork(void);
+
 /* What the system calls know. `internet`: a socket that nobody else knows of. */
 void poller_made(int fd, bool internet);
 bool poller_made_internet(int fd);

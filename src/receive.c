@@ -2,6 +2,7 @@
  *
  * The receiving half of a stream: patterns served from the input buffer. Follows LuaSocket 3.1's
  * buffer.c in results (data, nil, nil | nil, message, partial) and in stripping every CR from "*l".
+ * Where a unit ends is pattern.c's business.
  *
  * Invariant: bytes stay in the socket's input until the moment they are returned, so that a
  * cancelled receive loses nothing, and an attempt that has consumed reads no state afterwards
@@ -13,11 +14,10 @@
 #include <string.h>
 
 #include "module.h"
+#include "pattern.h"
 #include "result.h"
 #include "runtime.h"
 #include "socket.h"
-
-enum { LINE, LINE_WITH_END, ALL, COUNT, ANY, UNTIL, PEEK };
 
 #define PREFIX 3
 
@@ -97,17 +97,6 @@ static int done(lua_State *L, struct op *op, size_t size, size_t shown) {
     return 3;
 }
 
-static size_t partial_size(const struct op *op) {
-    size_t size = input_size(op->socket);
-    if (op->as.receive.pattern == COUNT && size > op->as.receive.want) {
-        size = op->as.receive.want;
-    }
-    if (op->as.receive.max > 0 && size > op->as.receive.max) {
-        size = op->as.receive.max;
-    }
-    return size;
-}
-
 /* nil, message, partial: all that has come and belongs to the unit asked for. */
 static int failed(lua_State *L, struct op *op, const char *why) {
     lua_pushnil(L);
@@ -118,7 +107,7 @@ static int failed(lua_State *L, struct op *op, const char *why) {
     if (op->as.receive.iterate && strcmp(why, "closed") != 0) {
         return luaL_error(L, "%s", why); /* what has come stays for the next call */
     }
-    size_t size = op->as.receive.pattern == ANY ? 0 : partial_size(op);
+    size_t size = op->as.receive.pattern == ANY ? 0 : pattern_partial(op);
     push_taken(L, op, size, size);
     if (!op->as.receive.iterate) {
         return 3;
@@ -130,62 +119,6 @@ static int failed(lua_State *L, struct op *op, const char *why) {
 }
 
 /* ---- attempts ---- */
-
-/* Looks for a whole unit in the input: its size with and without the delimiter. */
-static bool find_unit(struct op *op, size_t *size, size_t *shown) {
-    struct socket *s = op->socket;
-    const char *data = input_data(s);
-    size_t held = input_size(s);
-    const char *hit;
-    switch (op->as.receive.pattern) {
-    case LINE:
-    case LINE_WITH_END:
-        hit = memchr(data + op->as.receive.scanned, '\n', held - op->as.receive.scanned);
-        op->as.receive.scanned = held;
-        if (hit == NULL) {
-            return false;
-        }
-        *size = (size_t)(hit - data) + 1;
-        *shown = op->as.receive.pattern == LINE ? *size - 1 : *size;
-        if (op->as.receive.pattern == LINE && *shown > 0 && hit[-1] == '\r') {
-            *shown -= 1; /* counts neither as part of the line nor against its limit */
-        }
-        return true;
-    case UNTIL: {
-        size_t length = op->as.receive.delim_size;
-        hit = memmem(data + op->as.receive.scanned, held - op->as.receive.scanned,
-                     op->as.receive.delim, length);
-        if (hit == NULL) {
-            op->as.receive.scanned = held >= length ? held - length + 1 : 0;
-            return false;
-        }
-        *size = (size_t)(hit - data) + length;
-        *shown = op->as.receive.inclusive ? *size : *size - length;
-        return true;
-    }
-    case COUNT: *size = *shown = op->as.receive.want; return held >= *size;
-    case ANY:
-        *size = *shown = held < op->as.receive.want ? held : op->as.receive.want;
-        return held > 0;
-    case PEEK: return held >= op->as.receive.want;
-    default: /* ALL */ return false;
-    }
-}
-
-/* A limited unit that cannot fit any more, or has come whole and is too long. What may be the
- * beginning of its end does not count: the answer must not depend on how the bytes were cut. */
-static bool too_long(const struct op *op, bool found, size_t shown) {
-    size_t max = op->as.receive.max;
-    size_t held = input_size(op->socket);
-    if (max == 0 || found || held <= max) {
-        return max > 0 && found && shown > max;
-    }
-    if (op->as.receive.pattern == LINE) {
-        return held > max + 1 || input_data(op->socket)[max] != '\r';
-    }
-    bool exclusive = op->as.receive.pattern == UNTIL && !op->as.receive.inclusive;
-    return held - max >= (exclusive ? op->as.receive.delim_size : 1);
-}
 
 static int ended(lua_State *L, struct op *op, ssize_t n) {
     bool all = op->as.receive.pattern == ALL;
@@ -210,8 +143,8 @@ static int attempt_receive(lua_State *L, struct op *op) {
     }
     for (;;) {
         size_t size = 0, shown = 0;
-        bool found = input_size(s) > 0 && find_unit(op, &size, &shown);
-        if (too_long(op, found, shown)) {
+        bool found = input_size(s) > 0 && pattern_find(op, &size, &shown);
+        if (op->as.receive.max > 0 && pattern_exceeded(op, found, shown)) {
             return failed(L, op, "too long");
         }
         if (found && op->as.receive.pattern == PEEK) {

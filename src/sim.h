@@ -206,7 +206,7 @@ void packet_free(struct packet *packet);
 const char *packet_kind_name(enum packet_kind kind);
 void packet_mark(const struct packet *packet, enum verdict verdict); /* what came of it after all */
 bool link_is_open(const struct machine *from, const struct machine *to);
-void network_open(const struct faults *faults);
+void network_set_faults(const struct faults *faults);
 void network_close(void);
 void network_set_rule(lua_State *L, int index);
 
@@ -281,6 +281,7 @@ struct sim_socket *sim_socket_new(struct machine *machine, int family, int type)
 struct sim_socket *sim_socket_of(int fd); /* NULL: no such descriptor */
 int sim_socket_give_fd(struct sim_socket *s);
 void sim_socket_changed(struct sim_socket *s); /* its readiness may have */
+void sim_socket_leave_flows(struct sim_socket *s);
 void sim_socket_drop_flows(struct sim_socket *s);
 void sim_socket_close(struct sim_socket *s);
 void sim_socket_free(struct sim_socket *s);
@@ -326,7 +327,7 @@ bool sim_lingers_not(const struct sim_socket *s); /* SO_LINGER 0: close resets *
 struct flow {
     unsigned references;
     bool local;                            /* inside one machine's kernel: no packets */
-    struct sim_socket *from, *to;          /* NULL: that end is gone, or not there yet */
+    struct sim_socket *from, *to;          /* NULL: that end is over, or not there yet */
     struct machine *sender, *receiver;     /* receiver NULL: an address nobody has */
     struct sim_address source, target;
     char *ring;
@@ -341,13 +342,13 @@ struct flow {
     bool end_arrived; /* and everything before it has, too */
     bool stalled;     /* the receiver had no room */
     bool update_sent; /* it tells that it has again */
-    bool broken;      /* reset, or given up */
 };
 
 struct flow *flow_new(struct sim_socket *from, struct sim_socket *to, bool local);
 void flow_release(struct flow *flow);
 struct packet *flow_packet(enum packet_kind kind, struct flow *flow);
 void flow_pump(struct flow *flow); /* sends what may be sent */
+void flow_orphan(struct flow *flow); /* nobody receives it any more */
 void flow_arrive(struct flow *flow, uint64_t begin, uint64_t end);
 size_t flow_readable(const struct flow *flow);
 size_t flow_room(const struct flow *flow);

@@ -100,7 +100,7 @@ static void synack_arrived(struct packet *p);
 
 static void retry_synack(struct packet *p) {
     struct sim_socket *child = p->flow->from;
-    if (child == NULL || child->established || p->flow->broken) {
+    if (child == NULL || child->established) {
         packet_free(p);
     } else if (p->attempt > SYNACK_ATTEMPTS) {
         packet_free(p);
@@ -121,7 +121,7 @@ static void send_synack(struct sim_socket *child) {
 static void syn_arrived(struct packet *p) {
     struct flow *flow = p->flow;
     struct sim_socket *client = flow->from;
-    if (flow->broken || client == NULL) {
+    if (client == NULL) {
         packet_free(p);
         return;
     }
@@ -145,7 +145,7 @@ static void syn_arrived(struct packet *p) {
 /* ---- the client's side ---- */
 
 static void ack_arrived(struct packet *p) {
-    if (p->flow->to != NULL && !p->flow->broken) {
+    if (p->flow->to != NULL) {
         stream_established(p->flow->to);
     }
     packet_free(p);
@@ -154,7 +154,7 @@ static void ack_arrived(struct packet *p) {
 /* The child's answer stays with its timer until it knows that it was heard: see retry_synack. */
 static void synack_arrived(struct packet *p) {
     struct sim_socket *client = p->flow->to;
-    if (client == NULL || p->flow->broken) {
+    if (client == NULL) {
         packet_mark(p, VERDICT_REFUSED);
         stream_send_reset(p->flow);
         packet_free(p);
@@ -169,7 +169,7 @@ static void synack_arrived(struct packet *p) {
 
 static void retry_syn(struct packet *p) {
     struct sim_socket *s = p->flow->from;
-    if (p->flow->broken || s == NULL || s->state != STREAM_CONNECTING) {
+    if (s == NULL || s->state != STREAM_CONNECTING) {
         packet_free(p);
     } else if (p->attempt > SYN_ATTEMPTS) {
         packet_free(p);

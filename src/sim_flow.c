@@ -105,7 +105,7 @@ static void copy_out(const struct flow *flow, char *data, size_t size) {
 
 static void retry(struct packet *p) {
     struct flow *flow = p->flow;
-    if (flow->broken || flow->from == NULL) {
+    if (flow->from == NULL) {
         packet_free(p);
     } else if (p->attempt > MOST_ATTEMPTS) {
         struct sim_socket *s = flow->from;
@@ -133,14 +133,24 @@ struct packet *flow_packet(enum packet_kind kind, struct flow *flow) {
     return p;
 }
 
-static void send_part(struct flow *flow, size_t size) {
+static struct packet *next_part(struct flow *flow, size_t size) {
     struct packet *p = flow_packet(PACKET_DATA, flow);
     p->sequence = flow->sent;
     p->size = size;
     p->retry = retry;
     p->arrive = stream_receive_data;
     flow->sent += size;
-    packet_send(p);
+    return p;
+}
+
+/* A sender that waits for room in a window which will not open any more finds that out by a probe
+ * of one byte. The others learn it when they send, or never. */
+void flow_orphan(struct flow *flow) {
+    flow->to = NULL;
+    if (flow->stalled && flow->from != NULL && !flow->local) {
+        flow->stalled = false;
+        packet_lose(next_part(flow, 1));
+    }
 }
 
 static void send_end(struct flow *flow) {
@@ -174,11 +184,11 @@ static void pass_on(struct flow *flow) {
 }
 
 void flow_pump(struct flow *flow) {
-    if (flow->broken) {
-        return;
-    }
     if (flow->local) {
         pass_on(flow);
+        return;
+    }
+    if (flow->from == NULL) {
         return;
     }
     while (flow->sent < flow->written) {
@@ -189,7 +199,7 @@ void flow_pump(struct flow *flow) {
             return;
         }
         size_t size = (size_t)(end - flow->sent);
-        send_part(flow, cut(size < SEGMENT ? size : SEGMENT));
+        packet_send(next_part(flow, cut(size < SEGMENT ? size : SEGMENT)));
     }
     if (flow->ended && !flow->end_sent) {
         send_end(flow);
@@ -237,7 +247,7 @@ void flow_arrive(struct flow *flow, uint64_t begin, uint64_t end) {
 static void window_opened(struct packet *p) {
     struct flow *flow = p->flow;
     flow->update_sent = false;
-    if (!flow->broken && flow->from != NULL) {
+    if (flow->from != NULL) {
         flow->stalled = false;
         flow_pump(flow);
         sim_socket_changed(flow->from);
@@ -246,7 +256,7 @@ static void window_opened(struct packet *p) {
 }
 
 static void retry_window(struct packet *p) {
-    if (p->flow->broken || p->flow->to == NULL) {
+    if (p->flow->to == NULL) {
         packet_free(p);
     } else {
         packet_send(p);
@@ -278,7 +288,7 @@ size_t flow_take(struct flow *flow, char *data, size_t size) {
         if (flow->from != NULL) {
             sim_socket_changed(flow->from);
         }
-    } else if (flow->stalled && wide && !flow->update_sent) {
+    } else if (flow->stalled && wide && !flow->update_sent && flow->to != NULL) {
         tell_window(flow);
     }
     return size;

@@ -75,13 +75,22 @@ void sim_socket_close(struct sim_socket *s) {
     }
 }
 
+/* It takes part in its stream no more; what has arrived can still be read. */
+void sim_socket_leave_flows(struct sim_socket *s) {
+    if (s->out != NULL) {
+        s->out->from = NULL;
+    }
+    if (s->in != NULL && s->in->to != NULL) {
+        flow_orphan(s->in);
+    }
+}
+
 void sim_socket_drop_flows(struct sim_socket *s) {
+    sim_socket_leave_flows(s);
     if (s->in != NULL) {
-        s->in->to = NULL;
         flow_release(s->in);
     }
     if (s->out != NULL) {
-        s->out->from = NULL;
         flow_release(s->out);
     }
     s->in = s->out = NULL;

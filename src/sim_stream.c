@@ -17,21 +17,12 @@
 
 /* ---- the end of a stream ---- */
 
-static void break_flows(struct sim_socket *s) {
-    if (s->in != NULL) {
-        s->in->broken = true;
-    }
-    if (s->out != NULL) {
-        s->out->broken = true;
-    }
-}
-
 void stream_fail(struct sim_socket *s, int error) {
     bool ended = s->in != NULL && s->in->end_arrived;
     if (s->state == STREAM_DEAD) {
         return;
     }
-    break_flows(s);
+    sim_socket_leave_flows(s);
     s->error = ended && error == ECONNRESET ? EPIPE : error;
     s->state = STREAM_DEAD;
     sim_socket_changed(s);
@@ -42,7 +33,7 @@ void stream_settle(struct sim_socket *s) {
     if (s->fd >= 0 || s->listener != NULL) {
         return;
     }
-    if (s->state == STREAM_DEAD || s->out->end_arrived || s->out->broken) {
+    if (s->state == STREAM_DEAD || s->out->end_arrived) {
         if (s->active_close && s->family != AF_UNIX && s->state != STREAM_DEAD) {
             machine_wait_port(s->machine, s->local.port);
         }
@@ -107,10 +98,11 @@ void stream_send_reset(struct flow *flow) {
 
 /* ---- what arrives ---- */
 
+/* Its sender sends it again until a reset gets through. */
 static void refuse(struct packet *p) {
     packet_mark(p, VERDICT_REFUSED);
     stream_send_reset(p->flow);
-    packet_free(p);
+    packet_lose(p);
 }
 
 /* The sender learns of the arrival if the way back is open; else it sends again. */
@@ -126,7 +118,7 @@ static void acknowledge(struct packet *p) {
 void stream_receive_data(struct packet *p) {
     struct flow *flow = p->flow;
     struct sim_socket *s = flow->to;
-    if (flow->broken || p->sequence + p->size <= flow->arrived) {
+    if (p->sequence + p->size <= flow->arrived) {
         acknowledge(p);
         return;
     }
@@ -154,7 +146,7 @@ void stream_receive_end(struct packet *p) {
     struct flow *flow = p->flow;
     flow->end_seen = true;
     flow->end_arrived = flow->arrived == flow->written;
-    if (flow->to != NULL && !flow->broken) {
+    if (flow->to != NULL) {
         stream_established(flow->to);
         sim_socket_changed(flow->to);
     }
@@ -279,11 +271,9 @@ void stream_close(struct sim_socket *s) {
         stream_drop_children(s);
     }
     if (s->state != STREAM_OPEN) {
-        break_flows(s);
         sim_socket_free(s);
     } else if (aborts(s)) {
         stream_reset(s);
-        break_flows(s);
         sim_socket_free(s);
     } else {
         if (!s->out->ended) {

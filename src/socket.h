@@ -132,7 +132,7 @@ struct socket_box *socket_test(lua_State *L, int index); /* NULL: not a socket o
 
 /* ---- the end of a life ---- */
 void socket_close(struct socket *s);            /* idempotent, never yields */
-void socket_abort(struct socket *s); /* as close, but what it has yet to send is lost */
+void socket_abort(struct socket *s);            /* as close, but what it has yet to send is lost */
 void socket_drained(struct socket *s, int err); /* progress of a background drain */
 void sockets_free_dead(void);
 void sockets_close_all(void);

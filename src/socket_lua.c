@@ -11,6 +11,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "arena.h"
 #include "datagram.h"
 #include "driver.h"
 #include "module.h"
@@ -44,11 +45,14 @@ const char *socket_class_name(enum socket_class class) {
 
 static void make_class(lua_State *L, enum socket_class class);
 
-/* A class is made when it is first asked for: most scripts use a few, and many none. */
+/* A class is made when it is first asked for: most scripts use a few, and many none. It is no part
+ * of the simulation that may run just then. */
 static void push_metatable(lua_State *L, enum socket_class class) {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &class_names[class]) == LUA_TNIL) {
         lua_pop(L, 1);
+        arena_pause();
         make_class(L, class);
+        arena_resume();
     }
 }
 

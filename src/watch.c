@@ -21,7 +21,7 @@ static int set_armed(struct watch *w, int events) {
         return 0;
     }
     int err = w->driver->watch(w, events);
-    w->armed = err < 0 ? 0 : events;
+    w->armed = (short)(err < 0 ? 0 : events);
     return err;
 }
 

@@ -16,7 +16,7 @@ struct driver;
 struct watch {
     const struct driver *driver;
     int fd;       /* -1: none */
-    int armed;    /* POLLIN | POLLOUT as asked of the driver */
+    short armed;  /* POLLIN | POLLOUT as asked of the driver, as in struct pollfd */
     bool drained; /* the last read took all there was: no need to ask before an event */
     struct waitq readers;
     struct waitq writers;

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- The script that compares lariat with LuaSocket, some 290 scenarios on one machine, prints the same
--- over the kernel and on a host of a simulation, except for what is listed here.
+-- The script that compares lariat with LuaSocket, some 290 scenarios on one machine, prints the
+-- same over the kernel and on a host of a simulation, except for what is listed here.
 
 local lariat = require "lariat"
 local sim = require "lariat.sim"

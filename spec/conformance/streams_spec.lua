@@ -32,7 +32,7 @@ local function send_in_pieces(sock, ...)
   end
 end
 
-lan.describe("a stream", function(calm, any)
+lan.describe("a stream", function(_, any)
   any("puts lines together that came in pieces", function(net)
     local client, conn = net:pair()
     local sending = task.spawn(send_in_pieces, conn, "one li", "ne\nand", " two\r", "\nth", "ree\n")

@@ -10,8 +10,8 @@
 --     calm("carries datagrams", function(net) ... end)      -- only where nothing goes wrong
 --   end)
 --
--- Over the kernel both hosts are this machine; the simulation has them on one machine, on two, and on
--- two where everything that may go wrong does.
+-- Over the kernel both hosts are this machine; the simulation has them on one machine, on two, and
+-- on two where everything that may go wrong does.
 
 local busted = require "busted"
 local sim = require "lariat.sim"
@@ -91,11 +91,25 @@ end
 
 -- The kinds ---------------------------------------------------------------------------------------
 
-local function over_kernel(scenario)
-  scenario(setmetatable({
+local function call(f, ...) return f(...) end
+
+-- Both hosts are the one that runs this.
+local function one_machine(simulated, pause)
+  return setmetatable({
     near = "127.0.0.1", far = "127.0.0.1", near6 = "::1", far6 = "::1", far_name = "localhost",
-    simulated = false, pause = 0, on_far = function(f, ...) return f(...) end,
-  }, net))
+    simulated = simulated, bad = false, pause = pause, on_far = call,
+  }, net)
+end
+
+local function two_machines(near, far, bad, on_far)
+  return setmetatable({
+    near = near.address, far = far.address, near6 = near.address6, far6 = far.address6,
+    far_name = far.name, simulated = true, bad = bad, pause = 0.1, on_far = on_far,
+  }, net)
+end
+
+local function over_kernel(scenario)
+  scenario(one_machine(false, 0))
 end
 
 -- A host that does what it is asked to, for ever.
@@ -121,14 +135,11 @@ local function on_two_machines(options)
   return function(scenario)
     sim.run(options, function(network)
       local jobs = task.channel()
-      local far = network:host("far", function() serve(jobs) end)
+      local function on_far(f, ...) return ask(jobs, f, ...) end
+      local far = network:host("far", serve, jobs)
       local near
       near = network:client("near", function()
-        scenario(setmetatable({
-          near = near.address, far = far.address, near6 = near.address6, far6 = far.address6,
-          far_name = "far", simulated = true, bad = options.loss ~= nil, pause = 0.1, network = network,
-          on_far = function(f, ...) return ask(jobs, f, ...) end,
-        }, net))
+        scenario(two_machines(near, far, options.loss ~= nil, on_far))
       end)
     end)
   end
@@ -136,12 +147,7 @@ end
 
 local function on_one_machine(scenario)
   sim.run({}, function(network)
-    network:client("near", function()
-      scenario(setmetatable({
-        near = "127.0.0.1", far = "127.0.0.1", near6 = "::1", far6 = "::1", far_name = "localhost",
-        simulated = true, pause = 0.1, network = network, on_far = function(f, ...) return f(...) end,
-      }, net))
-    end)
+    network:client("near", function() scenario(one_machine(true, 0.1)) end)
   end)
 end
 
