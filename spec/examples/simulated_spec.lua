@@ -124,7 +124,7 @@ describe("on a simulated network", function()
     assert(server:output() == "from client", server:output())
   end)
 
-  sim.it("everybody in the group hears the multicast chat", { seeds = 5, loss = false, echo = false },
+  sim.it("all in the group hear the multicast chat", { seeds = 5, loss = false, echo = false },
     function(net)
       local group = "239.76.97.114"
       local function listen()
