@@ -206,7 +206,7 @@ void packet_free(struct packet *packet);
 const char *packet_kind_name(enum packet_kind kind);
 void packet_mark(const struct packet *packet, enum verdict verdict); /* what came of it after all */
 bool link_is_open(const struct machine *from, const struct machine *to);
-void network_open(const struct faults *faults);
+void network_set_faults(const struct faults *faults);
 void network_close(void);
 void network_set_rule(lua_State *L, int index);
 

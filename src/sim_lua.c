@@ -35,6 +35,19 @@ static uint64_t time_field(lua_State *L, const char *field, double otherwise) {
     return (uint64_t)(number_field(L, field, otherwise) * 1e9);
 }
 
+static struct faults fault_fields(lua_State *L) {
+    return (struct faults){
+        .latency_low = time_field(L, "latency_low", 0),
+        .latency_high = time_field(L, "latency_high", 0),
+        .loss = number_field(L, "loss", 0),
+        .duplicate = number_field(L, "duplicate", 0),
+        .reorder = number_field(L, "reorder", 0),
+        .delay = number_field(L, "delay", 0),
+        .split = number_field(L, "split", 0),
+        .partition = time_field(L, "partition", 0),
+    };
+}
+
 /* run(options, world) -> nil or why it failed, trace, events, seconds; Lua has checked the options */
 static int fn_run(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -47,14 +60,7 @@ static int fn_run(lua_State *L) {
         .epoch = number_field(L, "epoch", 0),
         .max_events = (uint64_t)number_field(L, "max_events", 1e7),
         .max_time = SIM_BOOT + time_field(L, "max_time", 86400),
-        .faults = {.latency_low = time_field(L, "latency_low", 0),
-                   .latency_high = time_field(L, "latency_high", 0),
-                   .loss = number_field(L, "loss", 0),
-                   .duplicate = number_field(L, "duplicate", 0),
-                   .reorder = number_field(L, "reorder", 0),
-                   .delay = number_field(L, "delay", 0),
-                   .split = number_field(L, "split", 0),
-                   .partition = time_field(L, "partition", 0)},
+        .faults = fault_fields(L),
     };
     lua_getfield(L, 1, "seed");
     uint64_t seed = (uint64_t)luaL_checkinteger(L, -1);
@@ -247,6 +253,15 @@ static int fn_link(lua_State *L) {
     return 0;
 }
 
+/* faults(options): these hold from now on */
+static int fn_faults(lua_State *L) {
+    check_running(L);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    struct faults faults = fault_fields(L);
+    network_set_faults(&faults);
+    return 0;
+}
+
 /* rule(f): f(packet) decides from now on; nil: nobody does */
 static int fn_rule(lua_State *L) {
     check_running(L);
@@ -261,7 +276,7 @@ int sim_open_module(lua_State *L) {
         {"address", fn_address}, {"state", fn_state},     {"globals", fn_globals},
         {"output", fn_output},   {"input", fn_input},     {"start", fn_start},
         {"crash", fn_crash},     {"ended", fn_ended},     {"link", fn_link},
-        {"rule", fn_rule},       {"echo", fn_echo},       {"write", fn_write},
+        {"faults", fn_faults},   {"rule", fn_rule},       {"echo", fn_echo},       {"write", fn_write},
         {"remove", fn_remove},   {"expect", fn_expect},   {NULL, NULL},
     };
     luaL_newlib(L, functions);

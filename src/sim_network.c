@@ -32,7 +32,6 @@ struct outage {
 };
 
 static struct {
-    struct faults faults;
     struct link **rows; /* rows[from][to], each as long as `lengths` says */
     unsigned *lengths;
     unsigned count;
@@ -125,8 +124,8 @@ static void change_weather(struct event *event) {
     uint64_t a = chance_between(CHANCE_PARTITION, 0, sim.machine_count - 1);
     uint64_t b = chance_between(CHANCE_PARTITION, 0, sim.machine_count - 1);
     uint64_t length = chance_between(CHANCE_PARTITION, 20 * MS, 2000 * MS);
-    uint64_t pause = chance_between(CHANCE_PARTITION, net.faults.partition / 2,
-                                    net.faults.partition + net.faults.partition / 2);
+    uint64_t pause = chance_between(CHANCE_PARTITION, sim.faults.partition / 2,
+                                    sim.faults.partition + sim.faults.partition / 2);
     if (a != b) {
         begin_outage(sim.machines[a], sim.machines[b], length);
     }
@@ -297,7 +296,7 @@ static void packet_due(struct event *event) {
 }
 
 static void travel(struct packet *p, uint64_t extra) {
-    const struct faults *f = &net.faults;
+    const struct faults *f = &sim.faults;
     struct link *link = link_between(p->from, p->to);
     uint64_t latency = chance_between(CHANCE_LATENCY, f->latency_low, f->latency_high);
     bool late = chance_happens(CHANCE_DELAY, f->delay);
@@ -344,8 +343,8 @@ static void break_stream(struct packet *p) {
 static void cross(struct packet *p) {
     struct ruling ruling = ask_rule(p);
     struct link *link = link_between(p->from, p->to);
-    bool loss = chance_happens(CHANCE_LOSS, net.faults.loss);
-    bool twice = chance_happens(CHANCE_DUPLICATE, net.faults.duplicate) || ruling.duplicate;
+    bool loss = chance_happens(CHANCE_LOSS, sim.faults.loss);
+    bool twice = chance_happens(CHANCE_DUPLICATE, sim.faults.duplicate) || ruling.duplicate;
     if (ruling.reset && p->kind != PACKET_DATAGRAM) {
         break_stream(p);
     } else if (ruling.drop || ruling.reset) {
@@ -378,8 +377,9 @@ void packet_send(struct packet *p) {
 
 /* ---- open and close ---- */
 
-void network_open(const struct faults *faults) {
-    net.faults = *faults;
+void network_set_faults(const struct faults *faults) {
+    sim.faults = *faults;
+    event_remove(&net.weather);
     if (faults->partition > 0) {
         net.weather = (struct event){.idle = true, .fire = change_weather};
         event_add(&net.weather, sim.now + chance_between(CHANCE_PARTITION, 0, faults->partition));

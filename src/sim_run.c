@@ -150,7 +150,7 @@ static int run_inside(lua_State *L) {
     trace_open(L);
     lua_insert(L, 1);
     machine_new("world");
-    network_open(&sim.faults);
+    network_set_faults(&sim.faults);
     struct task *world = task_spawn(L, 0, "world");
     run_loop(outside, world);
     lua_settop(L, 1);

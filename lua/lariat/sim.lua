@@ -17,6 +17,7 @@ for _, name in ipairs { "socket", "socket.unix", "lariat", "lariat.task" } do re
 local simulation = core.sim
 
 local sim = {}
+local present -- the network of the run under way
 
 -- Results -----------------------------------------------------------------------------------------
 
@@ -70,11 +71,14 @@ local function run(options, body)
   local net = network.new(options)
   local settings = faults.settings(options)
   local before = core.task.onerror(on_error(net))
-  local restore = program.forbid(_G)
+  local restore, random = program.forbid(_G), math.random(0)
   math.randomseed(settings.seed)
+  present = net
   local ok, failure, packets, events, time = pcall(simulation.run, settings, function()
     return net:supervise(body)
   end)
+  present = nil
+  math.randomseed(random)
   restore()
   core.task.onerror(before)
   if not ok then error(failure, 0) end
@@ -116,6 +120,12 @@ function sim.run(options, body)
   local outcome = run(options, body)
   if not outcome.ok then error(outcome.error, 0) end
   return outcome
+end
+
+--- The network that this script is the body of: by `lariat --sim`, or inside a run.
+---@return lariat.sim.Network? # nil: no simulation is running
+function sim.network()
+  return present
 end
 
 sim.it = require "lariat.sim.it"

@@ -4,6 +4,7 @@
 -- takes a host by its name or as the object that net:host gave.
 
 local core = require "lariat.core".sim
+local faults = require "lariat.sim.faults"
 local program = require "lariat.sim.program"
 
 local WORLD = 0
@@ -88,7 +89,7 @@ network.__name = "network"
 
 local function new(options)
   return setmetatable({
-    hosts = {}, clients = {}, seed = options.seed or 1, echo = options.echo ~= false,
+    hosts = {}, clients = {}, options = options, seed = options.seed or 1, echo = options.echo ~= false,
   }, network)
 end
 
@@ -252,6 +253,18 @@ function network:rule(f)
     misuse("rule", 1, "function expected, got %s", type(f))
   end
   core.rule(f)
+end
+
+--- Changes the faults and the latency from now on; what the options leave out is as in the run's own.
+---@param options lariat.sim.Options
+function network:faults(options)
+  local problem = type(options) ~= "table" and "table of options expected" or faults.problem(options)
+  if problem then error(("bad argument #1 to 'faults' (%s)"):format(problem), 2) end
+  local merged = {}
+  for name, value in pairs(self.options) do merged[name] = value end
+  for name, value in pairs(options) do merged[name] = value end
+  merged.seed = self.seed
+  core.faults(faults.settings(merged))
 end
 
 -- Time and trace ----------------------------------------------------------------------------------
