@@ -5,6 +5,7 @@
 
 local core = require "socket.core"
 local lariat = require "lariat"
+local sim = require "lariat.sim"
 local socket = require "socket"
 local task = require "lariat.task"
 local unix = require "socket.unix"
@@ -23,7 +24,7 @@ local reference, readme = read "docs/reference.md", read "README.md"
 
 local TYPES = {
   "docs/types/socket.lua", "docs/types/socket_unix.lua", "docs/types/lariat.lua",
-  "docs/types/lariat_task.lua",
+  "docs/types/lariat_task.lua", "docs/types/lariat_sim.lua",
 }
 
 -- Each class of the types: its parents, and the names of its fields and functions.
@@ -130,7 +131,17 @@ local OBJECTS = {
   ["lariat.Event"] = methods_of(task.event()),
 }
 
+-- A network, a host and a result exist while a simulation runs.
+local simulated = {}
+local result = sim.run({}, function(net)
+  simulated["lariat.sim.Network"] = methods_of(net)
+  simulated["lariat.sim.Host"] = methods_of(net:host("host", function() end))
+end)
+simulated["lariat.sim.Result"] = methods_of(result)
+for class, methods in pairs(simulated) do OBJECTS[class] = methods end
+
 local MODULES = { socket = socket, lariat = module_lariat(), ["lariat.task"] = task,
+                  ["lariat.sim"] = sim,
                   ["socket.unix"] = unix, ["socket.dns"] = socket.dns }
 
 describe("docs/reference.md", function()
@@ -243,6 +254,7 @@ local DOCUMENTS = {
   ["README.md"] = readme,
   ["docs/reference.md"] = reference,
   ["docs/tasks.md"] = read "docs/tasks.md",
+  ["docs/simulation.md"] = read "docs/simulation.md",
 }
 
 for path, text in pairs(DOCUMENTS) do
