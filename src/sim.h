@@ -49,6 +49,7 @@ struct event {
     size_t slot;    /* 1-based place in the heap; 0: not in it */
     bool idle;      /* it brings nothing about by itself: not a reason to go on waiting for */
     void (*fire)(struct event *event);
+    void (*drop)(struct event *event); /* instead, at the end of the run; NULL: its owner lives on */
 };
 
 void event_add(struct event *event, uint64_t due);
@@ -396,7 +397,6 @@ void groups_leave(struct sim_socket *s); /* all of them */
 
 struct lookup;
 int sim_lookup(struct lookup *lookup);
-void sim_lookups_close(void);
 
 /* ---- a run: sim_run.c ---- */
 

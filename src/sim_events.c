@@ -138,6 +138,12 @@ uint64_t events_clock(void) {
 }
 
 void events_close(void) {
+    for (size_t slot = 1; slot <= queue.count; slot++) {
+        struct event *event = queue.heap[slot];
+        if (event->drop != NULL) {
+            event->drop(event);
+        }
+    }
     runtime_free(queue.heap);
     queue.heap = NULL;
     queue.count = queue.capacity = queue.idle = 0;

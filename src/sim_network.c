@@ -27,7 +27,6 @@ struct link {
 
 struct outage {
     struct event event;
-    struct outage *next;
     struct machine *a, *b;
 };
 
@@ -38,7 +37,6 @@ static struct {
     lua_State *rule; /* a coroutine with the script's rule at the bottom of its stack, or NULL */
     int rule_anchor;
     struct event weather; /* the next partition by chance */
-    struct outage *outages;
 } net = {.rule_anchor = LUA_NOREF};
 
 /* ---- links ---- */
@@ -96,24 +94,21 @@ static void hold(struct link *link, struct packet *p) {
 
 /* ---- partitions by chance ---- */
 
+static void drop_outage(struct event *event) {
+    runtime_free(event);
+}
+
 static void outage_over(struct event *event) {
     struct outage *outage = (struct outage *)event;
     link_between(outage->a, outage->b)->outages--;
     link_between(outage->b, outage->a)->outages--;
-    for (struct outage **at = &net.outages; *at != NULL; at = &(*at)->next) {
-        if (*at == outage) {
-            *at = outage->next;
-            break;
-        }
-    }
-    runtime_free(outage);
+    drop_outage(event);
 }
 
 static void begin_outage(struct machine *a, struct machine *b, uint64_t length) {
     struct outage *outage = runtime_alloc(sizeof(*outage));
-    *outage = (struct outage){.event = {.idle = true, .fire = outage_over}, .a = a, .b = b};
-    outage->next = net.outages;
-    net.outages = outage;
+    *outage = (struct outage){
+        .event = {.idle = true, .fire = outage_over, .drop = drop_outage}, .a = a, .b = b};
     link_between(a, b)->outages++;
     link_between(b, a)->outages++;
     event_add(&outage->event, sim.now + length);
@@ -243,6 +238,10 @@ static struct ruling ask_rule(struct packet *p) {
 
 /* ---- the journey ---- */
 
+static void drop_packet(struct event *event) {
+    packet_free((struct packet *)event);
+}
+
 struct packet *packet_new(enum packet_kind kind, struct machine *from, struct machine *to,
                           size_t data) {
     struct packet *p = runtime_alloc(sizeof(*p) + data);
@@ -251,7 +250,7 @@ struct packet *packet_new(enum packet_kind kind, struct machine *from, struct ma
     p->from = from;
     p->to = to;
     p->record = SIZE_MAX;
-    p->event.slot = 0;
+    p->event.drop = drop_packet;
     return p;
 }
 
@@ -403,11 +402,6 @@ void network_close(void) {
     }
     runtime_free(net.rows);
     runtime_free(net.lengths);
-    while (net.outages != NULL) {
-        struct outage *outage = net.outages;
-        net.outages = outage->next;
-        runtime_free(outage);
-    }
     luaL_unref(rt.L, LUA_REGISTRYINDEX, net.rule_anchor);
     memset(&net, 0, sizeof(net));
     net.rule_anchor = LUA_NOREF;

@@ -136,9 +136,8 @@ static void drop_everything(void) {
         }
     }
     sockets_free_dead();
-    network_close();
-    sim_lookups_close();
     events_close();
+    network_close();
     machines_close();
     trace_close();
 }
