@@ -131,14 +131,23 @@ local OBJECTS = {
   ["lariat.Event"] = methods_of(task.event()),
 }
 
--- A network, a host and a result exist while a simulation runs.
-local simulated = {}
-local result = sim.run({}, function(net)
-  simulated["lariat.sim.Network"] = methods_of(net)
-  simulated["lariat.sim.Host"] = methods_of(net:host("host", function() end))
+-- A network and its hosts exist while a simulation runs. The methods, and the fields for scripts.
+local function with_fields(object, ...)
+  local names = methods_of(object)
+  for _, field in ipairs { ... } do
+    names[field] = rawget(object, field) ~= nil or nil
+  end
+  return names
+end
+
+local result = sim.try({}, function(net)
+  local host = net:host("host", function() end)
+  OBJECTS["lariat.sim.Network"] = methods_of(net)
+  OBJECTS["lariat.sim.Host"] = with_fields(host, "name", "address", "address6")
+  error "so that there is one in the result"
 end)
-simulated["lariat.sim.Result"] = methods_of(result)
-for class, methods in pairs(simulated) do OBJECTS[class] = methods end
+OBJECTS["lariat.sim.Result"] =
+  with_fields(result, "error", "events", "faults", "hash", "ok", "seed", "time")
 
 local MODULES = { socket = socket, lariat = module_lariat(), ["lariat.task"] = task,
                   ["lariat.sim"] = sim,
