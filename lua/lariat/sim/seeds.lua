@@ -51,7 +51,7 @@ end
 ---@field limit number seconds for each
 ---@field options lariat.sim.Options
 ---@field without string[] families of faults that stay off
----@field ladder boolean one seed that was asked for: it is shown, with its ladder, also if it passes
+---@field ladder boolean its one seed was asked for: shown with its ladder, also if it passes
 
 --- Runs body on the seeds.
 ---@param request lariat.sim.Request
