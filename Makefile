@@ -3,7 +3,7 @@
 # lariat's Makefile. `make` builds ./lariat, `make help` lists the rest.
 #
 #   src/*.c           one object each under build/<variant>/; the variants are release, asan and lint
-#   lua/**/*.lua      embedded: src/embed.sh turns them into build/embedded.c
+#   lua/**/*.lua      embedded: build/embed, made of src/embed.c, turns them into build/embedded.c
 #   .ci/deps.sh       which Debian packages each target needs; checks for them, installs them
 #   spec/support/run.sh   runs the specs and ends with the line "N passed, N failed"
 #
@@ -15,7 +15,7 @@
 VERSION = 0.1.0
 
 PREFIX   = /usr/local
-CFLAGS  ?= -O2 -g
+CFLAGS  ?= -O3 -g
 LUA_PC  ?= lua5.4
 ifeq ($(origin CC),default)
 CC = gcc
@@ -53,7 +53,7 @@ deps-peers: ready  ## install the other runtimes that benchmarks compare with
 
 ## ---- the program ----------------------------------------------------------------------------------------------------
 
-SOURCES   := $(sort $(wildcard src/*.c))
+SOURCES   := $(filter-out src/embed.c,$(sort $(wildcard src/*.c)))
 LUA_TREE  := $(sort $(shell find lua -type d -o -type f -name '*.lua'))
 LUA_FILES := $(filter %.lua,$(LUA_TREE))
 objects    = $(SOURCES:src/%.c=build/$(1)/%.o) build/$(1)/embedded.o
@@ -62,16 +62,19 @@ objects    = $(SOURCES:src/%.c=build/$(1)/%.o) build/$(1)/embedded.o
 late       = $(eval $(1) := $$(shell $(2)))$($(1))
 LUA_CFLAGS = $(call late,LUA_CFLAGS,pkg-config --cflags $(LUA_PC) libuv | sed 's/-I */-isystem /g')
 LUA_LIBS   = $(call late,LUA_LIBS,pkg-config --libs $(LUA_PC))
+UV_STATIC  = $(call late,UV_STATIC,pkg-config --libs libuv-static)
 UV_LIBS    = $(call late,UV_LIBS,pkg-config --libs libuv)
 
-# Lua is linked in statically, which makes calls of its functions cheaper. Our symbols stay hidden: Lua's C modules must
-# find Lua's names in the program (-Wl,-E), never ours by accident.
-LANGUAGE = -std=c11 -D_GNU_SOURCE -DLARIAT_VERSION='"$(VERSION)"' -Isrc -pthread -fvisibility=hidden
+# Lua and libuv are linked in statically: calls of their functions are cheaper, and a program starts sooner the fewer
+# libraries it needs (readline is loaded by the prompt alone). Our symbols and libuv's stay hidden: Lua's C modules must
+# find Lua's names in the program (-Wl,-E), never ours by accident. The program lies
+# at a fixed address, because Lua's seed for hashing depends on it (src/exact.c).
+LANGUAGE = -std=c11 -D_GNU_SOURCE -DLARIAT_VERSION='"$(VERSION)"' -Isrc -pthread -fvisibility=hidden -fno-pie
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 COMPILE  = $(CC) $(LANGUAGE) $(WARNINGS) $(LUA_CFLAGS) $(CPPFLAGS) $(MODE) -MMD -MP
-LINK     = $(CC) $(MODE) -pthread -Wl,-E $(LDFLAGS)
-LIBS     = -Wl,-Bstatic $(LUA_LIBS) -Wl,-Bdynamic $(UV_LIBS) -lreadline -lm -lpthread -ldl
+LINK     = $(CC) $(MODE) -no-pie -pthread -Wl,-E,--exclude-libs,libuv_a.a $(LDFLAGS)
+LIBS     = -Wl,-Bstatic $(LUA_LIBS) $(UV_STATIC) -Wl,-Bdynamic -lm -lpthread -ldl
 
 MODE          = $(CFLAGS)
 build/asan/%: MODE = -O1 -g -fno-omit-frame-pointer $(SANITIZE)
@@ -101,9 +104,11 @@ build/%/embedded.o: build/embedded.c Makefile | ready
 	$(compile)
 
 # The folders are prerequisites too: their times change when a file is added or removed.
-build/embedded.c: src/embed.sh $(LUA_TREE)
-	@mkdir -p $(@D)
-	sh src/embed.sh $(LUA_FILES) >$@
+build/embedded.c: build/embed $(LUA_TREE)
+	build/embed $(LUA_FILES) >$@
+
+build/embed: build/release/embed.o
+	$(CC) $(MODE) -no-pie $(LDFLAGS) -o $@ $^ -Wl,-Bstatic $(LUA_LIBS) -Wl,-Bdynamic -lm -ldl
 
 -include $(wildcard build/*/*.d build/lint/bench/*.d)
 
@@ -153,7 +158,7 @@ lint-cppcheck: | ready
 	  --suppress=missingIncludeSystem --cppcheck-build-dir=build/cppcheck -D_GNU_SOURCE -D__linux__ \
 	  -DLARIAT_VERSION='"$(VERSION)"' -Isrc $(filter %.c,$(C_FILES))
 
-lint-compile: $(call objects,lint) $(BENCH:%.c=build/lint/%.o)
+lint-compile: $(call objects,lint) build/lint/embed.o $(BENCH:%.c=build/lint/%.o)
 
 build/lint/bench/%.o: bench/%.c Makefile | ready
 	$(compile)
@@ -183,7 +188,7 @@ build/bench/%.o: bench/%.c Makefile | ready
 
 .SECONDEXPANSION:
 $(PROGRAMS): build/bench/%: build/bench/%.o $$(call parts_of,$$*)
-	$(CC) $(MODE) -pthread -Wl,--as-needed $(LDFLAGS) -o $@ $^ $(UV_LIBS) -lm
+	$(CC) $(MODE) -no-pie -pthread -Wl,--as-needed $(LDFLAGS) -o $@ $^ $(UV_LIBS) -lm
 
 ## ---- installing -----------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ local clients = {}
 server:serve(function(conn)
   clients[#clients + 1] = conn
   for line in conn:lines "L" do
-    for _, client in ipairs(clients) do client:send(line) end
+    for i = #clients, 1, -1 do clients[i]:send(line) end -- one may leave while a send waits
   end
   for i, client in ipairs(clients) do
     if client == conn then

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
 -- The store that the benchmark compares with `server get`: "GET key" is answered by its value.
--- The keys are key0000 to key0999, each with a value of 32 bytes.
+-- The keys are key0000 to key0999, each with a value of 32 bytes. Answers are stored with their
+-- newline, as in the server in C.
 -- Written as a user would, with nothing tuned for the measurement.
 --
 -- Usage: lariat bench/get.lua [PORT]. The port is the first line of stdout, as bench/run.sh
@@ -12,7 +13,7 @@ local socket = require "socket"
 local store = {}
 for i = 0, 999 do
   local key = ("key%04d"):format(i)
-  store[key] = ("%-32s"):format(key)
+  store[key] = ("%-32s\n"):format(key)
 end
 
 local server = assert(socket.bind("127.0.0.1", tonumber(arg[1]) or 0, 1024))
@@ -23,6 +24,6 @@ io.stdout:flush()
 server:serve(function(conn)
   for line in conn:lines() do
     local key = line:match "^GET (.+)"
-    conn:send((store[key] or "?") .. "\n")
+    conn:send(store[key] or "?\n")
   end
 end)

@@ -6,7 +6,7 @@
 # such thing. Programs that are compared run in turn, several times, and medians are taken. Part of
 # run.sh.
 
-gauges="idle-memory startup tasks timeouts redis generators"
+gauges="idle-memory startup tasks timeouts redis generators simulation"
 
 run_gauge() {
     echo "-- $1"
@@ -159,4 +159,14 @@ gauge_generators() {
         theirs+=("$("${first[@]}" "${on_server_core[@]}" lua5.4 "$here/generators.lua" "$steps")")
     done
     gauge generators "$(median "${ours[@]}")" "$(median "${theirs[@]}")" "ns a step"
+}
+
+gauge_simulation() {
+    local rates=() rate
+    for _ in 1 2 3; do
+        rate=$("${first[@]}" "${on_server_core[@]}" "$lariat" "$here/simulation.lua" "$(sized 600 5)")
+        if [ -z "$rate" ]; then unmeasured simulation && return; fi
+        rates+=("$rate")
+    done
+    gauge simulation "$(median "${rates[@]}")" 0 "events/s"
 }

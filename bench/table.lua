@@ -57,6 +57,7 @@ local GAUGES = {
   { "redis-set", "SET, to redis-server", ratio, "%.2f", must = 0.5, aim = 0.9, least = true },
   { "redis-get", "GET, to redis-server", ratio, "%.2f", must = 0.5, aim = 0.9, least = true },
   { "generators", "plain generator, to lua5.4", ratio, "%.2f", must = 1.5 },
+  { "simulation", "simulated network", itself, "%.0f events/s", must = 300000, least = true },
 }
 
 -- Reading -----------------------------------------------------------------------------------------

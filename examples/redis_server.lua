@@ -5,16 +5,16 @@
 --
 --   lariat redis_server.lua [HOST [PORT]]         (default 127.0.0.1 6380; port 0: any free port)
 --
--- The protocol is read and written in redis/protocol.lua, the commands are in redis/commands.lua,
--- the data in redis/store.lua.
+-- Commands are read in redis/reader.lua and run in redis/commands.lua, replies are written in
+-- redis/protocol.lua, the data is in redis/store.lua.
 
 local socket = require "socket"
 package.path = arg[0]:gsub("[^/]*$", "") .. "?.lua;" .. package.path -- modules beside this script
+local new_reader = require "redis.reader"
 local protocol = require "redis.protocol"
 local run = require "redis.commands"
 
-local LIMIT = 10000            -- clients at once
-local LONGEST_LINE = 64 * 1024 -- bytes; for strings the protocol has limits of its own
+local LIMIT = 10000 -- clients at once
 
 local host, port = arg[1] or "127.0.0.1", math.tointeger(arg[2] or 6380)
 if arg[3] or not port or port < 0 or port > 65535 then
@@ -22,24 +22,35 @@ if arg[3] or not port or port < 0 or port > 65535 then
   os.exit(2)
 end
 
--- Clients may send many commands before they read the first reply (pipelining). There is nothing to
--- do for that: commands are cut from what has come without asking the kernel for each, and replies
--- are collected and leave together once the runtime has nothing left to run.
+-- Clients may send many commands before they read the first reply (pipelining). What has come is
+-- taken in one piece, commands are cut from it, and the replies leave together once it is used up.
 local function handle(conn)
-  conn:setoption("maxreceive", LONGEST_LINE)
+  local replies = {}
+
+  local function receive()
+    if replies[1] then
+      if not conn:send(replies) then return nil end
+      replies = {}
+    end
+    return conn:receiveany()
+  end
+
   conn:setoption("keepalive", true)
+  local read_command = new_reader(receive)
   while true do
-    local words, message = protocol.read_command(conn)
+    local words, message = read_command()
     if not words then
       -- After a violation nobody knows where the next command begins: say so and hang up.
-      if message then conn:send(protocol.error("Protocol error: " .. message)) end
-      return
+      if message then replies[#replies + 1] = protocol.error("Protocol error: " .. message) end
+      break
     end
     if words[1] then
       local reply, quit = run(words)
-      if not conn:send(reply) or quit then return end
+      replies[#replies + 1] = reply
+      if quit then break end
     end
   end
+  conn:send(replies)
 end
 
 local server, message = socket.bind(host, port, 511)

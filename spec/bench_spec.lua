@@ -38,7 +38,7 @@ describe("the benchmark", function()
       { "lines", "chat", "get-pipelined", "get-64" },
     ["moves bulk, connections and datagrams"] = { "bulk", "proxy", "connect", "udp" },
     ["weighs idle connections and tasks, and times start-up"] =
-      { "idle-memory", "startup", "tasks", "generators" },
+      { "idle-memory", "startup", "tasks", "generators", "simulation" },
     ["counts the instructions of a timeout"] = { "timeouts" },
     ["asks a Redis server and ours"] = { "redis" },
   } do

@@ -36,6 +36,13 @@ describe("the module socket", function()
     assert.matches("^unixstream", tostring(unix))
   end)
 
+  it("keeps the names and lines of its source", function()
+    local info = debug.getinfo(socket.connect, "S")
+    assert.equal("socket", info.short_src)
+    assert.is_true(info.linedefined > 0)
+    assert.equal("f", debug.getlocal(socket.protect, 1))
+  end)
+
   it("knows what class an object is of", function()
     for name, class in pairs { tcp = "tcp{master}", tcp4 = "tcp{master}", tcp6 = "tcp{master}",
       udp = "udp{unconnected}", udp4 = "udp{unconnected}", udp6 = "udp{unconnected}" } do

@@ -4,6 +4,7 @@
 
 local lariat = require "lariat"
 local net = require "spec.support.net"
+local program = require "spec.support.program"
 local socket = require "socket"
 local task = require "lariat.task"
 
@@ -108,6 +109,77 @@ describe("pipe", function()
     assert.is_true(text == sink:receive "*a")
     assert.equal(#text, piping:join())
     sending:join()
+  end)
+
+  it("of much that is cancelled leaves to the next reader what it has not moved", function()
+    local text = numbers(64 * 1024):rep(32)
+    for _, each in ipairs { source, left, right, sink } do
+      each:setoption("send-buffer-size", 65536)
+      each:setoption("recv-buffer-size", 65536)
+    end
+    local sending = task.spawn(function()
+      assert(source:send(text))
+      source:shutdown "send"
+    end)
+    local piping = task.spawn(left.pipe, left, right)
+    local moved = sink:receive(#text // 4)
+    for _ = 1, 20 do task.yield() end -- until every buffer on the way is full
+    piping:cancel()
+    assert.same({ nil, "cancelled" }, { piping:join() })
+    local reading = task.spawn(left.receive, left, "*a")
+    right:shutdown "send"
+    moved = moved .. sink:receive "*a"
+    assert.is_true(text == moved .. reading:join())
+    assert.same({ #text, #moved }, { left:getstats(), (select(2, right:getstats())) })
+    sending:join()
+  end)
+
+  it("of much takes no descriptors for good", function()
+    local function descriptors()
+      local n = 0
+      for fd = 0, 200 do
+        local file <close> = io.open("/proc/self/fdinfo/" .. fd)
+        n = n + (file and 1 or 0)
+      end
+      return n
+    end
+    local before
+    local text = ("x"):rep(1024 * 1024)
+    for round = 1, 5 do
+      local sending = task.spawn(function()
+        assert(source:send(text))
+        source:shutdown "send"
+      end)
+      local reading = task.spawn(sink.receive, sink, "*a")
+      assert.equal(#text, left:pipe(right))
+      assert.equal(#text, #reading:join())
+      sending:join()
+      close_chain()
+      open_chain()
+      before = round == 1 and descriptors() or before
+    end
+    assert.equal(before, descriptors())
+  end)
+
+  it("of much goes on with no descriptor left", function()
+    local script <close> = program.file [[
+      local net = require "spec.support.net"
+      local socket = require "socket"
+      local task = require "lariat.task"
+      local source, left = net.pair()
+      local right, sink = net.pair()
+      local taken = {}
+      repeat taken[#taken + 1] = socket.udp4() until not socket.udp4()
+      task.spawn(function()
+        source:send(("x"):rep(1024 * 1024))
+        source:shutdown "send"
+      end)
+      local reading = task.spawn(sink.receive, sink, "*a")
+      print(left:pipe(right), #reading:join())
+    ]]
+    local child <close> = assert(lariat.run { "sh", "-c", 'ulimit -n 40; exec "$0" "$1"',
+      program.path, script.path })
+    assert.equal("1048576\t1048576\n", child.stdout:receive "*a")
   end)
 
   it("ends with the count when the destination resets", function()

@@ -167,6 +167,27 @@ describe("a stream", function()
       assert.same({}, collect())
     end)
 
+    it("take no notice of what their iterator is called with", function()
+      given "one\ntw"
+      local next_line = near:lines()
+      assert.equal("one", next_line("a", "b", "prefix"))
+      assert.equal("tw", next_line("a", "b", "prefix"))
+      assert.is_nil(next_line "a")
+    end)
+
+    it("outlive the last reference to their stream", function()
+      local next_line
+      do
+        local stream, peer <close> = net.pair()
+        peer:send "one\ntwo\n"
+        next_line = stream:lines()
+      end
+      assert.equal("one", next_line())
+      collectgarbage()
+      collectgarbage()
+      assert.equal("two", next_line())
+    end)
+
     it("raise a timeout, and what had come is there afterwards", function()
       far:send "one\ntw"
       near:settimeout(0.01)

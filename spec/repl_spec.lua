@@ -5,6 +5,7 @@
 
 local lariat = require "lariat"
 local net = require "spec.support.net"
+local peers = require "spec.support.peers"
 
 local LARIAT = os.getenv "LARIAT" or "./lariat"
 
@@ -63,6 +64,15 @@ local function session(env)
   t:expect "\n> "
   return t
 end
+
+it("a session at a terminal says what it lacks when readline cannot be loaded", function()
+  local dir <close> = peers.directory()
+  dir:write("libreadline.so.8", "no library")
+  local t <close> = at_terminal(LARIAT .. " -i", { LD_LIBRARY_PATH = dir.path })
+  local text, status = t:finish()
+  assert.truthy(text:find("editing lines needs GNU readline, which cannot be loaded", 1, true))
+  assert.equal(1, status)
+end)
 
 describe("a session with piped input", function()
   it("prints the values of expressions and no prompts", function()

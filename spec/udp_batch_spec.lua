@@ -160,6 +160,48 @@ describe("a datagram held back for its batch", function()
   end)
 end)
 
+-- Runs of one size to one peer leave as one message that the kernel cuts apart.
+describe("datagrams of one size", function()
+  local SIZES = { 10, 10, 10, 0, 0, 10, 9, 9, 2000, 2000, 10, 10, 1232, 1232, 1233, 1233 }
+
+  local function content(i) return (tostring(i):rep(2000)):sub(1, SIZES[i]) end
+
+  local function arrive_as_sent(host)
+    local first <close>, first_port = bound(host)
+    local second <close>, second_port = bound(host)
+    local sender <close> = bound(host)
+    for i = 1, #SIZES do assert.equal(SIZES[i], sender:sendto(content(i), host, first_port)) end
+    for i = 1, #SIZES do assert.equal(content(i), first:receive()) end
+    for i = 1, #SIZES do
+      sender:sendto(content(i), host, i % 3 == 0 and first_port or second_port)
+    end
+    for i = 1, #SIZES do
+      assert.equal(content(i), (i % 3 == 0 and first or second):receive())
+    end
+    sender:setpeername(host, second_port)
+    for i = 1, #SIZES do sender:send(content(i)) end
+    for i = 1, #SIZES do assert.equal(content(i), second:receive()) end
+  end
+
+  it("arrive as they were sent, among others", function()
+    arrive_as_sent "127.0.0.1"
+    arrive_as_sent "::1"
+  end)
+
+  it("are each refused by a peer that has gone", function()
+    local peer, port = bound()
+    local sender <close> = bound()
+    sender:setpeername("127.0.0.1", port)
+    peer:close()
+    sender:send "gone"
+    task.yield()
+    assert.same({ nil, "connection refused" }, { sender:receive() })
+    for _ = 1, 4 do sender:send "gone" end
+    task.yield()
+    assert.same({ nil, "connection refused" }, { sender:receive() })
+  end)
+end)
+
 describe("a receivefrom loop", function()
   it("is served in order while sockets take turns with their batches", function()
     local sockets, ports = {}, {}

@@ -33,8 +33,7 @@ static int connect_failed(lua_State *L, struct op *op, const char *why) {
 
 static int attempt_connect(lua_State *L, struct op *op) {
     struct socket *s = op->socket;
-    int err = s->watch.driver->connect(s->watch.fd, (struct sockaddr *)op->address,
-                                       (socklen_t)op->address_size);
+    int err = s->watch.driver->connect(s->watch.fd, op->address, op->address_size);
     bool begun = s->connecting;
     if (err == -EINPROGRESS || err == -EALREADY) {
         s->connecting = true;
@@ -57,9 +56,11 @@ static int attempt_connect(lua_State *L, struct op *op) {
     return result_fail(L, err);
 }
 
+static const struct op_type connect_op = {"connect", attempt_connect, connect_failed};
+
 int connect_to_address(lua_State *L, struct socket *s, const struct address *a, uint64_t start) {
     struct op op;
-    op_init(&op, "connect", attempt_connect, connect_failed, s);
+    op_init(&op, &connect_op, s);
     int err = socket_create_descriptor(s, a->storage.ss_family);
     if (err < 0) {
         return result_fail(L, err);
@@ -69,7 +70,7 @@ int connect_to_address(lua_State *L, struct socket *s, const struct address *a, 
     }
     op.once = s->timeout.block == 0 || s->timeout.total == 0;
     op.start = start;
-    memcpy(op.address, &a->storage, a->length);
+    op.address = (const struct sockaddr *)&a->storage;
     op.address_size = a->length;
     return op_run(L, &op);
 }
@@ -206,7 +207,7 @@ static int race_wait(lua_State *L, struct race *race, struct socket *s) {
     struct task *task = rt.tasks.current;
     task_prepare(L, "connect");
     task->set = race->interests;
-    task->set_count = 1 + race->started;
+    task->set_count = 1 + (unsigned)race->started;
     memset(race->interests, 0, sizeof(race->interests));
     watch_stop(&s->watch); /* an earlier attempt on its own descriptor is no matter here */
     waitq_join(&s->watch.writers, &race->interests[0], task, false);

@@ -28,17 +28,10 @@
 
 /* ---- receiving ---- */
 
-struct slot {
-    char *data;
-    size_t size;
-    struct sockaddr_storage from;
-    socklen_t from_length;
-};
-
-/* A socket's own copy of what was left in the shared area, slots[next, count). */
+/* A socket's own copy of what was left in the shared area, items[next, count). */
 struct datagrams {
     unsigned next, count;
-    struct slot slots[BATCH];
+    struct datagram items[BATCH];
     char bytes[];
 };
 
@@ -55,11 +48,11 @@ bool datagrams_waiting(const struct socket *s) {
     return s->batch != NULL || (inbox.lent == s && inbox.next < inbox.count);
 }
 
-static void inbox_slot(unsigned i, struct slot *slot) {
-    slot->data = inbox.area + (size_t)i * LARGEST;
-    slot->size = inbox.headers[i].msg_len;
-    slot->from = inbox.from[i];
-    slot->from_length = inbox.headers[i].msg_hdr.msg_namelen;
+static void take_from_area(unsigned i, struct datagram *d) {
+    d->data = inbox.area + (size_t)i * LARGEST;
+    d->size = inbox.headers[i].msg_len;
+    d->from.length = inbox.headers[i].msg_hdr.msg_namelen;
+    memcpy(&d->from.storage, &inbox.from[i], d->from.length);
 }
 
 /* Somebody else needs the area: copy what its borrower has not taken. */
@@ -77,10 +70,10 @@ static void settle(void) {
     char *at = own->bytes;
     own->next = own->count = 0;
     for (unsigned i = inbox.next; i < inbox.count; i++) {
-        struct slot *slot = &own->slots[own->count++];
-        inbox_slot(i, slot);
-        slot->data = memcpy(at, slot->data, slot->size);
-        at += slot->size;
+        struct datagram *d = &own->items[own->count++];
+        take_from_area(i, d);
+        d->data = memcpy(at, d->data, d->size);
+        at += d->size;
     }
     s->batch = own;
 }
@@ -121,23 +114,17 @@ static int fill(struct socket *s) {
     return 0;
 }
 
-static void give(struct datagram *d, const struct slot *slot) {
-    d->data = slot->data;
-    d->size = slot->size;
-    d->from = slot->from;
-    d->from_length = slot->from_length;
-}
-
 /* Called with the datagram's bytes copied: an emptied batch of its own goes. */
 static struct datagrams *spent_batch;
 
 int datagrams_take(struct socket *s, struct datagram *d) {
-    struct slot slot;
-    runtime_free(spent_batch);
-    spent_batch = NULL;
+    if (spent_batch != NULL) {
+        runtime_free(spent_batch);
+        spent_batch = NULL;
+    }
     if (s->batch != NULL) {
         struct datagrams *own = s->batch;
-        give(d, &own->slots[own->next++]);
+        *d = own->items[own->next++];
         if (own->next == own->count) {
             spent_batch = own;
             s->batch = NULL;
@@ -149,8 +136,7 @@ int datagrams_take(struct socket *s, struct datagram *d) {
                 return err;
             }
         }
-        inbox_slot(inbox.next++, &slot);
-        give(d, &slot);
+        take_from_area(inbox.next++, d);
     }
     s->received += d->size;
     return 0;

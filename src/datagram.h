@@ -9,14 +9,15 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+#include "address.h"
+
 struct socket;
 
-/* One datagram as received; valid until the next call of any function below. */
+/* One datagram as received; its data is valid until the next call of any function below. */
 struct datagram {
     const char *data;
     size_t size;
-    struct sockaddr_storage from;
-    socklen_t from_length;
+    struct address from;
 };
 
 bool datagrams_waiting(const struct socket *s);

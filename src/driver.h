@@ -10,6 +10,7 @@
 #define LARIAT_DRIVER_H
 
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -50,11 +51,20 @@ struct driver {
 
     /* names: starts a lookup, which ends in lookup_done() */
     int (*lookup)(struct lookup *lookup);
+
+    /* may be NULL: from now on others read from or close the descriptor as well */
+    void (*expose)(int fd);
+    /* may be NULL: takes up to `size` bytes from one stream and gives another what it accepts,
+     * copying none; the rest, `left` bytes, lies in `rest`. Returns the bytes taken, 0 at the end;
+     * an error other than -EAGAIN says nothing but that recv has to be asked. */
+    ssize_t (*forward)(int from, int to, void *rest, size_t size, size_t *left);
 };
 
 extern const struct driver driver_kernel;
 
-void driver_kernel_open(void);
+/* Its readiness, see poller.c; a turn looks what has become ready, and waits for it if asked to. */
+int driver_kernel_open(void);
+void driver_kernel_turn(bool wait);
 void driver_kernel_close(void);
 
 #endif

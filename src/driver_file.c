@@ -3,12 +3,10 @@
  * Pipes, terminals and files as drivers: what a stream needs (recv, sendmsg, watch, close,
  * shutdown) and nothing else; names, addresses and time are asked of the runtime's own driver.
  *
- * Invariant: the flags of an open file description that others share are never changed. libuv makes
- * whatever it polls non-blocking, so it only ever sees descriptors of our own; shared ones are
- * watched by an epoll set of ours, which libuv polls in their place. What epoll refuses (EPERM: a
- * file) is always ready: a timer says so once a tick while somebody waits, and the read budget of
- * tasks keeps it from starving the others. Threads for reading files were rejected: a read of a
- * local file returns, and the order with C's stdio would be lost.
+ * Invariant: the flags of an open file description that others share are never changed. What epoll
+ * refuses (EPERM: a file) is always ready: a timer says so once a tick while somebody waits, and the
+ * read budget of tasks keeps it from starving the others. Threads for reading files were rejected: a
+ * read of a local file returns, and the order with C's stdio would be lost.
  */
 #include "driver_file.h"
 
@@ -17,7 +15,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <sys/epoll.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -127,74 +124,26 @@ static int file_getsockopt(int fd, int level, int name, void *value, socklen_t *
     return -ENOTSOCK;
 }
 
-/* ---- readiness: our own descriptors, by libuv ---- */
+/* ---- readiness: as the kernel says ---- */
 
 static int file_poll(struct pollfd *set, nfds_t count) {
     return driver_kernel.poll(set, count);
 }
 
-static int own_watch(struct watch *w, int events) {
+static int file_watch(struct watch *w, int events) {
     return driver_kernel.watch(w, events);
 }
 
-static struct watch *own_owner(int fd) {
+static struct watch *file_owner(int fd) {
     return driver_kernel.owner(fd);
 }
+
+/* ---- readiness: what is always ready ---- */
 
 static struct watch *no_owner(int fd) {
     (void)fd;
     return NULL;
 }
-
-/* ---- readiness: shared descriptors, by an epoll set of our own ---- */
-
-static struct {
-    bool open;
-    int set;        /* the epoll descriptor */
-    uv_poll_t poll; /* on the set; closed with the loop */
-} shared;
-
-static void on_shared(uv_poll_t *handle, int status, int unused) {
-    struct epoll_event events[STANDARD_STREAMS];
-    (void)handle, (void)status, (void)unused;
-    int n = epoll_wait(shared.set, events, STANDARD_STREAMS, 0);
-    for (int i = 0; i < n; i++) {
-        struct watch *w = events[i].data.ptr;
-        bool broken = events[i].events & (EPOLLHUP | EPOLLERR);
-        int ready = (events[i].events & EPOLLIN || broken ? POLLIN : 0) |
-                    (events[i].events & EPOLLOUT || broken ? POLLOUT : 0);
-        watch_ready(w, ready & w->armed);
-    }
-}
-
-static int open_shared(void) {
-    if (shared.open) {
-        return 0;
-    }
-    shared.set = epoll_create1(EPOLL_CLOEXEC);
-    if (shared.set < 0) {
-        return -errno;
-    }
-    int err = uv_poll_init(&rt.loop, &shared.poll, shared.set);
-    if (err == 0) {
-        err = uv_poll_start(&shared.poll, UV_READABLE, on_shared);
-    }
-    shared.open = err == 0;
-    return err;
-}
-
-static int shared_watch(struct watch *w, int events) {
-    int err = open_shared();
-    if (err < 0) {
-        return err;
-    }
-    uint32_t wanted = (events & POLLIN ? EPOLLIN : 0u) | (events & POLLOUT ? EPOLLOUT : 0u);
-    struct epoll_event event = {.events = wanted, .data = {.ptr = w}};
-    int change = !events ? EPOLL_CTL_DEL : w->armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    return epoll_ctl(shared.set, change, w->fd, &event) < 0 ? -errno : 0;
-}
-
-/* ---- readiness: what is always ready ---- */
 
 static void say_ready(struct timer *timer);
 
@@ -243,8 +192,8 @@ const struct driver driver_pipe = {
     .recv = file_recv,
     .sendmsg = file_sendmsg,
     .poll = file_poll,
-    .watch = own_watch,
-    .owner = own_owner,
+    .watch = file_watch,
+    .owner = file_owner,
 };
 
 const struct driver driver_standard_own = {
@@ -254,8 +203,8 @@ const struct driver driver_standard_own = {
     .recv = own_recv,
     .sendmsg = standard_sendmsg,
     .poll = file_poll,
-    .watch = own_watch,
-    .owner = own_owner,
+    .watch = file_watch,
+    .owner = file_owner,
 };
 
 const struct driver driver_standard_shared = {
@@ -265,8 +214,8 @@ const struct driver driver_standard_shared = {
     .recv = shared_recv,
     .sendmsg = shared_sendmsg,
     .poll = file_poll,
-    .watch = shared_watch,
-    .owner = no_owner,
+    .watch = file_watch,
+    .owner = file_owner,
 };
 
 const struct driver driver_standard_socket = {
@@ -276,8 +225,8 @@ const struct driver driver_standard_socket = {
     .recv = socket_recv,
     .sendmsg = socket_sendmsg,
     .poll = file_poll,
-    .watch = shared_watch,
-    .owner = no_owner,
+    .watch = file_watch,
+    .owner = file_owner,
 };
 
 const struct driver driver_standard_ready = {

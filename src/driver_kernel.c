@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * The kernel as a driver: plain non-blocking system calls, libuv for readiness, the alarm and names.
- *
- * One uv_poll_t for each descriptor number, made at the number's first wait and kept until exit
- * (closing and making one per connection costs 7 % of a connection). A number has one owner at a
- * time: the watch that armed it last and has not been stopped.
+ * The kernel as a driver: plain non-blocking system calls, and libuv for names. Readiness and the
+ * alarm are poller.c's, which is told here what the calls find out: a descriptor is new or goes, or
+ * has nothing to give or no room.
  */
 #include "driver.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <netdb.h>
 #include <string.h>
@@ -16,25 +13,36 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "forward.h"
+#include "poller.h"
 #include "resolve.h"
 #include "runtime.h"
-#include "watch.h"
-
-#define CALLBACKS_PER_TURN 256 /* then the ready tasks run, even within one poll */
+#include "segment.h"
 
 /* ---- system calls ---- */
 
 #define RESULT(call) ((call) < 0 ? -errno : 0)
 
-static void evict(int fd);
+/* The result of a call that wanted the descriptor to be ready for `events`. */
+static int failed(int fd, int events) {
+    int err = errno;
+    if (err == EAGAIN || err == EINPROGRESS || err == EALREADY) {
+        poller_blocked(fd, events);
+    }
+    return -err;
+}
 
 static int kernel_socket(int family, int type, int protocol) {
     int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
-    evict(fd);
-    return fd < 0 ? -errno : fd;
+    if (fd < 0) {
+        return -errno;
+    }
+    poller_made(fd, family == AF_INET || family == AF_INET6);
+    return fd;
 }
 
 static int kernel_close(int fd) {
+    poller_closing(fd);
     return RESULT(close(fd));
 }
 
@@ -51,8 +59,11 @@ static int kernel_accept(int fd, struct sockaddr_storage *peer, socklen_t *lengt
     do {
         client = accept4(fd, (struct sockaddr *)peer, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     } while (client < 0 && errno == EINTR);
-    evict(client);
-    return client < 0 ? -errno : client;
+    if (client < 0) {
+        return failed(fd, POLLIN);
+    }
+    poller_made(client, poller_owns(fd));
+    return client;
 }
 
 static int kernel_connect(int fd, const struct sockaddr *address, socklen_t length) {
@@ -60,7 +71,7 @@ static int kernel_connect(int fd, const struct sockaddr *address, socklen_t leng
     do {
         err = connect(fd, address, length);
     } while (err < 0 && errno == EINTR);
-    return err < 0 ? -errno : 0;
+    return err < 0 ? failed(fd, POLLOUT) : 0;
 }
 
 static int kernel_shutdown(int fd, int how) {
@@ -89,7 +100,13 @@ static ssize_t kernel_recv(int fd, void *data, size_t size) {
     do {
         n = recv(fd, data, size, MSG_DONTWAIT);
     } while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
+    if (n < 0) {
+        return failed(fd, POLLIN);
+    }
+    if ((size_t)n < size) {
+        poller_emptied(fd, POLLIN);
+    }
+    return n;
 }
 
 /* One part to a connected peer, the usual case, goes by the cheaper send. */
@@ -101,7 +118,7 @@ static ssize_t kernel_sendmsg(int fd, const struct msghdr *message) {
     do {
         n = plain ? send(fd, part->iov_base, part->iov_len, flags) : sendmsg(fd, message, flags);
     } while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
+    return n < 0 ? failed(fd, POLLOUT) : n;
 }
 
 static int kernel_recvmmsg(int fd, struct mmsghdr *messages, unsigned count) {
@@ -109,119 +126,21 @@ static int kernel_recvmmsg(int fd, struct mmsghdr *messages, unsigned count) {
     do {
         n = recvmmsg(fd, messages, count, MSG_DONTWAIT, NULL);
     } while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
+    if (n < 0) {
+        return failed(fd, POLLIN);
+    }
+    if ((unsigned)n < count) {
+        poller_emptied(fd, POLLIN);
+    }
+    return n;
 }
 
 static int kernel_sendmmsg(int fd, struct mmsghdr *messages, unsigned count) {
-    int n;
-    do {
-        n = sendmmsg(fd, messages, count, MSG_DONTWAIT | MSG_NOSIGNAL);
-    } while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
-}
-
-/* ---- readiness ---- */
-
-struct entry {
-    uv_poll_t handle;
-    struct watch *owner; /* NULL: nobody watches this number */
-};
-
-struct request;
-
-static struct {
-    struct entry **entries; /* by descriptor number */
-    size_t size;
-    uv_timer_t timer;
-    int callbacks;            /* since ready tasks ran last */
-    struct request *requests; /* name lookups in flight */
-} kernel;
-
-/* A status below 0 means that libuv has stopped the handle: wake both directions, and the attempt's
- * own system call names the error. */
-static void on_poll(uv_poll_t *handle, int status, int events) {
-    struct watch *w = ((struct entry *)handle)->owner;
-    if (w == NULL) {
-        return;
+    int n = segment_send(fd, messages, count);
+    if (n == -EAGAIN) {
+        poller_blocked(fd, POLLOUT);
     }
-    int ready = (events & UV_READABLE ? POLLIN : 0) | (events & UV_WRITABLE ? POLLOUT : 0);
-    if (status < 0) {
-        w->armed = 0;
-        ((struct entry *)handle)->owner = NULL;
-        ready = POLLIN | POLLOUT;
-    }
-    watch_ready(w, ready);
-    if (++kernel.callbacks >= CALLBACKS_PER_TURN) {
-        kernel.callbacks = 0;
-        runtime_tick();
-    }
-}
-
-static struct entry *entry_for(int fd, int *err) {
-    size_t index = (size_t)fd;
-    if (index >= kernel.size) {
-        size_t size = kernel.size ? kernel.size : 64;
-        while (size <= index) {
-            size *= 2;
-        }
-        kernel.entries = runtime_realloc(kernel.entries, size * sizeof(*kernel.entries));
-        memset(kernel.entries + kernel.size, 0, (size - kernel.size) * sizeof(*kernel.entries));
-        kernel.size = size;
-    }
-    if (kernel.entries[index] == NULL) {
-        struct entry *entry = runtime_alloc(sizeof(*entry));
-        entry->owner = NULL;
-        *err = uv_poll_init(&rt.loop, &entry->handle, fd);
-        if (*err < 0) {
-            runtime_free(entry);
-            return NULL;
-        }
-        kernel.entries[index] = entry;
-    }
-    return kernel.entries[index];
-}
-
-static int kernel_watch(struct watch *w, int events) {
-    int err = 0;
-    if (w->fd < 0) {
-        return -EBADF;
-    }
-    struct entry *entry = entry_for(w->fd, &err);
-    if (entry == NULL) {
-        return err;
-    }
-    if (events == 0) {
-        if (entry->owner == w) {
-            uv_poll_stop(&entry->handle);
-            entry->owner = NULL;
-        }
-        return 0;
-    }
-    if (entry->owner != NULL && entry->owner != w) {
-        if (w->flush == NULL || entry->owner->flush != NULL) {
-            return -EEXIST;
-        }
-        evict(w->fd); /* a select found the number by another object's getfd: it joins us */
-    }
-    entry->owner = w;
-    int wanted = (events & POLLIN ? UV_READABLE : 0) | (events & POLLOUT ? UV_WRITABLE : 0);
-    return uv_poll_start(&entry->handle, wanted, on_poll);
-}
-
-static struct watch *kernel_owner(int fd) {
-    bool known = fd >= 0 && (size_t)fd < kernel.size && kernel.entries[fd] != NULL;
-    return known ? kernel.entries[fd]->owner : NULL;
-}
-
-/* Who still watches the number of a new descriptor had a foreign one, closed under it: tell it. */
-static void evict(int fd) {
-    struct watch *stale = kernel_owner(fd);
-    if (stale != NULL) {
-        uv_poll_stop(&kernel.entries[fd]->handle);
-        kernel.entries[fd]->owner = NULL;
-        stale->armed = 0;
-        watch_ready(stale, POLLIN | POLLOUT);
-    }
+    return n;
 }
 
 static int kernel_poll(struct pollfd *set, nfds_t count) {
@@ -229,6 +148,9 @@ static int kernel_poll(struct pollfd *set, nfds_t count) {
     do {
         n = poll(set, count, 0);
     } while (n < 0 && errno == EINTR);
+    for (nfds_t i = 0; n >= 0 && i < count; i++) {
+        poller_blocked(set[i].fd, set[i].events & ~set[i].revents);
+    }
     return n < 0 ? -errno : n;
 }
 
@@ -246,26 +168,6 @@ static double kernel_wall(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* libuv before 1.45 runs timers before it polls, and would then block over a ready task. */
-static void on_timer(uv_timer_t *timer) {
-    (void)timer;
-    clock_fire();
-    if (rt.tasks.ready_first != NULL) {
-        uv_stop(&rt.loop);
-    }
-}
-
-static void kernel_alarm(uint64_t due) {
-    if (due == NEVER) {
-        uv_timer_stop(&kernel.timer);
-        return;
-    }
-    uint64_t now = kernel_monotonic();
-    uint64_t ms = due > now ? (due - now) / 1000000 + 1 : 0;
-    uv_update_time(&rt.loop);
-    uv_timer_start(&kernel.timer, on_timer, ms, 0);
-}
-
 /* ---- names ---- */
 
 struct request {
@@ -277,9 +179,11 @@ struct request {
     struct request *prev, *next; /* of those in flight */
 };
 
+static struct request *requests; /* those in flight */
+
 static void complete(struct request *request, int status) {
     struct lookup *lookup = request->lookup;
-    *(request->prev ? &request->prev->next : &kernel.requests) = request->next;
+    *(request->prev ? &request->prev->next : &requests) = request->next;
     if (request->next != NULL) {
         request->next->prev = request->prev;
     }
@@ -327,29 +231,13 @@ static int kernel_lookup(struct lookup *lookup) {
         return err;
     }
     request->prev = NULL;
-    request->next = kernel.requests;
+    request->next = requests;
     if (request->next != NULL) {
         request->next->prev = request;
     }
-    kernel.requests = request;
+    requests = request;
     rt.lookups++;
     return 0;
-}
-
-/* ---- open and close ---- */
-
-void driver_kernel_open(void) {
-    uv_timer_init(&rt.loop, &kernel.timer);
-}
-
-/* The loop has been closed: its handles' memory may go. */
-void driver_kernel_close(void) {
-    for (size_t i = 0; i < kernel.size; i++) {
-        runtime_free(kernel.entries[i]);
-    }
-    runtime_free(kernel.entries);
-    kernel.entries = NULL;
-    kernel.size = 0;
 }
 
 const struct driver driver_kernel = {
@@ -369,10 +257,12 @@ const struct driver driver_kernel = {
     .recvmmsg = kernel_recvmmsg,
     .sendmmsg = kernel_sendmmsg,
     .poll = kernel_poll,
-    .watch = kernel_watch,
-    .owner = kernel_owner,
+    .watch = poller_watch,
+    .owner = poller_owner,
     .monotonic = kernel_monotonic,
     .wall = kernel_wall,
-    .alarm = kernel_alarm,
+    .alarm = poller_alarm,
     .lookup = kernel_lookup,
+    .expose = poller_expose,
+    .forward = forward_bytes,
 };

@@ -174,7 +174,7 @@ static void push_socket(lua_State *L, const struct socket *s) {
     set_integer(L, "sent", s->sent);
     set_integer(L, "queued", output_pending(s));
     set_place(L, "made_at", s->made_at);
-    if (s->draining) {
+    if (s->drain != NULL) {
         lua_pushboolean(L, 1);
         lua_setfield(L, -2, "draining");
     }
@@ -233,7 +233,7 @@ static int fn_left(lua_State *L) {
     lua_newtable(L);
     n = 0;
     for (struct socket *s = rt.sockets.all; s != NULL; s = s->all_next) {
-        if (s->owner == owner && !s->draining && !s->standard) {
+        if (s->owner == owner && s->drain == NULL && !s->standard) {
             push_socket(L, s);
             lua_rawseti(L, 3, ++n);
         }

@@ -89,6 +89,20 @@ void input_discard(struct socket *s) {
     release(s);
 }
 
+/* The shared buffer becomes the socket's, which has no input. */
+static void borrow(struct socket *s) {
+    if (rt.sockets.lent != NULL && rt.sockets.lent != s) {
+        input_settle(rt.sockets.lent);
+    }
+    release(s);
+    rt.sockets.lent = s;
+    s->in.base = rt.sockets.shared;
+}
+
+static void charge(ssize_t n) {
+    task_spent(1 + (n > 0 ? (int)(n / TASK_BUDGET_BYTES) : 0));
+}
+
 ssize_t input_fill(struct socket *s, size_t wanted) {
     struct input *in = &s->in;
     size_t room;
@@ -99,12 +113,7 @@ ssize_t input_fill(struct socket *s, size_t wanted) {
         return -EAGAIN;
     }
     if (in->begin == in->end && wanted <= SHARED_SIZE) {
-        if (rt.sockets.lent != NULL && rt.sockets.lent != s) {
-            input_settle(rt.sockets.lent);
-        }
-        release(s);
-        rt.sockets.lent = s;
-        in->base = rt.sockets.shared;
+        borrow(s);
         room = SHARED_SIZE;
     } else {
         room = wanted < SMALLEST ? SMALLEST : wanted > SHARED_SIZE ? SHARED_SIZE : wanted;
@@ -112,7 +121,7 @@ ssize_t input_fill(struct socket *s, size_t wanted) {
         room = in->capacity - in->end;
     }
     ssize_t n = s->watch.driver->recv(s->watch.fd, in->base + in->end, room);
-    task_spent(1 + (n > 0 ? (int)(n / TASK_BUDGET_BYTES) : 0));
+    charge(n);
     if (n > 0) {
         in->end += (size_t)n;
         s->watch.drained = (size_t)n < room;
@@ -123,5 +132,26 @@ ssize_t input_fill(struct socket *s, size_t wanted) {
     }
     s->eof = n == 0;
     s->watch.drained = n == -EAGAIN;
+    return n;
+}
+
+ssize_t input_forward(struct socket *s, struct socket *to, size_t *moved) {
+    size_t left = 0;
+    *moved = 0;
+    if (s->eof || s->watch.drained) {
+        return s->eof ? 0 : -EAGAIN;
+    }
+    borrow(s);
+    ssize_t n = s->watch.driver->forward(s->watch.fd, to->watch.fd, s->in.base, SHARED_SIZE, &left);
+    charge(n);
+    s->eof = n == 0;
+    s->watch.drained = n == -EAGAIN;
+    s->in.end = left;
+    input_trim(s);
+    if (n > 0) {
+        *moved = (size_t)n - left;
+        s->received += *moved;
+        to->sent += *moved;
+    }
     return n;
 }

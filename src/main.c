@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "exact.h"
 #include "module.h"
 #include "runtime.h"
 #include "task.h"
@@ -55,8 +56,9 @@ static int start(lua_State *L) {
         lua_pushboolean(L, 1);
         lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
     }
+    lua_gc(L, LUA_GCSTOP); /* nothing of what is made here is garbage */
     luaL_openlibs(L);
-    module_open_all(L);
+    module_open_globals(L);
     lua_getglobal(L, "require");
     lua_pushliteral(L, "lariat.main");
     lua_call(L, 1, 1);
@@ -66,11 +68,12 @@ static int start(lua_State *L) {
     }
     rt.tasks.main = task_spawn(L, argc, "main");
     luaL_ref(L, LUA_REGISTRYINDEX); /* for ever: others are compared with it */
+    lua_gc(L, LUA_GCRESTART);
     return 0;
 }
 
 int main(int argc, char **argv) {
-    runtime_open();
+    runtime_open(exact_wanted(argc, argv));
     lua_setwarnf(rt.L, warn_off, rt.L);
     lua_pushcfunction(rt.L, start);
     lua_pushinteger(rt.L, argc);

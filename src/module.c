@@ -14,26 +14,29 @@
 
 #include "dump.h"
 #include "embedded.h"
+#include "exact.h"
 #include "interrupt.h"
 #include "resolve.h"
 #include "runtime.h"
 #include "sim.h"
 #include "task.h"
 
-static void add_socket_methods(lua_State *L) {
-    static const luaL_Reg option_methods[] = {
-        {"setoption", socket_setoption}, {"getoption", socket_getoption}, {NULL, NULL}};
-    socket_open_classes(L);
-    socket_add_methods(L, ANY_SOCKET, option_methods);
-    socket_add_methods(L, ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), receive_methods);
-    socket_add_methods(L, ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), send_methods);
-    socket_add_methods(L, ANY_TCP | ANY_UNIX, server_methods);
-    socket_add_methods(L, ANY_TCP, tcp_methods);
-    socket_add_methods(L, ANY_UNIX, unix_stream_methods);
-    socket_add_methods(L, ANY_DGRAM, datagram_methods);
-    socket_add_methods(L, ANY_UDP, udp_methods);
-    socket_add_methods(L, ANY_UNIX_DGRAM, unix_dgram_methods);
-}
+static const luaL_Reg option_methods[] = {
+    {"setoption", socket_setoption}, {"getoption", socket_getoption}, {NULL, NULL}};
+
+const struct socket_methods socket_methods[] = {
+    {ANY_SOCKET, socket_shared_methods},
+    {ANY_SOCKET, option_methods},
+    {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), receive_methods},
+    {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), send_methods},
+    {ANY_TCP | ANY_UNIX, server_methods},
+    {ANY_TCP, tcp_methods},
+    {ANY_UNIX, unix_stream_methods},
+    {ANY_DGRAM, datagram_methods},
+    {ANY_UDP, udp_methods},
+    {ANY_UNIX_DGRAM, unix_dgram_methods},
+    {0, NULL},
+};
 
 /* skip(n, ...): all but the first n of the rest */
 static int socket_skip(lua_State *L) {
@@ -134,6 +137,10 @@ static int open_lariat_core(lua_State *L) {
     lua_setfield(L, -2, "task");
     scope_open(L);
     lua_setfield(L, -2, "scope");
+    fork_open(L);
+    lua_setfield(L, -2, "fork");
+    exact_open(L);
+    lua_setfield(L, -2, "exact");
     dump_open(L);
     lua_setfield(L, -2, "dump");
     interrupt_open_module(L);
@@ -146,6 +153,8 @@ static int open_lariat_core(lua_State *L) {
     lua_setfield(L, -2, "process");
     sim_open_module(L);
     lua_setfield(L, -2, "sim");
+    handler_open(L);
+    lua_setfield(L, -2, "handler");
     readline_open(L);
     lua_setfield(L, -2, "readline");
     return 1;
@@ -160,8 +169,7 @@ static int embedded_loaded(lua_State *L, int status, lua_KContext ctx) {
 
 static int load_embedded(lua_State *L) {
     const struct embedded_module *m = lua_touserdata(L, lua_upvalueindex(1));
-    const char *chunk = lua_pushfstring(L, "=%s", m->name);
-    if (luaL_loadbufferx(L, m->source, m->size, chunk, "t") != LUA_OK) {
+    if (luaL_loadbufferx(L, m->code, m->size, m->name, "b") != LUA_OK) {
         return lua_error(L);
     }
     lua_pushstring(L, m->name);
@@ -191,11 +199,6 @@ void module_open_globals(lua_State *L) {
     lua_pushcfunction(L, module_exit);
     lua_setfield(L, -2, "exit");
     lua_pop(L, 1);
-}
-
-void module_open_all(lua_State *L) {
-    add_socket_methods(L);
-    module_open_globals(L);
 }
 
 /* Before lua_close: what holds handles of the loop lets them go. */

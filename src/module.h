@@ -52,7 +52,9 @@ struct waitq *gate_test(lua_State *L, int index); /* NULL: not a gate */
 int standard_open(lua_State *L);
 int signal_open(lua_State *L);
 int process_open(lua_State *L);
+int handler_open(lua_State *L);
 int readline_open(lua_State *L);
+int fork_open(lua_State *L);
 void coroutine_install(lua_State *L);
 void require_install(lua_State *L);
 int module_exit(lua_State *L);
@@ -61,7 +63,6 @@ void signal_close_all(void);
 void process_close_all(void);
 void readline_close(void);
 
-void module_open_all(lua_State *L);
 void module_open_globals(lua_State *L);
 void module_close_all(void);
 

@@ -16,6 +16,7 @@
 #include "driver.h"
 #include "result.h"
 #include "runtime.h"
+#include "sim.h"
 #include "socket.h"
 #include "task.h"
 
@@ -65,88 +66,112 @@ static int op_resumed(lua_State *L, int status, lua_KContext ctx);
 /* Why a parked operation is attempted again. */
 enum resume_after { AFTER_READINESS, AFTER_PAUSE, AFTER_TURN };
 
-/* Joins the queue that keeps the socket alive and, if `exclusive`, others from interleaving. */
+/* The address of an operation that waits for the first time is in the memory of a C function. */
+static void keep_address(lua_State *L, struct op *op) {
+    if (op->address != NULL && !op->queued) {
+        void *kept = lua_newuserdatauv(L, op->address_size, 0);
+        op->address = memcpy(kept, op->address, op->address_size);
+    }
+}
+
+/* Moves the operation into its task, and joins the queue that keeps the socket alive and, if
+ * `exclusive`, others from interleaving. */
 static void join(struct op *op, int want, bool exclusive, bool front) {
     struct task *task = rt.tasks.current;
     struct watch *watch = &op->socket->watch;
     bool writing = want == WANT_WRITE || want == WANT_PAUSE;
-    op_copy(&task->op, op);
+    if (op != &task->op) {
+        task->op = *op;
+    }
     task->interest.exclusive = exclusive;
     waitq_join(writing ? &watch->writers : &watch->readers, &task->interest, task, front);
     if (op->other != NULL) {
-        task->second.end_only = true;
-        waitq_join(&op->other->watch.readers, &task->second, task, false);
+        task->set = &task->op.as.pipe.end;
+        task->set_count = 1;
+        *task->set = (struct interest){.end_only = true};
+        waitq_join(&op->other->watch.readers, task->set, task, false);
     }
 }
 
 /* `again`: the task has waited for this operation before and keeps its place in line. */
 static int park(lua_State *L, struct op *op, int want, bool again) {
-    task_prepare(L, op->name);
+    task_prepare(L, op->type->name);
+    if (op->socket->watch.driver != rt.driver) {
+        sim_refuse(L, op->type->name); /* a socket of the world outside */
+    }
+    keep_address(L, op);
     uint64_t end = due(op);
     if (want == WANT_TURN) {
         join(op, want, true, true);
         return task_give_way(L, AFTER_TURN, op_resumed);
     }
     if (want == WANT_PAUSE) {
-        unsigned doublings = op->pauses < LONGEST_PAUSE ? op->pauses : LONGEST_PAUSE;
-        uint64_t until = clock_now() + ((uint64_t)FIRST_PAUSE_NS << doublings);
-        op->pauses++;
+        uint64_t until = clock_now() + ((uint64_t)FIRST_PAUSE_NS << op->pauses);
+        if (op->pauses < LONGEST_PAUSE) {
+            op->pauses++;
+        }
         join(op, want, true, again);
-        return task_park(L, op->name, until < end ? until : end, true, AFTER_PAUSE, op_resumed);
+        return task_park(L, op->type->name, until < end ? until : end, true, AFTER_PAUSE,
+                         op_resumed);
     }
     int err = watch_arm(&op->socket->watch, want == WANT_READ ? POLLIN : POLLOUT);
     if (err < 0) {
-        return op->fail(L, op, result_message(err));
+        return op->type->fail(L, op, result_message(err));
     }
     join(op, want, true, again);
-    return task_park(L, op->name, end, true, AFTER_READINESS, op_resumed);
+    return task_park(L, op->type->name, end, true, AFTER_READINESS, op_resumed);
 }
 
 /* The time is up: show what was held back, ask the kernel and not a hint, then give up. */
 static int last_attempt(lua_State *L, struct op *op) {
     if (op->once) {
-        return op->fail(L, op, "timeout");
+        return op->type->fail(L, op, "timeout");
     }
     outputs_flush();
     op->socket->watch.drained = false;
-    int n = op->attempt(L, op);
-    return n >= 0 ? n : op->fail(L, op, "timeout");
+    int n = op->type->attempt(L, op);
+    return n >= 0 ? n : op->type->fail(L, op, "timeout");
+}
+
+/* The attempt has asked for `want`, one of WANT_*. */
+static int not_yet(lua_State *L, struct op *op, int want, bool again) {
+    while (want == WANT_TURN && !task_can_wait(L)) {
+        rt.tasks.budget = TASK_BUDGET; /* nobody else can have a turn here */
+        want = op->type->attempt(L, op);
+    }
+    if (want >= 0) {
+        return want;
+    }
+    return want != WANT_TURN && no_patience(op) ? last_attempt(L, op) : park(L, op, want, again);
 }
 
 static int attempt(lua_State *L, struct op *op, bool again) {
-    int n = op->attempt(L, op);
-    while (n == WANT_TURN && !task_can_wait(L)) {
-        rt.tasks.budget = TASK_BUDGET; /* nobody else can have a turn here */
-        n = op->attempt(L, op);
-    }
-    if (n >= 0) {
-        return n;
-    }
-    return n != WANT_TURN && no_patience(op) ? last_attempt(L, op) : park(L, op, n, again);
+    int n = op->type->attempt(L, op);
+    return n >= 0 ? n : not_yet(L, op, n, again);
 }
 
 static int op_resumed(lua_State *L, int status, lua_KContext ctx) {
-    (void)status;
-    struct op op;
-    op_copy(&op, &rt.tasks.current->op);
+    struct op *op = &rt.tasks.current->op;
     enum wake why = task_resumed();
+    (void)status;
     if (why == WAKE_CANCELLED) {
         /* What it was woken for may lie in memory, of which no event tells the next in line. */
-        waitq_wake_first(&op.socket->watch.readers, WAKE_READY);
+        waitq_wake_first(&op->socket->watch.readers, WAKE_READY);
         return task_raise(L);
     }
-    if (why == WAKE_CLOSED || op.socket->closed) {
-        return op.fail(L, &op, "closed");
+    if (why == WAKE_CLOSED || op->socket->closed) {
+        return op->type->fail(L, op, "closed");
     }
-    op.queued = true;
+    op->queued = true;
     bool late =
-        ctx == AFTER_READINESS ? why == WAKE_DEADLINE : op.start != 0 && clock_now() >= due(&op);
-    return late ? last_attempt(L, &op) : attempt(L, &op, ctx != AFTER_TURN);
+        ctx == AFTER_READINESS ? why == WAKE_DEADLINE : op->start != 0 && clock_now() >= due(op);
+    return late ? last_attempt(L, op) : attempt(L, op, ctx != AFTER_TURN);
 }
 
 int op_run(lua_State *L, struct op *op) {
     if (rt.tasks.budget <= 0 && task_can_wait(L)) {
-        task_prepare(L, op->name);
+        task_prepare(L, op->type->name);
+        keep_address(L, op);
         join(op, WANT_TURN, false, false);
         return task_give_way(L, AFTER_TURN, op_resumed);
     }

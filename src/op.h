@@ -11,6 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
+
+#include "waitq.h"
 
 #define WANT_READ (-1)
 #define WANT_WRITE (-2)
@@ -31,17 +34,23 @@ typedef int (*op_attempt)(lua_State *L, struct op *op);
 /* Pushes the results of an operation that ended without its attempt: "timeout", "closed", ... */
 typedef int (*op_fail)(lua_State *L, struct op *op, const char *why);
 
-struct op {
+/* What all calls of a method have in common. */
+struct op_type {
     const char *name; /* what the script called, for messages and dumps */
     op_attempt attempt;
     op_fail fail;
+};
+
+/* One call. A parked one lies in its task and is attempted again there. */
+struct op {
+    const struct op_type *type;
     struct socket *socket;         /* whose readiness and timeouts apply */
     struct socket *other;          /* whose close ends it as well, or NULL */
     const struct timeout *timeout; /* NULL: as the socket's */
     uint64_t start;                /* when the call first had to wait; 0: not yet */
     bool once;                     /* with timeout 0: no second attempt */
     bool queued;                   /* it has waited in line: newcomers come after it */
-    unsigned pauses;               /* back-offs so far */
+    unsigned char pauses;          /* back-offs so far, up to the longest */
     union {
         struct {
             size_t want;       /* bytes still wanted; the limit of receiveany */
@@ -52,7 +61,8 @@ struct op {
             int pattern;
             bool iterate; /* called as an iterator: raise instead of nil, message */
             bool inclusive;
-            bool got; /* "*a" received something */
+            bool got;      /* "*a" received something */
+            bool prefixed; /* the caller's prefix is part of the result */
         } receive;
         struct {
             const char *data; /* anchored by the caller's stack */
@@ -63,6 +73,8 @@ struct op {
         } send;
         struct {
             uint64_t moved;
+            struct interest end; /* in the other stream's, while parked */
+            bool bulk; /* much came last time: worth the way without copying */
         } pipe;
         struct {
             size_t size;
@@ -72,24 +84,15 @@ struct op {
             long done;
         } datagram;
     } as;
-    /* Last, so that what parks an operation copies it only where there is one. */
-    size_t address_size;
-    char address[128]; /* of datagrams and connects: a struct sockaddr */
+    /* Of datagrams and connects; moved to the caller's stack when the operation is parked. */
+    const struct sockaddr *address;
+    socklen_t address_size;
 };
 
-#define OP_WITHOUT_ADDRESS offsetof(struct op, address)
-
-static inline void op_init(struct op *op, const char *name, op_attempt attempt, op_fail fail,
-                           struct socket *socket) {
-    memset(op, 0, OP_WITHOUT_ADDRESS);
-    op->name = name;
-    op->attempt = attempt;
-    op->fail = fail;
+static inline void op_init(struct op *op, const struct op_type *type, struct socket *socket) {
+    memset(op, 0, sizeof(*op));
+    op->type = type;
     op->socket = socket;
-}
-
-static inline void op_copy(struct op *to, const struct op *from) {
-    memcpy(to, from, OP_WITHOUT_ADDRESS + from->address_size);
 }
 
 /* When a call that began at `start` must end. A timeout of 0 does not bound name lookups, which

@@ -18,8 +18,13 @@
 #include "runtime.h"
 #include "socket.h"
 
-#define FREE_BLOCKS 64        /* kept for reuse */
-#define LATE_NS (1000 * 1000) /* how long a tick may hold output back */
+#define FREE_BLOCKS 64 /* kept for reuse */
+
+/* How long a tick may hold output back: as long as the last flush for lateness took, times
+ * FLUSH_SHARE, within these bounds. */
+#define LATE_NS (1000ull * 1000)
+#define LATEST_NS (20 * LATE_NS)
+#define FLUSH_SHARE 4
 
 struct output_block {
     struct output_block *next; /* in the free list */
@@ -210,7 +215,7 @@ bool output_on_writable(struct watch *w) {
         return false;
     }
     int err = output_flush(s);
-    if (s->draining) {
+    if (s->drain != NULL) {
         socket_drained(s, err);
     }
     return err == -EAGAIN;
@@ -228,13 +233,25 @@ void outputs_flush(void) {
     datagrams_flush();
 }
 
+/* With many sockets a flush takes long itself: the more of them share one, the less is spent on it. */
+static uint64_t patience_after(uint64_t flush_ns) {
+    uint64_t patience = FLUSH_SHARE * flush_ns;
+    return patience < LATE_NS ? LATE_NS : patience > LATEST_NS ? LATEST_NS : patience;
+}
+
 void outputs_flush_if_late(void) {
+    if (rt.simulated) {
+        return; /* no time passes within a tick */
+    }
     static unsigned sends; /* the clock is asked at every eighth: it costs a third of a send */
+    static uint64_t patience = LATE_NS;
     if (++sends % 8 != 0) {
         return;
     }
-    if (clock_now() - rt.sockets.tick > LATE_NS) {
+    uint64_t now = clock_now();
+    if (now - rt.sockets.tick > patience) {
         outputs_flush();
         rt.sockets.tick = clock_now();
+        patience = patience_after(rt.sockets.tick - now);
     }
 }

@@ -15,9 +15,11 @@
 #include <signal.h>
 #include <stddef.h>
 
+#include "driver.h"
 #include "module.h"
 #include "result.h"
 #include "runtime.h"
+#include "sim.h"
 #include "signals.h"
 
 #define PROCESS_TYPE "lariat.process"
@@ -90,7 +92,7 @@ void process_close_all(void) {
     }
     timer_set(&bound, end);
     while (children != NULL && clock_now() < end) {
-        uv_run(&rt.loop, UV_RUN_ONCE);
+        driver_kernel_turn(true);
     }
     timer_remove(&bound);
     while (children != NULL) {
@@ -161,6 +163,7 @@ static int method_wait(lua_State *L) {
         return push_status(L, p);
     }
     task_prepare(L, "process:wait");
+    sim_refuse(L, "process:wait");
     struct task *task = rt.tasks.current;
     waitq_join(&p->waiters, &task->interest, task, false);
     return task_park(L, "process:wait", clock_after(seconds), true, 0, waited);

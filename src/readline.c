@@ -21,10 +21,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <readline/history.h>
-#include <readline/readline.h>
-
 #include "driver_file.h"
+#include "libreadline.h"
 #include "module.h"
 #include "runtime.h"
 #include "task.h"
@@ -65,8 +63,8 @@ static void finish(void) {
         uv_signal_stop(&edit.signals[i]);
     }
     watch_stop(&edit.input);
-    rl_callback_handler_remove();
-    fflush(rl_outstream);
+    gnu.rl_callback_handler_remove();
+    fflush(*gnu.rl_outstream);
 }
 
 static void on_line(char *line) {
@@ -80,14 +78,14 @@ static void abandon(bool interrupted) {
     if (!edit.editing) {
         return;
     }
-    rl_callback_sigcleanup();
+    gnu.rl_callback_sigcleanup();
     if (!edit.hidden) {
-        rl_point = rl_end;
-        rl_redisplay();
-        fputs(interrupted ? "^C\n" : "\n", rl_outstream);
+        *gnu.rl_point = *gnu.rl_end;
+        gnu.rl_redisplay();
+        fputs(interrupted ? "^C\n" : "\n", *gnu.rl_outstream);
     }
-    rl_free_line_state();
-    rl_cleanup_after_signal();
+    gnu.rl_free_line_state();
+    gnu.rl_cleanup_after_signal();
     finish();
 }
 
@@ -95,8 +93,8 @@ static void abandon(bool interrupted) {
 
 static void hide(void) {
     if (!edit.hidden) {
-        rl_clear_visible_line();
-        fflush(rl_outstream);
+        gnu.rl_clear_visible_line();
+        fflush(*gnu.rl_outstream);
         edit.hidden = true;
     }
 }
@@ -104,10 +102,10 @@ static void hide(void) {
 static void show(void) {
     if (edit.hidden) {
         if (edit.unfinished) {
-            putc('\n', rl_outstream);
+            putc('\n', *gnu.rl_outstream);
         }
         edit.hidden = edit.unfinished = false;
-        rl_forced_update_display();
+        gnu.rl_forced_update_display();
     }
 }
 
@@ -142,18 +140,18 @@ static void on_signal(uv_signal_t *handle, int number) {
         return;
     }
     if (number == SIGWINCH) {
-        rl_resize_terminal();
+        gnu.rl_resize_terminal();
         return;
     }
-    rl_cleanup_after_signal();
-    fflush(rl_outstream);
+    gnu.rl_cleanup_after_signal();
+    fflush(*gnu.rl_outstream);
     if (number != SIGCONT) {
         take_default_action(handle, number);
     }
-    rl_reset_after_signal();
+    gnu.rl_reset_after_signal();
     if (number == SIGCONT) {
-        fputc('\r', rl_outstream);
-        rl_forced_update_display();
+        fputc('\r', *gnu.rl_outstream);
+        gnu.rl_forced_update_display();
     }
 }
 
@@ -197,7 +195,7 @@ static char **complete(const char *word, int start, int end) {
     int top = lua_gettop(L);
     char **matches = NULL;
     (void)start, (void)end;
-    rl_attempted_completion_over = 1; /* no names of files */
+    *gnu.rl_attempted_completion_over = 1; /* no names of files */
     if (!lua_isfunction(L, COMPLETER) || !lua_checkstack(L, 8)) {
         return NULL;
     }
@@ -205,13 +203,21 @@ static char **complete(const char *word, int start, int end) {
     lua_pushvalue(L, COMPLETER);
     lua_pushlightuserdata(L, (void *)(uintptr_t)word);
     if (lua_pcall(L, 2, 1, 0) == LUA_OK && lua_istable(L, -1)) {
-        matches = rl_completion_matches(word, next_match);
+        matches = gnu.rl_completion_matches(word, next_match);
     }
     lua_settop(L, top);
     return matches;
 }
 
 /* ---- reading a line ---- */
+
+/* What needs readline begins here: raises if there is none. */
+static void load(lua_State *L) {
+    const char *why = libreadline_load();
+    if (why != NULL) {
+        luaL_error(L, "editing lines needs GNU readline, which cannot be loaded: %s", why);
+    }
+}
 
 static void open_once(void) {
     if (edit.open) {
@@ -223,17 +229,17 @@ static void open_once(void) {
         uv_unref((uv_handle_t *)&edit.signals[i]);
     }
     watch_init(&edit.input, &driver_standard_shared, STDIN_FILENO);
-    rl_readline_name = "lariat";
-    rl_catch_signals = 0;
-    rl_catch_sigwinch = 0;
-    rl_attempted_completion_function = complete;
-    rl_completer_word_break_characters = " \t\n\"\\'`@$><=;|&{}()[]+-*/%^#~,?!";
-    rl_completion_append_character = '\0';
-    rl_initialize();
+    *gnu.rl_readline_name = "lariat";
+    *gnu.rl_catch_signals = 0;
+    *gnu.rl_catch_sigwinch = 0;
+    *gnu.rl_attempted_completion_function = complete;
+    *gnu.rl_completer_word_break_characters = " \t\n\"\\'`@$><=;|&{}()[]+-*/%^#~,?!";
+    *gnu.rl_completion_append_character = '\0';
+    gnu.rl_initialize();
     /* Where readline would wait by itself, whatever ~/.inputrc says: it must not, or not for long. */
-    rl_variable_bind("completion-query-items", "0");
-    rl_variable_bind("page-completions", "off");
-    rl_variable_bind("keyseq-timeout", "50"); /* ms, after an Escape in vi mode */
+    gnu.rl_variable_bind("completion-query-items", "0");
+    gnu.rl_variable_bind("page-completions", "off");
+    gnu.rl_variable_bind("keyseq-timeout", "50"); /* ms, after an Escape in vi mode */
 }
 
 static void begin(const char *prompt) {
@@ -243,7 +249,7 @@ static void begin(const char *prompt) {
     edit.ended = edit.hidden = edit.unfinished = false;
     edit.editing = true;
     fflush(stdout);
-    rl_callback_handler_install(prompt, on_line);
+    gnu.rl_callback_handler_install(prompt, on_line);
     watch_signals();
 }
 
@@ -275,7 +281,7 @@ static int typed(lua_State *L, int status, lua_KContext ctx) {
         show();
         edit.L = L;
         for (int keys = 0; !edit.ended && keys < KEYS_PER_TURN && key_waits(); keys++) {
-            rl_callback_read_char();
+            gnu.rl_callback_read_char();
         }
         edit.L = NULL;
     }
@@ -294,6 +300,7 @@ static int fn_read(lua_State *L) {
     if (edit.editing) {
         return luaL_error(L, "another task edits a line");
     }
+    load(L);
     task_prepare(L, "readline");
     begin(prompt);
     return wait_for_keys(L);
@@ -304,33 +311,39 @@ static int fn_read(lua_State *L) {
 /* history(path) -> whether lines are kept there: loads it, and appends to it from now on */
 static int fn_history(lua_State *L) {
     const char *path = luaL_checkstring(L, 1);
+    load(L);
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     lua_pushboolean(L, fd >= 0);
     if (fd < 0) {
         return 1;
     }
     close(fd);
-    history_comment_char = '#'; /* times, which tell where an entry of several lines ends */
-    history_write_timestamps = 1;
-    history_multiline_entries = 1;
-    history_truncate_file(path, HISTORY_LINES);
-    read_history(path);
-    stifle_history(HISTORY_LINES);
+    *gnu.history_comment_char = '#'; /* times, which tell where an entry of several lines ends */
+    *gnu.history_write_timestamps = 1;
+    *gnu.history_multiline_entries = 1;
+    gnu.history_truncate_file(path, HISTORY_LINES);
+    gnu.read_history(path);
+    gnu.stifle_history(HISTORY_LINES);
     free(edit.history);
     edit.history = strdup(path);
     return 1;
 }
 
+static const char *last_remembered(void) {
+    int last = *gnu.history_base + *gnu.history_length - 1;
+    return *gnu.history_length > 0 ? gnu.history_get(last)->line : "";
+}
+
 /* remember(line): for the arrow keys, and for the next session; the same again counts once */
 static int fn_remember(lua_State *L) {
     const char *line = luaL_checkstring(L, 1);
-    HIST_ENTRY *last = history_length > 0 ? history_get(history_base + history_length - 1) : NULL;
-    if (last != NULL && strcmp(last->line, line) == 0) {
+    load(L);
+    if (strcmp(last_remembered(), line) == 0) {
         return 0;
     }
-    add_history(line);
+    gnu.add_history(line);
     if (edit.history != NULL) {
-        append_history(1, edit.history);
+        gnu.append_history(1, edit.history);
     }
     return 0;
 }

@@ -2,6 +2,7 @@
  *
  * The receiving half of a stream: patterns served from the input buffer. Follows LuaSocket 3.1's
  * buffer.c in results (data, nil, nil | nil, message, partial) and in stripping every CR from "*l".
+ * Where a unit ends is pattern.c's business.
  *
  * Invariant: bytes stay in the socket's input until the moment they are returned, so that a
  * cancelled receive loses nothing, and an attempt that has consumed reads no state afterwards
@@ -13,11 +14,10 @@
 #include <string.h>
 
 #include "module.h"
+#include "pattern.h"
 #include "result.h"
 #include "runtime.h"
 #include "socket.h"
-
-enum { LINE, LINE_WITH_END, ALL, COUNT, ANY, UNTIL, PEEK };
 
 #define PREFIX 3
 
@@ -38,29 +38,53 @@ static void strip_cr(lua_State *L) {
     lua_remove(L, -2);
 }
 
+/* The first `shown` bytes at `data` as LuaSocket shows a line: without any CR. */
+static void push_line(lua_State *L, const char *data, size_t shown) {
+    const char *cr = shown > 0 ? memchr(data, '\r', shown) : NULL;
+    shown -= cr != NULL && cr == data + shown - 1;
+    bool inside = cr != NULL && cr < data + shown;
+    lua_pushlstring(L, data, shown);
+    if (inside) {
+        strip_cr(L);
+    }
+}
+
 /* Takes `size` bytes, of which the first `shown` become the result, behind the prefix. The bytes
  * are taken first and copied by the first push: a finalizer that runs later cannot move them. */
 static void push_taken(lua_State *L, struct op *op, size_t size, size_t shown) {
     struct socket *s = op->socket;
-    size_t prefix = op->as.receive.pattern <= COUNT ? lua_rawlen(L, PREFIX) : 0;
+    bool prefixed = op->as.receive.prefixed;
     const char *data = input_take(s, size);
     if (op->as.receive.pattern == LINE) {
-        const char *cr = shown > 0 ? memchr(data, '\r', shown) : NULL;
-        shown -= cr != NULL && cr == data + shown - 1;
-        bool inside = cr != NULL && cr < data + shown;
-        lua_pushlstring(L, data, shown);
-        if (inside) {
-            strip_cr(L);
-        }
+        push_line(L, data, shown);
     } else {
         lua_pushlstring(L, data, shown);
     }
-    if (prefix > 0) {
+    if (prefixed) {
         lua_pushvalue(L, PREFIX);
         lua_insert(L, -2);
         lua_concat(L, 2);
     }
     input_trim(s);
+}
+
+/* A whole line that is in memory already is taken without an operation: what most calls of a busy
+ * loop come to. False: there is more to it. */
+static bool take_line(lua_State *L, struct socket *s, int pattern) {
+    bool plain = input_size(s) > 0 && s->watch.readers.first == NULL && s->max_receive == 0;
+    const char *data = input_data(s);
+    const char *end = plain && rt.tasks.budget > 0 ? memchr(data, '\n', input_size(s)) : NULL;
+    if (end == NULL) {
+        return false;
+    }
+    input_take(s, (size_t)(end - data) + 1);
+    if (pattern == LINE) {
+        push_line(L, data, (size_t)(end - data));
+    } else {
+        lua_pushlstring(L, data, (size_t)(end - data) + 1);
+    }
+    input_trim(s);
+    return true;
 }
 
 static int done(lua_State *L, struct op *op, size_t size, size_t shown) {
@@ -73,17 +97,6 @@ static int done(lua_State *L, struct op *op, size_t size, size_t shown) {
     return 3;
 }
 
-static size_t partial_size(const struct op *op) {
-    size_t size = input_size(op->socket);
-    if (op->as.receive.pattern == COUNT && size > op->as.receive.want) {
-        size = op->as.receive.want;
-    }
-    if (op->as.receive.max > 0 && size > op->as.receive.max) {
-        size = op->as.receive.max;
-    }
-    return size;
-}
-
 /* nil, message, partial: all that has come and belongs to the unit asked for. */
 static int failed(lua_State *L, struct op *op, const char *why) {
     lua_pushnil(L);
@@ -94,7 +107,7 @@ static int failed(lua_State *L, struct op *op, const char *why) {
     if (op->as.receive.iterate && strcmp(why, "closed") != 0) {
         return luaL_error(L, "%s", why); /* what has come stays for the next call */
     }
-    size_t size = op->as.receive.pattern == ANY ? 0 : partial_size(op);
+    size_t size = op->as.receive.pattern == ANY ? 0 : pattern_partial(op);
     push_taken(L, op, size, size);
     if (!op->as.receive.iterate) {
         return 3;
@@ -106,62 +119,6 @@ static int failed(lua_State *L, struct op *op, const char *why) {
 }
 
 /* ---- attempts ---- */
-
-/* Looks for a whole unit in the input: its size with and without the delimiter. */
-static bool find_unit(struct op *op, size_t *size, size_t *shown) {
-    struct socket *s = op->socket;
-    const char *data = input_data(s);
-    size_t held = input_size(s);
-    const char *hit;
-    switch (op->as.receive.pattern) {
-    case LINE:
-    case LINE_WITH_END:
-        hit = memchr(data + op->as.receive.scanned, '\n', held - op->as.receive.scanned);
-        op->as.receive.scanned = held;
-        if (hit == NULL) {
-            return false;
-        }
-        *size = (size_t)(hit - data) + 1;
-        *shown = op->as.receive.pattern == LINE ? *size - 1 : *size;
-        if (op->as.receive.pattern == LINE && *shown > 0 && hit[-1] == '\r') {
-            *shown -= 1; /* counts neither as part of the line nor against its limit */
-        }
-        return true;
-    case UNTIL: {
-        size_t length = op->as.receive.delim_size;
-        hit = memmem(data + op->as.receive.scanned, held - op->as.receive.scanned,
-                     op->as.receive.delim, length);
-        if (hit == NULL) {
-            op->as.receive.scanned = held >= length ? held - length + 1 : 0;
-            return false;
-        }
-        *size = (size_t)(hit - data) + length;
-        *shown = op->as.receive.inclusive ? *size : *size - length;
-        return true;
-    }
-    case COUNT: *size = *shown = op->as.receive.want; return held >= *size;
-    case ANY:
-        *size = *shown = held < op->as.receive.want ? held : op->as.receive.want;
-        return held > 0;
-    case PEEK: return held >= op->as.receive.want;
-    default: /* ALL */ return false;
-    }
-}
-
-/* A limited unit that cannot fit any more, or has come whole and is too long. What may be the
- * beginning of its end does not count: the answer must not depend on how the bytes were cut. */
-static bool too_long(const struct op *op, bool found, size_t shown) {
-    size_t max = op->as.receive.max;
-    size_t held = input_size(op->socket);
-    if (max == 0 || found || held <= max) {
-        return max > 0 && found && shown > max;
-    }
-    if (op->as.receive.pattern == LINE) {
-        return held > max + 1 || input_data(op->socket)[max] != '\r';
-    }
-    bool exclusive = op->as.receive.pattern == UNTIL && !op->as.receive.inclusive;
-    return held - max >= (exclusive ? op->as.receive.delim_size : 1);
-}
 
 static int ended(lua_State *L, struct op *op, ssize_t n) {
     bool all = op->as.receive.pattern == ALL;
@@ -176,7 +133,7 @@ static int ended(lua_State *L, struct op *op, ssize_t n) {
         op->socket->out.error = EPIPE; /* nobody is there to send to */
         output_discard(op->socket);    /* else select would go on waiting for room */
     }
-    return op->fail(L, op, n == 0 || n == -ENOTCONN ? "closed" : result_message((int)n));
+    return failed(L, op, n == 0 || n == -ENOTCONN ? "closed" : result_message((int)n));
 }
 
 static int attempt_receive(lua_State *L, struct op *op) {
@@ -186,9 +143,9 @@ static int attempt_receive(lua_State *L, struct op *op) {
     }
     for (;;) {
         size_t size = 0, shown = 0;
-        bool found = input_size(s) > 0 && find_unit(op, &size, &shown);
-        if (too_long(op, found, shown)) {
-            return op->fail(L, op, "too long");
+        bool found = input_size(s) > 0 && pattern_find(op, &size, &shown);
+        if (op->as.receive.max > 0 && pattern_exceeded(op, found, shown)) {
+            return failed(L, op, "too long");
         }
         if (found && op->as.receive.pattern == PEEK) {
             lua_pushlstring(L, input_data(s), op->as.receive.want);
@@ -219,7 +176,7 @@ static int run(lua_State *L, struct op *op) {
         if (op->as.receive.pattern == PEEK) {
             return 2;
         }
-        if (op->as.receive.pattern <= COUNT && !lua_isnoneornil(L, PREFIX)) {
+        if (op->as.receive.prefixed) {
             lua_pushvalue(L, PREFIX);
         } else {
             lua_pushliteral(L, "");
@@ -254,6 +211,7 @@ static void parse_pattern(lua_State *L, struct op *op) {
 static bool complete_by_prefix(lua_State *L, struct op *op) {
     size_t prefix = 0;
     luaL_optlstring(L, PREFIX, "", &prefix);
+    op->as.receive.prefixed = prefix > 0;
     if (op->as.receive.pattern != COUNT || prefix == 0) {
         return false;
     }
@@ -261,15 +219,27 @@ static bool complete_by_prefix(lua_State *L, struct op *op) {
     return op->as.receive.want == 0;
 }
 
+static const struct op_type receive_op = {"receive", attempt_receive, failed};
+static const struct op_type receiveany_op = {"receiveany", attempt_receive, failed};
+static const struct op_type receiveuntil_op = {"receiveuntil", attempt_receive, failed};
+static const struct op_type peek_op = {"peek", attempt_receive, failed};
+static const struct op_type lines_op = {"lines", attempt_receive, failed};
+
 /* receive([pattern [, prefix]]) -> data, nil, nil | nil, message, partial */
 static int method_receive(lua_State *L) {
-    struct op op;
-    op_init(&op, "receive", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
+    struct socket *s = socket_check(L, ANY_STREAM, "client");
     bool plain = lua_gettop(L) == 1; /* a line, with nothing to look at */
-    lua_settop(L, PREFIX);
+    if (plain && s != NULL && take_line(L, s, LINE)) {
+        lua_pushnil(L);
+        lua_pushnil(L);
+        return 3;
+    }
+    struct op op;
+    op_init(&op, &receive_op, s);
     if (plain) {
         op.as.receive.pattern = LINE;
     } else {
+        lua_settop(L, PREFIX);
         parse_pattern(L, &op);
         if (complete_by_prefix(L, &op)) {
             lua_pushnil(L);
@@ -283,7 +253,7 @@ static int method_receive(lua_State *L) {
 /* receiveany([max]) -> at least one byte | nil, message, "" */
 static int method_receiveany(lua_State *L) {
     struct op op;
-    op_init(&op, "receiveany", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
+    op_init(&op, &receiveany_op, socket_check(L, ANY_STREAM, "client"));
     lua_Integer max = luaL_optinteger(L, 2, SHARED_SIZE);
     luaL_argcheck(L, max > 0, 2, "positive number of bytes expected");
     op.as.receive.pattern = ANY;
@@ -294,7 +264,7 @@ static int method_receiveany(lua_State *L) {
 /* receiveuntil(delim [, {inclusive=, max=}]) -> string | nil, message, partial */
 static int method_receiveuntil(lua_State *L) {
     struct op op;
-    op_init(&op, "receiveuntil", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
+    op_init(&op, &receiveuntil_op, socket_check(L, ANY_STREAM, "client"));
     op.as.receive.delim = luaL_checklstring(L, 2, &op.as.receive.delim_size);
     luaL_argcheck(L, op.as.receive.delim_size > 0, 2, "delimiter is empty");
     op.as.receive.pattern = UNTIL;
@@ -317,7 +287,7 @@ static int method_receiveuntil(lua_State *L) {
 /* peek(n) -> the next n bytes, not consumed (fewer at the end of the stream) | nil, message */
 static int method_peek(lua_State *L) {
     struct op op;
-    op_init(&op, "peek", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
+    op_init(&op, &peek_op, socket_check(L, ANY_STREAM, "client"));
     lua_Integer n = luaL_checkinteger(L, 2);
     luaL_argcheck(L, n > 0, 2, "positive number of bytes expected");
     op.as.receive.pattern = PEEK;
@@ -325,31 +295,41 @@ static int method_peek(lua_State *L) {
     return run(L, &op);
 }
 
-/* Upvalues: the stream, the pattern and the count it was given, understood once for all lines. */
+/* What lines() was asked for, understood once for all lines. The iterator's other upvalue is the
+ * stream, and so keeps the box. */
+struct lines {
+    const struct socket_box *box;
+    int pattern;
+    size_t want;
+};
+
 static int next_line(lua_State *L) {
-    lua_settop(L, 0);
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_settop(L, PREFIX);
-    struct op op;
-    op_init(&op, "lines", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
-    op.as.receive.pattern = (int)lua_tointeger(L, lua_upvalueindex(2));
-    op.as.receive.want = (size_t)lua_tointeger(L, lua_upvalueindex(3));
-    op.as.receive.iterate = true;
-    if (op.socket == NULL) {
+    const struct lines *lines = lua_touserdata(L, lua_upvalueindex(1));
+    struct socket *s = lines->box->socket;
+    if (s == NULL) {
         return luaL_error(L, "closed");
     }
+    if (lines->pattern <= LINE_WITH_END && take_line(L, s, lines->pattern)) {
+        return 1;
+    }
+    struct op op;
+    op_init(&op, &lines_op, s);
+    op.as.receive.pattern = lines->pattern;
+    op.as.receive.want = lines->want;
+    op.as.receive.iterate = true;
     return run(L, &op);
 }
 
 /* lines([pattern]) -> iterator: ends at the end of the stream, raises any other failure */
 static int method_lines(lua_State *L) {
     struct op op;
-    op_init(&op, "lines", attempt_receive, failed, socket_check(L, ANY_STREAM, "client"));
+    op_init(&op, &lines_op, socket_check(L, ANY_STREAM, "client"));
     parse_pattern(L, &op);
     lua_settop(L, 1);
-    lua_pushinteger(L, op.as.receive.pattern);
-    lua_pushinteger(L, (lua_Integer)op.as.receive.want);
-    lua_pushcclosure(L, next_line, 3);
+    struct lines *lines = lua_newuserdatauv(L, sizeof(*lines), 0);
+    *lines = (struct lines){socket_test(L, 1), op.as.receive.pattern, op.as.receive.want};
+    lua_insert(L, 1);
+    lua_pushcclosure(L, next_line, 2);
     return 1;
 }
 

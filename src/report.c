@@ -39,6 +39,25 @@ static void tell(lua_State *L) {
     lua_settop(L, base);
 }
 
+/* Message handler of a task's body and of scopes: keeps the error as it is, and the traceback of
+ * where it was raised first beside it. */
+int task_keep_traceback(lua_State *L) {
+    struct task *task = rt.tasks.current;
+    if (task_is_cancelled_value(L, 1)) {
+        return 1;
+    }
+    task_push(L, task);
+    lua_getiuservalue(L, 2, TASK_TRACED);
+    if (lua_isnil(L, 3) || !lua_rawequal(L, 1, 3)) {
+        luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1); /* a number stays a number */
+        lua_setiuservalue(L, 2, TASK_TRACEBACK);
+        lua_pushvalue(L, 1);
+        lua_setiuservalue(L, 2, TASK_TRACED);
+    }
+    lua_settop(L, 1);
+    return 1;
+}
+
 /* The traceback on top gets the lines of those that spawned the task's spawner. */
 static void add_origins(lua_State *L, const struct task *task) {
     bool first = true;

@@ -2,7 +2,8 @@
  *
  * The runtime's life: open, run, close, in that order.
  *
- * A tick runs the ready tasks, flushes what they sent, and frees what they closed; then libuv polls.
+ * A tick runs the ready tasks, flushes what they sent, and frees what they closed; then the kernel's
+ * driver looks, or waits, for what becomes ready.
  * Teardown, in this order: cancel the tasks (bounded), close the sockets, let pending output drain
  * (bounded), run the loop empty, lua_close. When every task waits and nothing outside can wake one,
  * that is a deadlock and is reported.
@@ -23,8 +24,10 @@
 #include "datagram.h"
 #include "driver.h"
 #include "dump.h"
+#include "exact.h"
 #include "interrupt.h"
 #include "module.h"
+#include "pool.h"
 #include "socket.h"
 
 #define EXIT_TASKS_NS (1000ull * 1000 * 1000)
@@ -85,7 +88,25 @@ static void hold_standard_descriptors(void) {
     }
 }
 
-void runtime_open(void) {
+/* An error outside of any protected call: Lua then aborts. */
+static int panic(lua_State *L) {
+    const char *message = lua_tostring(L, -1);
+    lua_writestringerror("lariat: panic: %s\n", message ? message : "(no message)");
+    return 0;
+}
+
+static void open_state(bool exact) {
+    rt.exact = exact;
+    rt.L = exact ? exact_newstate() : NULL;
+    if (rt.L == NULL) {
+        rt.exact = false;
+        rt.L = checked(lua_newstate(pool_alloc, NULL), sizeof(void *));
+    }
+    lua_atpanic(rt.L, panic);
+    memset(lua_getextraspace(rt.L), 0, LUA_EXTRASPACE); /* every coroutine starts with a copy */
+}
+
+void runtime_open(bool exact) {
     memset(&rt, 0, sizeof(rt));
     hold_standard_descriptors();
     rt.driver = &driver_kernel;
@@ -98,11 +119,10 @@ void runtime_open(void) {
         rt.own_pool_size = true;
     }
     checked(uv_loop_init(&rt.loop) == 0 ? &rt : NULL, sizeof(rt.loop));
-    driver_kernel_open();
+    checked(driver_kernel_open() == 0 ? &rt : NULL, sizeof(rt));
     interrupt_open();
     rt.sockets.shared = runtime_alloc(SHARED_SIZE);
-    rt.L = checked(luaL_newstate(), sizeof(void *));
-    memset(lua_getextraspace(rt.L), 0, LUA_EXTRASPACE); /* every coroutine starts with a copy */
+    open_state(exact);
 }
 
 /* ---- run ---- */
@@ -129,7 +149,7 @@ static bool anything_ready(void) {
 }
 
 static void poll_once(void) {
-    uv_run(&rt.loop, anything_ready() ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+    driver_kernel_turn(!anything_ready());
     interrupt_poll();
 }
 
@@ -168,14 +188,13 @@ void runtime_run(void) {
 
 /* ---- close ---- */
 
-static void wake_loop(struct timer *timer) {
+static void end_turn(struct timer *timer) {
     (void)timer;
-    uv_stop(&rt.loop);
 }
 
 /* Runs ticks until `over` says so, but not longer than `ns`. */
 static void run_until(bool (*over)(void), uint64_t ns) {
-    struct timer bound = {.due = NEVER, .fire = wake_loop};
+    struct timer bound = {.due = NEVER, .fire = end_turn};
     uint64_t end = clock_now() + ns;
     timer_set(&bound, end);
     while (!over() && clock_now() < end) {
@@ -245,6 +264,7 @@ int runtime_close(void) {
     }
     module_close_all();
     lua_close(rt.L);
+    pool_close();
     sockets_close();
     datagrams_close();
     interrupt_close();

@@ -69,6 +69,7 @@ struct runtime {
     bool loop_open;
     bool closing;             /* teardown has begun: nothing new may start */
     bool exiting;             /* os.exit was called, or the main script failed */
+    bool exact;               /* the state does the same in every process: see exact.c */
     int status;               /* exit status so far */
     size_t lookups;           /* name lookups in flight */
     struct task *on_deadlock; /* told of a deadlock instead of ending the program */
@@ -82,7 +83,7 @@ struct runtime {
 
 extern struct runtime rt;
 
-void runtime_open(void);
+void runtime_open(bool exact); /* with an exact state, if that can be had */
 void runtime_tick(void);       /* run what is ready, flush, free */
 void runtime_run(void);        /* until every task has ended or an exit was asked for */
 int runtime_close(void);       /* cancel, close, drain, free; returns the exit status */

@@ -170,7 +170,7 @@ static void keep_chain(lua_State *L) {
     }
     lua_settop(L, scope + 1);
     task_push(L, rt.tasks.current);
-    lua_getiuservalue(L, -1, TASK_BASE);
+    lua_getiuservalue(L, -1, TASK_PARENT);
     lua_rawseti(L, scope + 1, ++n);
     lua_pop(L, 1);
     lua_setiuservalue(L, scope, 1);
@@ -322,7 +322,7 @@ static int method_spawn(lua_State *L) {
     task->base = scope;
     task->body = body;
     lua_pushvalue(L, 1);
-    lua_setiuservalue(L, -2, TASK_BASE);
+    lua_setiuservalue(L, -2, TASK_PARENT);
     return 1;
 }
 

@@ -276,7 +276,7 @@ static int wait(lua_State *L, struct selection *sel) {
     struct task *task = rt.tasks.current;
     task_prepare(L, "select");
     task->set = sel->interests;
-    task->set_count = sel->count;
+    task->set_count = (unsigned)sel->count;
     memset(sel->interests, 0, sel->count * sizeof(*sel->interests));
     bool source = false;
     for (size_t i = 0; i < sel->count; i++) {

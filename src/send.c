@@ -26,13 +26,16 @@ static int send_failed(lua_State *L, struct op *op, const char *why) {
     return 3;
 }
 
-static int sent_all(lua_State *L, struct op *op) {
-    struct socket *s = op->socket;
-    lua_pushinteger(L, (lua_Integer)op->as.send.size + op->as.send.first - 1);
+static int push_last(lua_State *L, lua_Integer last) {
+    lua_pushinteger(L, last);
     lua_pushnil(L);
     lua_pushnil(L);
-    waitq_wake_first(&s->watch.writers, WAKE_READY);
     return 3;
+}
+
+static int sent_all(lua_State *L, struct op *op) {
+    waitq_wake_first(&op->socket->watch.writers, WAKE_READY);
+    return push_last(L, (lua_Integer)op->as.send.size + op->as.send.first - 1);
 }
 
 static int attempt_send(lua_State *L, struct op *op);
@@ -45,7 +48,7 @@ static bool must_queue(struct op *op, const struct socket *s) {
     for (const struct interest *i = s->watch.writers.first; i != NULL; i = i->next) {
         const struct op *other = &i->task->op;
         if (i->exclusive &&
-            (came_new || (other->attempt == attempt_send && other->as.send.begun))) {
+            (came_new || (other->type->attempt == attempt_send && other->as.send.begun))) {
             return true;
         }
     }
@@ -118,35 +121,53 @@ static lua_Integer opt_index(lua_State *L, int index, lua_Integer otherwise) {
                                    : -LUA_MAXINTEGER / 2;
 }
 
+/* What most sends come to: nobody is in line, and the bytes are corked whole. */
+static bool cork_at_once(struct socket *s, const char *data, size_t size) {
+    bool plain = s->watch.writers.first == NULL && s->out.error == 0 && !s->out.ended;
+    if (!plain || s->standard || rt.tasks.budget <= 0 || !output_cork(s, data, size)) {
+        return false;
+    }
+    outputs_flush_if_late();
+    return true;
+}
+
+static const char *check_data(lua_State *L, size_t *size) {
+    const char *data = lua_tolstring(L, 2, size);
+    if (data == NULL) {
+        if (lua_istable(L, 2)) {
+            flatten(L, 2);
+        }
+        data = luaL_checklstring(L, 2, size);
+    }
+    return data;
+}
+
+static const struct op_type send_op = {"send", attempt_send, send_failed};
+
 /* send(data [, i [, j]]) -> last, nil, nil | nil, message, last; data: string or table */
 static int method_send(lua_State *L) {
-    struct op op;
-    op_init(&op, "send", attempt_send, send_failed, socket_check(L, ANY_STREAM, "client"));
-    size_t size = 0;
-    if (lua_istable(L, 2)) {
-        flatten(L, 2);
-    }
-    const char *data = luaL_checklstring(L, 2, &size);
+    struct socket *s = socket_check(L, ANY_STREAM, "client");
+    size_t size;
+    const char *data = check_data(L, &size);
     bool whole = lua_gettop(L) <= 2;
+    if (whole && size > 0 && s != NULL && cork_at_once(s, data, size)) {
+        return push_last(L, (lua_Integer)size);
+    }
     lua_Integer first = whole ? 1 : opt_index(L, 3, 1);
     lua_Integer last = whole ? -1 : opt_index(L, 4, -1);
     first = first < 0 ? (lua_Integer)size + first + 1 : first;
     last = last < 0 ? (lua_Integer)size + last + 1 : last;
     first = first < 1 ? 1 : first;
     last = last > (lua_Integer)size ? (lua_Integer)size : last;
-    op.as.send.first = (long)first;
     if (first > last) {
-        lua_pushinteger(L, first - 1);
-        lua_pushnil(L);
-        lua_pushnil(L);
-        return 3;
+        return push_last(L, first - 1);
     }
-    if (op.socket == NULL) {
-        return send_failed(L, &op, "closed");
-    }
+    struct op op;
+    op_init(&op, &send_op, s);
+    op.as.send.first = (long)first;
     op.as.send.data = data + first - 1;
     op.as.send.size = (size_t)(last - first + 1);
-    return op_run(L, &op);
+    return s != NULL ? op_run(L, &op) : send_failed(L, &op, "closed");
 }
 
 /* ---- flush ---- */
@@ -168,10 +189,12 @@ static int attempt_flush(lua_State *L, struct op *op) {
     return result_ok(L, err);
 }
 
+static const struct op_type flush_op = {"flush", attempt_flush, result_only};
+
 /* flush() -> 1 once the kernel has everything that was sent | nil, message */
 static int method_flush(lua_State *L) {
     struct op op;
-    op_init(&op, "flush", attempt_flush, result_only, socket_check(L, ANY_STREAM, "client"));
+    op_init(&op, &flush_op, socket_check(L, ANY_STREAM, "client"));
     return op.socket ? op_run(L, &op) : result_error(L, "closed");
 }
 
@@ -215,6 +238,7 @@ static int method_shutdown(lua_State *L) {
 /* ---- pipe ---- */
 
 #define PIPE_ERRNO 1000 /* keeps -errno apart from WANT_* */
+#define PIPE_BULK 16384 /* bytes in one round from which not copying them pays */
 
 static int pipe_failed(lua_State *L, struct op *op, const char *why) {
     lua_pushnil(L);
@@ -244,6 +268,25 @@ static int pipe_room(struct op *op, struct socket *to) {
     return to->out.blocked ? output_flush(to) : 0;
 }
 
+/* Receives into the input of `from`, unless `to`, which has nothing pending, can take it as it is. */
+static ssize_t pipe_receive(struct op *op, struct socket *from, struct socket *to) {
+    const struct driver *driver = from->watch.driver;
+    size_t moved = 0;
+    ssize_t n = -EOPNOTSUPP;
+    if (op->as.pipe.bulk && driver == to->watch.driver && driver->forward &&
+        output_flush(to) == 0) {
+        n = input_forward(from, to, &moved);
+        op->as.pipe.moved += moved;
+    }
+    if (n < 0 && n != -EAGAIN) {
+        n = input_fill(from, 0);
+    }
+    if (n >= 0) {
+        op->as.pipe.bulk = n >= PIPE_BULK && (moved == 0 || input_size(from) == 0);
+    }
+    return n;
+}
+
 /* One round: make room, receive, write. 1: moved something, 0: the end of `from`, WANT_* or -errno
  * below them. */
 static ssize_t pipe_round(struct op *op, struct socket *from, struct socket *to) {
@@ -256,7 +299,7 @@ static ssize_t pipe_round(struct op *op, struct socket *from, struct socket *to)
         return WANT_WRITE;
     }
     if (n == 0 && input_size(from) == 0) {
-        n = input_fill(from, 0);
+        n = pipe_receive(op, from, to);
         if (n == 0 || n == -EAGAIN) {
             return n == 0 ? 0 : WANT_READ;
         }
@@ -265,10 +308,13 @@ static ssize_t pipe_round(struct op *op, struct socket *from, struct socket *to)
         return n - PIPE_ERRNO;
     }
     size_t sent = 0;
-    int err = output_write(to, input_data(from), input_size(from), &sent);
-    op->as.pipe.moved += sent;
-    input_take(from, sent);
-    input_trim(from);
+    int err = 0;
+    if (input_size(from) > 0) {
+        err = output_write(to, input_data(from), input_size(from), &sent);
+        op->as.pipe.moved += sent;
+        input_take(from, sent);
+        input_trim(from);
+    }
     op->queued = false; /* others may send between two rounds */
     waitq_wake_first(&to->watch.writers, WAKE_READY);
     return err < 0 && err != -EAGAIN ? err - PIPE_ERRNO : 1;
@@ -299,10 +345,12 @@ static int attempt_pipe(lua_State *L, struct op *op) {
     }
 }
 
+static const struct op_type pipe_op = {"pipe", attempt_pipe, pipe_failed};
+
 /* a:pipe(b) -> bytes moved until a's end, which is passed on | nil, message, bytes moved */
 static int method_pipe(lua_State *L) {
     struct op op;
-    op_init(&op, "pipe", attempt_pipe, pipe_failed, socket_check(L, ANY_STREAM, "client"));
+    op_init(&op, &pipe_op, socket_check(L, ANY_STREAM, "client"));
     struct socket_box *to = socket_test(L, 2);
     luaL_argcheck(L, to != NULL && (CLASS(to->class) & ANY_STREAM), 2, "stream socket expected");
     if (op.socket == NULL || to->socket == NULL) {

@@ -59,7 +59,7 @@ static int attempt_send_many(lua_State *L, struct op *op) {
     for (; op->as.datagram.done < plan->count; op->as.datagram.done++) {
         size_t size;
         if (s->watch.fd < 0) {
-            return op->fail(L, op, "closed");
+            return send_many_failed(L, op, "closed");
         }
         if (rt.tasks.budget <= 0) {
             return WANT_TURN;
@@ -73,17 +73,19 @@ static int attempt_send_many(lua_State *L, struct op *op) {
             return s->family == AF_UNIX ? WANT_PAUSE : WANT_WRITE;
         }
         if (err < 0) {
-            return op->fail(L, op, result_message(err));
+            return send_many_failed(L, op, result_message(err));
         }
     }
     lua_pushinteger(L, plan->count);
     return 1;
 }
 
+static const struct op_type send_many_op = {"sendmany", attempt_send_many, send_many_failed};
+
 static int send_all(lua_State *L) {
     struct op op;
-    op_init(&op, "sendmany", attempt_send_many, send_many_failed, socket_test(L, SELF)->socket);
-    return op.socket ? op_run(L, &op) : op.fail(L, &op, "closed");
+    op_init(&op, &send_many_op, socket_test(L, SELF)->socket);
+    return op.socket ? op_run(L, &op) : send_many_failed(L, &op, "closed");
 }
 
 /* ---- the first pass ---- */

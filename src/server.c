@@ -74,10 +74,12 @@ static int attempt_accept(lua_State *L, struct op *op) {
     return 1;
 }
 
+static const struct op_type accept_op = {"accept", attempt_accept, accept_failed};
+
 /* accept() -> client socket | nil, message */
 static int method_accept(lua_State *L) {
     struct op op;
-    op_init(&op, "accept", attempt_accept, accept_failed, socket_check(L, ANY_SERVER, "server"));
+    op_init(&op, &accept_op, socket_check(L, ANY_SERVER, "server"));
     return op.socket ? op_run(L, &op) : result_error(L, "closed");
 }
 

@@ -107,7 +107,7 @@ struct machine {
     bool up;
     unsigned boots;       /* how often it was started: packets of an earlier life are strangers */
     size_t tasks;         /* that have not ended */
-    int status;           /* as of os.exit */
+    int status, expected; /* as of os.exit; as the script of the run foresees it */
     int globals;          /* registry reference to {globals, loaded, preload}; LUA_NOREF: shared */
     struct waitq ended;   /* who waits for its last task to end */
     struct event crash;   /* it is about to */
@@ -120,8 +120,10 @@ struct machine {
     unsigned unnamed;         /* how many it has given itself */
     char *input;              /* what its standard input holds */
     size_t input_size;
-    char *output; /* what it has printed */
-    size_t output_size, output_capacity;
+    struct printed {
+        char *text;
+        size_t size, capacity;
+    } printed[2]; /* on its standard output, and its standard error */
     bool echo;     /* print it in earnest as well, behind its name */
     bool mid_line; /* the last line of that has not ended */
 };
@@ -133,6 +135,7 @@ struct machine *machine_current(void); /* of the running task; the world outside
 struct machine *machine_at(const struct sim_address *address, struct machine *from);
 void machine_address(const struct machine *machine, bool six, struct sim_address *address);
 bool machine_owns(const struct machine *machine, const struct sim_address *address);
+void machine_adopt(struct machine *machine, struct task *task);
 void machine_crash(struct machine *machine); /* its tasks are dropped, its sockets fall silent */
 void machine_write(struct machine *machine, int number, const char *data, size_t size);
 void machines_close(void);
@@ -204,7 +207,7 @@ void packet_free(struct packet *packet);
 const char *packet_kind_name(enum packet_kind kind);
 void packet_mark(const struct packet *packet, enum verdict verdict); /* what came of it after all */
 bool link_is_open(const struct machine *from, const struct machine *to);
-void network_open(const struct faults *faults);
+void network_set_faults(const struct faults *faults);
 void network_close(void);
 void network_set_rule(lua_State *L, int index);
 
@@ -426,6 +429,7 @@ void sim_task_began(const struct task *task);        /* counted with its machine
 void sim_task_ended(const struct task *task);        /* the last one ends the machine's program */
 /* The run cannot go on; the first reason counts. */
 void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void sim_refuse(lua_State *L, const char *what);     /* raises if a simulation runs */
 int sim_exit(lua_State *L, int status);              /* os.exit */
 int sim_open_module(lua_State *L); /* pushes lariat.core.sim */
 bool task_is_simulated(const struct task *task);

@@ -95,9 +95,10 @@ static void advance(uint64_t to) {
 
 static bool past_limits(uint64_t due) {
     if (sim.events >= sim.max_events) {
-        sim_fail("still running after max_events events");
+        sim_fail("still running after %llu events (max_events), at %.6f s",
+                 (unsigned long long)sim.max_events, (double)(sim.now - SIM_BOOT) / 1e9);
     } else if (due > sim.max_time) {
-        sim_fail("still running at max_time");
+        sim_fail("still running after %.6g s (max_time)", (double)(sim.max_time - SIM_BOOT) / 1e9);
     }
     return sim.over;
 }

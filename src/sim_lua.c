@@ -35,6 +35,19 @@ static uint64_t time_field(lua_State *L, const char *field, double otherwise) {
     return (uint64_t)(number_field(L, field, otherwise) * 1e9);
 }
 
+static struct faults fault_fields(lua_State *L) {
+    return (struct faults){
+        .latency_low = time_field(L, "latency_low", 0),
+        .latency_high = time_field(L, "latency_high", 0),
+        .loss = number_field(L, "loss", 0),
+        .duplicate = number_field(L, "duplicate", 0),
+        .reorder = number_field(L, "reorder", 0),
+        .delay = number_field(L, "delay", 0),
+        .split = number_field(L, "split", 0),
+        .partition = time_field(L, "partition", 0),
+    };
+}
+
 /* run(options, world) -> nil or why it failed, trace, events, seconds; Lua has checked the options */
 static int fn_run(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -47,14 +60,7 @@ static int fn_run(lua_State *L) {
         .epoch = number_field(L, "epoch", 0),
         .max_events = (uint64_t)number_field(L, "max_events", 1e7),
         .max_time = SIM_BOOT + time_field(L, "max_time", 86400),
-        .faults = {.latency_low = time_field(L, "latency_low", 0),
-                   .latency_high = time_field(L, "latency_high", 0),
-                   .loss = number_field(L, "loss", 0),
-                   .duplicate = number_field(L, "duplicate", 0),
-                   .reorder = number_field(L, "reorder", 0),
-                   .delay = number_field(L, "delay", 0),
-                   .split = number_field(L, "split", 0),
-                   .partition = time_field(L, "partition", 0)},
+        .faults = fault_fields(L),
     };
     lua_getfield(L, 1, "seed");
     uint64_t seed = (uint64_t)luaL_checkinteger(L, -1);
@@ -129,16 +135,22 @@ static int fn_state(lua_State *L) {
     return 3;
 }
 
+/* expect(machine, status): it will end with this; any other is a failure */
+static int fn_expect(lua_State *L) {
+    check_machine(L, 1)->expected = (int)luaL_checkinteger(L, 2);
+    return 0;
+}
+
 /* globals(machine) -> fresh ones, which its tasks will see */
 static int fn_globals(lua_State *L) {
     globals_make(L, check_machine(L, 1));
     return 1;
 }
 
-/* output(machine) -> all it has printed */
+/* output(machine, number) -> all it has printed on that stream, 1 or 2 */
 static int fn_output(lua_State *L) {
-    struct machine *m = check_machine(L, 1);
-    lua_pushlstring(L, m->output, m->output_size);
+    const struct printed *printed = &check_machine(L, 1)->printed[luaL_checkinteger(L, 2) == 2];
+    lua_pushlstring(L, printed->text, printed->size);
     return 1;
 }
 
@@ -176,18 +188,15 @@ static int fn_input(lua_State *L) {
     return 0;
 }
 
-/* start(machine, name, f, ...) -> a task on that machine, which is up from now on */
+/* start(machine, name, f, ...) -> a task on that machine, which is up from now on. Rules call it, too,
+ * when no task is running. */
 static int fn_start(lua_State *L) {
     struct machine *m = check_machine(L, 1);
-    struct task *current = rt.tasks.current;
     const char *name = luaL_checkstring(L, 2);
     luaL_checktype(L, 3, LUA_TFUNCTION);
-    unsigned owner = current->owner;
     m->up = true;
     m->status = 0;
-    current->owner = SIM_OWNERS + m->id;
-    task_spawn(L, lua_gettop(L) - 3, name);
-    current->owner = owner;
+    machine_adopt(m, task_spawn(L, lua_gettop(L) - 3, name));
     return 1;
 }
 
@@ -244,6 +253,15 @@ static int fn_link(lua_State *L) {
     return 0;
 }
 
+/* faults(options): these hold from now on */
+static int fn_faults(lua_State *L) {
+    check_running(L);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    struct faults faults = fault_fields(L);
+    network_set_faults(&faults);
+    return 0;
+}
+
 /* rule(f): f(packet) decides from now on; nil: nobody does */
 static int fn_rule(lua_State *L) {
     check_running(L);
@@ -253,16 +271,13 @@ static int fn_rule(lua_State *L) {
 
 int sim_open_module(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"run", fn_run},         {"stop", fn_stop},
-        {"time", fn_time},       {"draw", fn_draw},
-        {"machine", fn_machine}, {"current", fn_current},
-        {"address", fn_address}, {"state", fn_state},
-        {"globals", fn_globals}, {"output", fn_output},
-        {"input", fn_input},     {"start", fn_start},
-        {"crash", fn_crash},     {"ended", fn_ended},
-        {"link", fn_link},       {"rule", fn_rule},
-        {"echo", fn_echo},       {"write", fn_write},
-        {"remove", fn_remove},   {NULL, NULL},
+        {"run", fn_run},         {"stop", fn_stop},       {"time", fn_time},
+        {"draw", fn_draw},       {"machine", fn_machine}, {"current", fn_current},
+        {"address", fn_address}, {"state", fn_state},     {"globals", fn_globals},
+        {"output", fn_output},   {"input", fn_input},     {"start", fn_start},
+        {"crash", fn_crash},     {"ended", fn_ended},     {"link", fn_link},
+        {"faults", fn_faults},   {"rule", fn_rule},       {"echo", fn_echo},       {"write", fn_write},
+        {"remove", fn_remove},   {"expect", fn_expect},   {NULL, NULL},
     };
     luaL_newlib(L, functions);
     trace_open_module(L);

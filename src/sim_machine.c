@@ -163,6 +163,13 @@ void sim_task_began(const struct task *task) {
     machine_of(task->owner)->tasks++;
 }
 
+/* A new task belongs to this machine, whoever has made it. */
+void machine_adopt(struct machine *m, struct task *task) {
+    machine_of(task->owner)->tasks--;
+    task->owner = SIM_OWNERS + m->id;
+    m->tasks++;
+}
+
 /* What the program leaves open is closed for it, as by a kernel. */
 static void close_sockets(const struct machine *m, void (*close)(struct socket *)) {
     struct socket *next;
@@ -174,11 +181,36 @@ static void close_sockets(const struct machine *m, void (*close)(struct socket *
     }
 }
 
+/* The last line that it has written to standard error: mostly why. */
+static const char *last_words(const struct machine *m, int *length) {
+    const char *text = m->printed[1].text;
+    size_t end = m->printed[1].size;
+    while (end > 0 && text[end - 1] == '\n') {
+        end--;
+    }
+    size_t begin = end;
+    while (begin > 0 && text[begin - 1] != '\n') {
+        begin--;
+    }
+    *length = (int)(end - begin);
+    return end > 0 ? text + begin : "";
+}
+
+/* A status that nobody foresees is an error that nobody caught. */
+static void check_status(const struct machine *m) {
+    if (m->up && !sim.over && m->status != m->expected) {
+        int length;
+        const char *words = last_words(m, &length);
+        sim_fail("host '%s' ended with status %d after %.6f s%s%.*s", m->name, m->status,
+                 (double)(sim.now - SIM_BOOT) / 1e9, length > 0 ? ": " : "", length, words);
+    }
+}
+
 void sim_task_ended(const struct task *task) {
     struct machine *m = machine_of(task->owner);
     if (--m->tasks == 0) {
+        check_status(m);
         close_sockets(m, socket_close);
-        m->up = m->id == 0 || m->up;
         waitq_wake_all(&m->ended, WAKE_READY);
     }
 }
@@ -208,7 +240,9 @@ void machine_crash(struct machine *m) {
 
 /* ---- what it prints ---- */
 
+/* Lines of both streams come out in the order of their times. */
 static void echo(struct machine *m, FILE *file, const char *data, size_t size) {
+    fflush(file == stdout ? stderr : stdout);
     for (const char *end = data + size; data < end;) {
         const char *newline = memchr(data, '\n', (size_t)(end - data));
         size_t length = newline ? (size_t)(newline - data) + 1 : (size_t)(end - data);
@@ -222,12 +256,13 @@ static void echo(struct machine *m, FILE *file, const char *data, size_t size) {
 }
 
 void machine_write(struct machine *m, int number, const char *data, size_t size) {
-    if (m->output_size + size > m->output_capacity) {
-        m->output_capacity = 2 * (m->output_size + size);
-        m->output = runtime_realloc(m->output, m->output_capacity);
+    struct printed *printed = &m->printed[number == 2];
+    if (printed->size + size > printed->capacity) {
+        printed->capacity = 2 * (printed->size + size);
+        printed->text = runtime_realloc(printed->text, printed->capacity);
     }
-    memcpy(m->output + m->output_size, data, size);
-    m->output_size += size;
+    memcpy(printed->text + printed->size, data, size);
+    printed->size += size;
     if (m->echo) {
         echo(m, number == 2 ? stderr : stdout, data, size);
     }
@@ -240,7 +275,8 @@ void machines_close(void) {
         sim_paths_free(m);
         runtime_free(m->waits);
         runtime_free(m->input);
-        runtime_free(m->output);
+        runtime_free(m->printed[0].text);
+        runtime_free(m->printed[1].text);
         runtime_free(m);
     }
     runtime_free(sim.machines);

@@ -31,7 +31,6 @@ struct outage {
 };
 
 static struct {
-    struct faults faults;
     struct link **rows; /* rows[from][to], each as long as `lengths` says */
     unsigned *lengths;
     unsigned count;
@@ -120,8 +119,8 @@ static void change_weather(struct event *event) {
     uint64_t a = chance_between(CHANCE_PARTITION, 0, sim.machine_count - 1);
     uint64_t b = chance_between(CHANCE_PARTITION, 0, sim.machine_count - 1);
     uint64_t length = chance_between(CHANCE_PARTITION, 20 * MS, 2000 * MS);
-    uint64_t pause = chance_between(CHANCE_PARTITION, net.faults.partition / 2,
-                                    net.faults.partition + net.faults.partition / 2);
+    uint64_t pause = chance_between(CHANCE_PARTITION, sim.faults.partition / 2,
+                                    sim.faults.partition + sim.faults.partition / 2);
     if (a != b) {
         begin_outage(sim.machines[a], sim.machines[b], length);
     }
@@ -140,10 +139,12 @@ static void set_integer(lua_State *L, const char *field, uint64_t value) {
     lua_setfield(L, -2, field);
 }
 
+/* A packet that carries none has an empty string, so that a rule may look for something in any. */
 static void push_data(lua_State *L, const struct packet *p) {
+    bool carries = p->kind == PACKET_DATAGRAM || p->kind == PACKET_DATA;
     luaL_Buffer buffer;
     luaL_buffinit(L, &buffer);
-    for (size_t i = 0; i < p->size; i++) {
+    for (size_t i = 0; carries && i < p->size; i++) {
         size_t at = (size_t)(p->sequence + i);
         luaL_addchar(&buffer, p->kind == PACKET_DATA ? p->flow->ring[at & (p->flow->capacity - 1)]
                                                      : p->data[i]);
@@ -162,10 +163,8 @@ static void push_packet(lua_State *L, const struct packet *p) {
     set_integer(L, "source", p->source.port);
     set_integer(L, "target", p->target.port);
     set_integer(L, "attempt", p->attempt + 1);
-    if (p->kind == PACKET_DATAGRAM || p->kind == PACKET_DATA) {
-        push_data(L, p);
-        lua_setfield(L, -2, "data");
-    }
+    push_data(L, p);
+    lua_setfield(L, -2, "data");
 }
 
 void network_set_rule(lua_State *L, int index) {
@@ -296,7 +295,7 @@ static void packet_due(struct event *event) {
 }
 
 static void travel(struct packet *p, uint64_t extra) {
-    const struct faults *f = &net.faults;
+    const struct faults *f = &sim.faults;
     struct link *link = link_between(p->from, p->to);
     uint64_t latency = chance_between(CHANCE_LATENCY, f->latency_low, f->latency_high);
     bool late = chance_happens(CHANCE_DELAY, f->delay);
@@ -343,8 +342,8 @@ static void break_stream(struct packet *p) {
 static void cross(struct packet *p) {
     struct ruling ruling = ask_rule(p);
     struct link *link = link_between(p->from, p->to);
-    bool loss = chance_happens(CHANCE_LOSS, net.faults.loss);
-    bool twice = chance_happens(CHANCE_DUPLICATE, net.faults.duplicate) || ruling.duplicate;
+    bool loss = chance_happens(CHANCE_LOSS, sim.faults.loss);
+    bool twice = chance_happens(CHANCE_DUPLICATE, sim.faults.duplicate) || ruling.duplicate;
     if (ruling.reset && p->kind != PACKET_DATAGRAM) {
         break_stream(p);
     } else if (ruling.drop || ruling.reset) {
@@ -377,8 +376,9 @@ void packet_send(struct packet *p) {
 
 /* ---- open and close ---- */
 
-void network_open(const struct faults *faults) {
-    net.faults = *faults;
+void network_set_faults(const struct faults *faults) {
+    sim.faults = *faults;
+    event_remove(&net.weather);
     if (faults->partition > 0) {
         net.weather = (struct event){.idle = true, .fire = change_weather};
         event_add(&net.weather, sim.now + chance_between(CHANCE_PARTITION, 0, faults->partition));

@@ -38,6 +38,12 @@ void sim_fail(const char *format, ...) {
     }
 }
 
+void sim_refuse(lua_State *L, const char *what) {
+    if (rt.simulated) {
+        luaL_error(L, "%s is not simulated: it would wait for the real world", what);
+    }
+}
+
 /* ---- the world outside ---- */
 
 struct outside {
@@ -102,7 +108,7 @@ static void run_loop(const struct outside *outside, const struct task *world) {
     while (!sim.over && world->state != TASK_DONE && !stopped_from_outside(outside)) {
         runtime_tick();
         if (arena_full()) {
-            lua_gc(rt.L, LUA_GCCOLLECT);
+            arena_collect();
         }
         if (sim.over || world->state == TASK_DONE) {
             return;
@@ -119,6 +125,7 @@ static void run_loop(const struct outside *outside, const struct task *world) {
 
 static void drop_everything(void) {
     struct socket *next;
+    sim.over = true;
     while (rt.tasks.all != NULL) {
         task_drop(rt.tasks.all);
     }
@@ -144,7 +151,7 @@ static int run_inside(lua_State *L) {
     trace_open(L);
     lua_insert(L, 1);
     machine_new("world");
-    network_open(&sim.faults);
+    network_set_faults(&sim.faults);
     struct task *world = task_spawn(L, 0, "world");
     run_loop(outside, world);
     lua_settop(L, 1);

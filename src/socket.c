@@ -22,6 +22,11 @@
 
 #define DRAIN_NS (30ull * 1000 * 1000 * 1000)
 
+struct drain {
+    struct timer limit; /* first: see drain_expired */
+    struct socket *socket;
+};
+
 /* ---- objects ---- */
 
 struct socket *socket_new(lua_State *L, enum socket_class class, int family) {
@@ -32,17 +37,13 @@ struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, 
     if (rt.closing) {
         luaL_error(L, "the runtime is closing: no socket can be made");
     }
-    struct socket_box *box = lua_newuserdatauv(L, sizeof(*box), 0);
-    *box = (struct socket_box){.class = class};
-    socket_push_metatable(L, class);
-    lua_setmetatable(L, -2);
+    struct socket_box *box = socket_push_box(L, class);
     struct socket *s = runtime_alloc(sizeof(*s));
     *s = (struct socket){.box = box, .class = class, .family = family};
     watch_init(&s->watch, rt.driver, -1);
     s->watch.flush = output_on_writable;
     s->timeout = (struct timeout){-1, -1};
-    s->drain.due = NEVER;
-    s->born = (double)clock_now() / 1e9;
+    box->born = (double)clock_now() / 1e9;
     s->made_at = at;
     s->owner = rt.tasks.current ? rt.tasks.current->owner : 0;
     s->all_next = rt.sockets.all;
@@ -95,23 +96,23 @@ static void bury(struct socket *s) {
         s->watch.fd = -1;
     }
     output_discard(s);
-    timer_remove(&s->drain);
     unlink_socket(s);
-    s->dead_next = rt.sockets.dead;
+    s->all_next = rt.sockets.dead;
     rt.sockets.dead = s;
 }
 
 static void drain_expired(struct timer *timer) {
-    struct socket *s = (struct socket *)((char *)timer - offsetof(struct socket, drain));
-    socket_drained(s, -ETIMEDOUT);
+    socket_drained(((struct drain *)timer)->socket, -ETIMEDOUT);
 }
 
 void socket_drained(struct socket *s, int err) {
     if (err == -EAGAIN) {
-        timer_set(&s->drain, clock_now() + DRAIN_NS);
+        timer_set(&s->drain->limit, clock_now() + DRAIN_NS);
         return;
     }
-    s->draining = false;
+    timer_remove(&s->drain->limit);
+    runtime_free(s->drain);
+    s->drain = NULL;
     rt.sockets.draining--;
     bury(s);
 }
@@ -127,10 +128,10 @@ static bool start_drain(struct socket *s) {
     if (output_pending(s) == 0 || discards_on_close(s) || output_flush(s) != -EAGAIN) {
         return false;
     }
-    s->draining = true;
+    s->drain = runtime_alloc(sizeof(*s->drain));
+    *s->drain = (struct drain){.limit = {.due = NEVER, .fire = drain_expired}, .socket = s};
     rt.sockets.draining++;
-    s->drain.fire = drain_expired;
-    timer_set(&s->drain, clock_now() + DRAIN_NS);
+    timer_set(&s->drain->limit, clock_now() + DRAIN_NS);
     watch_arm(&s->watch, POLLOUT);
     return true;
 }
@@ -143,7 +144,6 @@ void socket_close(struct socket *s) {
     if (s->box != NULL) {
         s->box->received = s->received;
         s->box->sent = s->sent;
-        s->box->born = s->born;
         s->box->timeout = s->timeout;
         s->box->socket = NULL;
         s->box = NULL;
@@ -159,7 +159,7 @@ void socket_close(struct socket *s) {
 
 void socket_abort(struct socket *s) {
     socket_close(s);
-    if (s->draining) {
+    if (s->drain != NULL) {
         socket_drained(s, -ECONNABORTED);
     }
 }
@@ -174,10 +174,10 @@ void sockets_free_dead(void) {
     while (*link != NULL) {
         struct socket *s = *link;
         if (socket_awaited(s) || s->out.corked) {
-            link = &s->dead_next;
+            link = &s->all_next;
             continue;
         }
-        *link = s->dead_next;
+        *link = s->all_next;
         input_discard(s);
         options_forget(s);
         runtime_free(s);
@@ -196,7 +196,7 @@ void sockets_force_close(void) {
     struct socket *next;
     for (struct socket *s = rt.sockets.all; s != NULL; s = next) {
         next = s->all_next;
-        if (s->draining) {
+        if (s->drain != NULL) {
             socket_drained(s, -ETIMEDOUT);
         }
     }

@@ -18,7 +18,7 @@
 #include "watch.h"
 
 /* LuaSocket's classes: one metatable each, all classes of a family with the same methods. */
-enum socket_class {
+enum __attribute__((packed)) socket_class {
     TCP_MASTER,
     TCP_CLIENT,
     TCP_SERVER,
@@ -66,54 +66,61 @@ struct output {
 };
 
 struct datagrams;    /* a received batch, see datagram.c */
+struct drain;        /* what a closed socket has yet to send, see socket.c */
 struct saved_option; /* an option set before there is a descriptor, see options.c */
 
+/* What a message touches comes first and lies together: with thousands of sockets it is the cache
+ * that a message waits for. */
 struct socket {
     struct watch watch; /* first: the descriptor and who waits for it */
-    struct socket *all_prev, *all_next;
-    struct socket *dirty_next;
-    struct socket *dead_next;
-    struct socket_box *box; /* NULL once closed */
-    enum socket_class class;
-    int family; /* AF_UNSPEC until known */
-    struct timeout timeout;
     struct input in;
     struct output out;
-    struct datagrams *batch;
-    struct saved_option *options;
-    size_t max_receive;      /* 0: no limit */
     uint64_t received, sent; /* bytes */
-    double born;             /* clock_now() in seconds, for getstats */
-    struct place made_at;    /* the script's line that made it */
-    struct place accept_at;  /* and the one that accepts from it */
-    unsigned owner;          /* as its maker's: see dump.c */
-    struct timer drain;      /* the limit of a background drain */
+    size_t max_receive;      /* 0: no limit */
     bool eof;                /* the peer has ended its side */
     bool connecting;         /* connect() is under way */
     bool bound;              /* bind() has given it a local address */
     bool connected;          /* known to be: output may be corked (not after eof) */
-    bool draining;           /* closed by the script, still sending */
     bool closed;
     unsigned char standard; /* 1 + the standard descriptor it stands for; 0: none */
+    struct timeout timeout;
+    struct socket *dirty_next;
+    struct socket *all_prev; /* among the open and draining ones */
+    struct socket *all_next; /* among those, or among the dead */
+    struct socket_box *box; /* NULL once closed */
+    enum socket_class class;
+    int family; /* AF_UNSPEC until known */
+    struct datagrams *batch;
+    struct saved_option *options;
+    double born;            /* clock_now() in seconds, for getstats */
+    struct place made_at;   /* the script's line that made it */
+    struct place accept_at; /* and the one that accepts from it */
+    unsigned owner;         /* as its maker's: see dump.c */
+    struct drain *drain;    /* closed by the script, still sending; or NULL */
     uint64_t selected[2];   /* the last select that listed it to read, to write */
 };
 
 struct socket_box {
+    const void *mark;      /* tells a box from other userdata: see socket_lua.c */
     struct socket *socket; /* NULL once closed */
     enum socket_class class;
+    double born;             /* clock_now() in seconds, for getstats */
     uint64_t received, sent; /* what getstats and gettimeout say after close */
-    double born;
     struct timeout timeout;
 };
 
 /* ---- objects ---- */
-void socket_open_classes(lua_State *L);
-void socket_add_methods(lua_State *L, unsigned classes, const luaL_Reg *methods);
+struct socket_methods {
+    unsigned classes; /* that have them; 0 ends the table */
+    const luaL_Reg *methods;
+};
+extern const struct socket_methods socket_methods[]; /* in module.c */
+extern const luaL_Reg socket_shared_methods[];
 struct socket *socket_new(lua_State *L, enum socket_class class, int family); /* pushes it */
 struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, struct place at);
 int socket_create_descriptor(struct socket *s, int family); /* 0 or -errno */
 void socket_adopt(struct socket *s, int fd);                /* fd becomes the socket's own */
-void socket_push_metatable(lua_State *L, enum socket_class class);
+struct socket_box *socket_push_box(lua_State *L, enum socket_class class); /* without socket */
 bool socket_awaited(const struct socket *s); /* does a task wait for it? */
 void socket_become(lua_State *L, int index, enum socket_class class);
 const char *socket_class_name(enum socket_class class);
@@ -144,11 +151,14 @@ void output_discard(struct socket *s);
 bool output_on_writable(struct watch *w);
 void outputs_flush(void); /* every corked socket, and the batch of datagrams */
 void outputs_free_blocks(void);
-void outputs_flush_if_late(void); /* the same once 1 ms has passed since the tick began */
+void outputs_flush_if_late(void); /* the same once the tick has lasted 1 ms, see output.c */
 
 /* ---- input, see input.c ---- */
 ssize_t input_fill(struct socket *s, size_t wanted); /* bytes, 0: end, or -errno */
-void input_settle(struct socket *s);                 /* give the shared buffer back */
+/* As input_fill, for a socket without input: what `to` accepts goes there, `moved` bytes, and only
+ * the rest becomes input. Other errors than -EAGAIN: it cannot be done so. */
+ssize_t input_forward(struct socket *s, struct socket *to, size_t *moved);
+void input_settle(struct socket *s); /* give the shared buffer back */
 const char *input_take(struct socket *s, size_t size);
 void input_trim(struct socket *s); /* after a take: an empty buffer is given back */
 void input_discard(struct socket *s);

@@ -3,12 +3,15 @@
  * What scripts see of every socket: LuaSocket's classes, one metatable each, the check that begins
  * every method, and the methods that all sockets have.
  *
- * Invariant: a box's metatable is always that of its class; changing the class of a socket
- * (socket_become) changes both.
+ * Invariants: a box's metatable is always that of its class; changing the class of a socket
+ * (socket_become) changes both. A userdata of a box's size that begins with the mark is a box, or
+ * lies where a dead one did, whose socket is NULL: looking at the mark costs half of what fetching
+ * and comparing the metatable does.
  */
 #include <lauxlib.h>
 #include <string.h>
 
+#include "arena.h"
 #include "datagram.h"
 #include "driver.h"
 #include "module.h"
@@ -32,8 +35,7 @@ static const char *const class_names[SOCKET_CLASSES] = {
     [FILE_STREAM] = "stream",
 };
 
-/* Addresses of the metatables: comparing one is seven times faster than luaL_checkudata. */
-static const void *metatables[SOCKET_CLASSES];
+static const char box_mark;
 
 /* ---- classes and checks ---- */
 
@@ -41,24 +43,32 @@ const char *socket_class_name(enum socket_class class) {
     return class_names[class];
 }
 
-void socket_push_metatable(lua_State *L, enum socket_class class) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &class_names[class]);
+static void make_class(lua_State *L, enum socket_class class);
+
+/* A class is made when it is first asked for: most scripts use a few, and many none. It is no part
+ * of the simulation that may run just then. */
+static void push_metatable(lua_State *L, enum socket_class class) {
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &class_names[class]) == LUA_TNIL) {
+        lua_pop(L, 1);
+        arena_pause();
+        make_class(L, class);
+        arena_resume();
+    }
 }
 
-/* The userdata at `index` if its metatable is that of one of the classes. */
-static struct socket_box *box_of(lua_State *L, int index, unsigned classes) {
+struct socket_box *socket_push_box(lua_State *L, enum socket_class class) {
+    struct socket_box *box = lua_newuserdatauv(L, sizeof(*box), 0);
+    *box = (struct socket_box){.mark = &box_mark, .class = class};
+    push_metatable(L, class);
+    lua_setmetatable(L, -2);
+    return box;
+}
+
+/* The userdata at `index` if it is a box of one of the classes. */
+static inline struct socket_box *box_of(lua_State *L, int index, unsigned classes) {
     struct socket_box *box = lua_touserdata(L, index);
-    if (box == NULL || !lua_getmetatable(L, index)) {
-        return NULL;
-    }
-    const void *metatable = lua_topointer(L, -1);
-    lua_pop(L, 1);
-    for (unsigned left = classes; left != 0; left &= left - 1) {
-        if (metatables[__builtin_ctz(left)] == metatable) {
-            return box;
-        }
-    }
-    return NULL;
+    bool ours = box != NULL && lua_rawlen(L, index) == sizeof(*box) && box->mark == &box_mark;
+    return ours && (CLASS(box->class) & classes) ? box : NULL;
 }
 
 struct socket_box *socket_test(lua_State *L, int index) {
@@ -77,9 +87,8 @@ static const char *expected_family(const struct socket_box *box, unsigned classe
     return class_names[__builtin_ctz(classes)];
 }
 
-static void wrong_class(lua_State *L, const struct socket_box *box, unsigned classes,
-                        const char *role) {
-    const char *name = expected_family(box, classes);
+static void wrong_class(lua_State *L, unsigned classes, const char *role) {
+    const char *name = expected_family(socket_test(L, 1), classes);
     lua_pushlstring(L, name, strcspn(name, "{"));
     luaL_argerror(L, 1, lua_pushfstring(L, "%s{%s} expected", lua_tostring(L, -1), role));
 }
@@ -87,7 +96,7 @@ static void wrong_class(lua_State *L, const struct socket_box *box, unsigned cla
 static struct socket_box *check_box(lua_State *L, unsigned classes, const char *role) {
     struct socket_box *box = box_of(L, 1, classes);
     if (box == NULL) {
-        wrong_class(L, socket_test(L, 1), classes, role);
+        wrong_class(L, classes, role);
     }
     return box;
 }
@@ -101,7 +110,7 @@ void socket_become(lua_State *L, int index, enum socket_class class) {
     index = lua_absindex(L, index);
     box->class = class;
     box->socket->class = class;
-    socket_push_metatable(L, class);
+    push_metatable(L, class);
     lua_setmetatable(L, index);
 }
 
@@ -164,18 +173,18 @@ static int method_getstats(lua_State *L) {
     struct socket *s = box->socket;
     lua_pushinteger(L, (lua_Integer)(s ? s->received : box->received));
     lua_pushinteger(L, (lua_Integer)(s ? s->sent : box->sent));
-    lua_pushnumber(L, (double)clock_now() / 1e9 - (s ? s->born : box->born));
+    lua_pushnumber(L, (double)clock_now() / 1e9 - box->born);
     return 3;
 }
 
 static int method_setstats(lua_State *L) {
-    struct socket *s = socket_check(L, HAS_STATS, "client");
+    struct socket_box *box = check_box(L, HAS_STATS, "client");
     struct socket unused = {0};
-    s = s ? s : &unused;
+    struct socket *s = box->socket ? box->socket : &unused;
     s->received = (uint64_t)luaL_optnumber(L, 2, (lua_Number)s->received);
     s->sent = (uint64_t)luaL_optnumber(L, 3, (lua_Number)s->sent);
     if (lua_isnumber(L, 4)) {
-        s->born = (double)clock_now() / 1e9 - lua_tonumber(L, 4);
+        box->born = (double)clock_now() / 1e9 - lua_tonumber(L, 4);
     }
     lua_pushinteger(L, 1);
     return 1;
@@ -195,6 +204,7 @@ static int method_getfd(lua_State *L) {
         if (!socket_awaited(s) && !s->out.blocked) {
             watch_stop(&s->watch);
         }
+        watch_expose(&s->watch);
         s->watch.drained = false;
     }
     lua_pushinteger(L, s ? s->watch.fd : -1);
@@ -213,6 +223,7 @@ static int method_setfd(lua_State *L) {
                   "descriptor belongs to another socket");
     outputs_flush();
     watch_stop(&s->watch);
+    watch_expose(&s->watch);
     s->watch.drained = false;
     s->eof = false;
     s->watch.fd = fd < 0 ? -1 : (int)fd;
@@ -221,7 +232,7 @@ static int method_setfd(lua_State *L) {
     return 0;
 }
 
-static const luaL_Reg shared_methods[] = {
+const luaL_Reg socket_shared_methods[] = {
     {"close", method_close},
     {"settimeout", method_settimeout},
     {"getstats", method_getstats},
@@ -238,34 +249,30 @@ static const luaL_Reg shared_methods[] = {
 
 /* ---- classes ---- */
 
-void socket_add_methods(lua_State *L, unsigned classes, const luaL_Reg *methods) {
-    for (int class = 0; class < SOCKET_CLASSES; class ++) {
-        if (!(classes & CLASS(class))) {
-            continue;
-        }
-        socket_push_metatable(L, class);
-        lua_getfield(L, -1, "__index");
-        for (const luaL_Reg *m = methods; m->name != NULL; m++) {
-            lua_pushcfunction(L, m->func);
-            lua_setfield(L, strncmp(m->name, "__", 2) == 0 ? -3 : -2, m->name);
-        }
-        lua_pop(L, 2);
+/* To the metatable below the table of methods on top of the stack, or to that. */
+static void add_methods(lua_State *L, const luaL_Reg *methods) {
+    for (const luaL_Reg *m = methods; m->name != NULL; m++) {
+        lua_pushcfunction(L, m->func);
+        lua_setfield(L, strncmp(m->name, "__", 2) == 0 ? -3 : -2, m->name);
     }
 }
 
-void socket_open_classes(lua_State *L) {
-    for (int class = 0; class < SOCKET_CLASSES; class ++) {
-        lua_createtable(L, 0, 8);
-        metatables[class] = lua_topointer(L, -1);
-        lua_createtable(L, 0, 40);
-        lua_pushstring(L, class_names[class]);
-        lua_setfield(L, -2, "class");
-        lua_setfield(L, -2, "__index");
-        lua_pushstring(L, class_names[class]);
-        lua_setfield(L, -2, "__name");
-        lua_rawsetp(L, LUA_REGISTRYINDEX, &class_names[class]);
+/* Pushes its metatable. */
+static void make_class(lua_State *L, enum socket_class class) {
+    lua_createtable(L, 0, 8);
+    lua_createtable(L, 0, 40);
+    lua_pushstring(L, class_names[class]);
+    lua_setfield(L, -2, "class");
+    for (const struct socket_methods *list = socket_methods; list->classes != 0; list++) {
+        if (list->classes & CLASS(class)) {
+            add_methods(L, list->methods);
+        }
     }
-    socket_add_methods(L, ANY_SOCKET, shared_methods);
+    lua_setfield(L, -2, "__index");
+    lua_pushstring(L, class_names[class]);
+    lua_setfield(L, -2, "__name");
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &class_names[class]);
 }
 
 /* methods(class) -> the methods table of a class, for lua/socket.lua to add conveniences to. */
@@ -273,7 +280,7 @@ int socket_methods_of(lua_State *L) {
     const char *name = luaL_checkstring(L, 1);
     for (int class = 0; class < SOCKET_CLASSES; class ++) {
         if (strcmp(name, class_names[class]) == 0) {
-            socket_push_metatable(L, class);
+            push_metatable(L, class);
             lua_getfield(L, -1, "__index");
             return 1;
         }

@@ -22,6 +22,7 @@
 #include "driver_file.h"
 #include "process.h"
 #include "runtime.h"
+#include "sim.h"
 #include "socket.h"
 
 #define SPARE_DESCRIPTORS 32 /* uv_spawn itself opens a few */
@@ -87,6 +88,7 @@ static const char *use_stream(struct plan *plan, int i, struct socket *s) {
         return "has data that was received and not read, or not yet sent";
     }
     plan->given[i] = s;
+    watch_expose(&s->watch);
     use(plan, i, s->watch.fd);
     return NULL;
 }
@@ -225,6 +227,11 @@ static const char *execute(lua_State *L, struct plan *plan, struct process *p,
 /* spawn(arguments, environment, cwd, stdin, stdout, stderr) -> process and our ends of pipes
  * | nil, message. For each stream: "pipe", "inherit", "null", "stdout", "=text" or an object. */
 int process_spawn(lua_State *L) {
+    if (rt.simulated) { /* as where no program can be started, which scripts are prepared for */
+        lua_pushnil(L);
+        lua_pushliteral(L, "lariat.run is not simulated: a host runs no other programs");
+        return 2;
+    }
     struct plan plan = {.theirs = {-1, -1, -1}};
     uv_process_options_t options = {.stdio = plan.stdio, .stdio_count = 3};
     const char *what = NULL;

@@ -55,7 +55,7 @@ static bool can_be_watched(int fd) {
 /* A descriptor for the stream and the driver that suits it; negative if there is none. */
 static int open_descriptor(int number, const struct driver **driver) {
     struct stat st;
-    if (rt.simulated) {
+    if (rt.simulated && machine_current()->globals != LUA_NOREF) {
         *driver = rt.driver;
         return sim_standard(number);
     }

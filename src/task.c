@@ -119,25 +119,6 @@ static void unlink_task(struct task *task) {
     }
 }
 
-/* Message handler of a task's body and of scopes: keeps the error as it is, and the traceback of
- * where it was raised first beside it. */
-int task_keep_traceback(lua_State *L) {
-    struct task *task = rt.tasks.current;
-    if (task_is_cancelled_value(L, 1)) {
-        return 1;
-    }
-    task_push(L, task);
-    lua_getiuservalue(L, 2, TASK_TRACED);
-    if (lua_isnil(L, 3) || !lua_rawequal(L, 1, 3)) {
-        luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1); /* a number stays a number */
-        lua_setiuservalue(L, 2, TASK_TRACEBACK);
-        lua_pushvalue(L, 1);
-        lua_setiuservalue(L, 2, TASK_TRACED);
-    }
-    lua_settop(L, 1);
-    return 1;
-}
-
 static int task_ended(lua_State *L, int status, lua_KContext ctx) {
     struct task *task = rt.tasks.current;
     (void)ctx;
@@ -162,18 +143,18 @@ static int task_body(lua_State *L) {
 }
 
 /* Where it comes from. What makes it belongs to the same owner. */
-static void set_origin(lua_State *L, struct task *task, int function) {
+static void set_origin(struct task *task, struct place at) {
     const struct task *spawner = rt.tasks.current;
     task->born = task->since = rt.sockets.tick;
-    task->body = place_of_function(L, function);
-    task->spawned[0] = place_here(L);
+    task->spawned[0] = at;
     if (spawner != NULL) {
         memcpy(task->spawned + 1, spawner->spawned, sizeof(task->spawned) - sizeof(struct place));
     }
     task->owner = spawner != NULL ? spawner->owner : rt.simulated ? SIM_OWNERS : 0;
 }
 
-struct task *task_spawn(lua_State *L, int nargs, const char *name) {
+struct task *task_start(lua_State *L, lua_CFunction body, int nargs, const char *name,
+                        struct place at) {
     int first = lua_gettop(L) - nargs; /* index of the function */
     if (rt.closing) {
         luaL_error(L, "the runtime is closing: no task can be started");
@@ -188,21 +169,27 @@ struct task *task_spawn(lua_State *L, int nargs, const char *name) {
     task->co = lua_newthread(L);
     *(uintptr_t *)lua_getextraspace(task->co) = 1; /* the mark of coroutine.c */
     lua_setiuservalue(L, -2, TASK_THREAD);
-    set_origin(L, task, first);
+    set_origin(task, at);
     if (name != NULL) {
         lua_pushstring(L, name);
         lua_setiuservalue(L, -2, TASK_NAME);
+    } else {
+        task->body = place_of_function(L, first);
     }
     luaL_checkstack(task->co, nargs + 2, "too many arguments");
     lua_pushvalue(L, -1);
     task->handle = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_insert(L, first);
-    lua_pushcfunction(task->co, task_body);
+    lua_pushcfunction(task->co, body);
     lua_xmove(L, task->co, nargs + 1);
     task->nargs = nargs + 1;
     link_task(task);
     make_ready(task);
     return task;
+}
+
+struct task *task_spawn(lua_State *L, int nargs, const char *name) {
+    return task_start(L, task_body, nargs, name, place_here(L));
 }
 
 /* The coroutine has ended, one way or another. */
@@ -289,7 +276,6 @@ void task_run_ready(void) {
 
 static void leave_queues(struct task *task) {
     waitq_leave(&task->interest);
-    waitq_leave(&task->second);
     for (size_t i = 0; i < task->set_count; i++) {
         waitq_leave(&task->set[i]);
     }

@@ -18,71 +18,53 @@
 #include "op.h"
 #include "place.h"
 #include "scope.h"
+#include "waitq.h"
 
-enum task_state { TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_DONE };
-enum task_outcome { TASK_UNFINISHED, TASK_RETURNED, TASK_FAILED, TASK_CANCELLED };
-enum wake { WAKE_READY, WAKE_DEADLINE, WAKE_CANCELLED, WAKE_CLOSED };
-
-/* One task's place in one queue of waiters. */
-struct interest {
-    struct task *task;
-    struct waitq *queue; /* NULL: not in any */
-    struct interest *prev, *next;
-    bool exclusive; /* an operation that others may not interleave with */
-    bool end_only;  /* it waits for the object's end, not for its readiness */
-};
-
-struct waitq {
-    struct interest *first, *last;
+enum __attribute__((packed)) task_state { TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_DONE };
+enum __attribute__((packed)) task_outcome {
+    TASK_UNFINISHED,
+    TASK_RETURNED,
+    TASK_FAILED,
+    TASK_CANCELLED
 };
 
 #define TASK_ORIGINS 4 /* its own spawner's line, that of the spawner's spawner, ... */
 
-void waitq_join(struct waitq *queue, struct interest *interest, struct task *task, bool front);
-void waitq_leave(struct interest *interest);
-bool waitq_wake_first(struct waitq *queue, enum wake why); /* in order; false: nobody waits */
-void waitq_wake_all(struct waitq *queue, enum wake why);
-bool waitq_find_exclusive(const struct waitq *queue);
-
-static inline bool waitq_has_exclusive(const struct waitq *queue) {
-    return queue->first != NULL && waitq_find_exclusive(queue);
-}
-
+/* There may be very many: the order of the members leaves no holes. */
 struct task {
     struct timer timer; /* the deadline of the current wait */
     struct task *next;  /* in the ready or later queue */
     struct task *all_prev, *all_next;
-    lua_State *co; /* anchored by the handle's first user value */
-    int handle;    /* registry reference to the handle until the task has ended */
+    lua_State *co;            /* anchored by the handle's first user value */
+    lua_State *inner;         /* the coroutine it waits in, itself or one it has resumed */
+    struct scope *base;       /* the scope it was spawned in, or NULL */
+    struct scope *scope;      /* the innermost one its current wait is in */
+    const char *waiting_for;  /* name of the operation it is parked in */
+    char *interrupt;          /* raised as an error at the next wake-up, owned */
+    struct interest interest; /* the usual single interest */
+    struct interest *set;     /* several: in memory anchored by the waiting call's stack, or `op` */
+    struct waitq joiners;     /* who waits for its end */
+    int handle;               /* registry reference to the handle until the task has ended */
+    int nargs;                /* what the first resume passes */
+    int nresults;             /* left on `co` once it has returned */
+    unsigned set_count;
+    unsigned owner; /* what it makes belongs to: see dump.c */
     enum task_state state;
     enum wake wake; /* why it was woken */
     enum task_outcome outcome;
-    bool cancel;              /* cancellation was asked for: every wait raises it */
-    struct scope *base;       /* the scope it was spawned in, or NULL */
-    struct scope *scope;      /* the innermost one its current wait is in */
-    bool outside;             /* something outside the tasks can end its current wait */
-    bool source;              /* that or a deadline can: counted in rt.tasks.sources */
-    bool reported;            /* its error was printed and nobody has joined it yet */
-    bool told;                /* its error was printed, or raised in a task that joined it */
-    bool quiet;               /* its errors are its starter's business: not reported */
-    int nargs;                /* what the first resume passes */
-    int nresults;             /* left on `co` once it has returned */
-    lua_State *inner;         /* the coroutine it waits in, itself or one it has resumed */
-    bool closing;             /* another task closes that coroutine */
-    const char *waiting_for;  /* name of the operation it is parked in */
-    struct interest interest; /* the usual single interest */
-    struct interest second;   /* in the end of another socket the operation needs */
-    struct interest *set;     /* or several, in memory anchored by the waiting call's stack */
-    size_t set_count;
-    struct waitq joiners;
-    char *interrupt; /* raised as an error at the next wake-up, owned */
-    struct place spawned[TASK_ORIGINS];
+    bool cancel;       /* cancellation was asked for: every wait raises it */
+    bool outside;      /* something outside the tasks can end its current wait */
+    bool source;       /* that or a deadline can: counted in rt.tasks.sources */
+    bool closing;      /* another task closes the coroutine it waits in */
+    bool reported;     /* its error was printed and nobody has joined it yet */
+    bool told;         /* its error was printed, or raised in a task that joined it */
+    bool quiet;        /* its errors are its starter's business: not reported */
     struct place body; /* where its function begins: its name, if it was given none */
-    unsigned owner;    /* what it makes belongs to: see dump.c */
-    uint64_t born;     /* tick in which it was spawned */
-    uint64_t since;    /* tick in which its current wait began */
-    uint64_t limit;    /* the current wait's own deadline, without that of scopes */
-    struct op op;      /* the operation it is parked in */
+    struct place spawned[TASK_ORIGINS];
+    uint64_t born;  /* tick in which it was spawned */
+    uint64_t since; /* tick in which its current wait began */
+    uint64_t limit; /* the current wait's own deadline, without that of scopes */
+    struct op op;   /* the operation it is parked in */
 };
 
 #define TASK_TYPE "lariat.task"
@@ -92,13 +74,15 @@ enum {
     TASK_THREAD = 1,
     TASK_TRACEBACK,
     TASK_NAME,
-    TASK_BASE,
+    TASK_PARENT, /* the scope, or the server, it belongs to */
     TASK_TRACED,
     TASK_USER_VALUES = TASK_TRACED
 };
 
 /* ---- scheduling ---- */
 struct task *task_spawn(lua_State *L, int nargs, const char *name); /* f, args -> handle */
+struct task *task_start(lua_State *L, lua_CFunction body, int nargs, const char *name,
+                        struct place at); /* the same with body(f, args) */
 void task_run_ready(void);
 bool task_wake(struct task *task, enum wake why);
 bool task_cancel(struct task *task);                         /* false: it had ended */
@@ -115,7 +99,6 @@ int task_give_way(lua_State *L, lua_KContext ctx, lua_KFunction k); /* run again
 enum wake task_resumed(void); /* leaves all queues; why it was woken */
 int task_raise(lua_State *L); /* raise the pending cancellation or interrupt */
 bool task_must_raise(void);
-int task_keep_traceback(lua_State *L); /* message handler: see task.c */
 
 /* Charges the current turn; true once it is used up and the task should give way. */
 #define TASK_BUDGET 64         /* attempts that reach the driver, per turn */
@@ -133,6 +116,7 @@ bool task_is_cancelled_value(lua_State *L, int index);
 void task_push_name_of(lua_State *L, int handle);
 
 /* ---- errors that nobody joins, see report.c ---- */
+int task_keep_traceback(lua_State *L);          /* message handler of bodies and scopes */
 void report_unjoined(lua_State *L, int handle); /* of the task at `handle`, with the error on top */
 int report_onerror(lua_State *L);
 int report_error(lua_State *L);

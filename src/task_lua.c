@@ -215,15 +215,6 @@ static int fn_spawn(lua_State *L) {
     return 1;
 }
 
-static int fn_spawn_named(lua_State *L) {
-    const char *name = luaL_checkstring(L, 1);
-    bool quiet = lua_toboolean(L, 2);
-    luaL_checktype(L, 3, LUA_TFUNCTION);
-    struct task *task = task_spawn(L, lua_gettop(L) - 3, name);
-    task->quiet = quiet;
-    return 1;
-}
-
 /* scoped(f, ...): a task that is cancelled when the `<close>` variable holding it goes. */
 static int fn_scoped(lua_State *L) {
     luaL_checktype(L, 1, LUA_TFUNCTION);
@@ -276,7 +267,6 @@ static const luaL_Reg methods[] = {
 
 static const luaL_Reg functions[] = {
     {"spawn", fn_spawn},
-    {"spawn_named", fn_spawn_named},
     {"sleep", task_sleep},
     {"yield", fn_yield},
     {"now", fn_now},

@@ -79,14 +79,17 @@ static int attempt_receive(lua_State *L, struct op *op) {
     if (datagrams_waiting(op->socket)) {
         waitq_wake_first(&op->socket->watch.readers, WAKE_READY); /* no event tells of these */
     }
-    struct address from = {.storage = d.from, .length = d.from_length};
     push_datagram(L, op, &d);
-    return op->as.datagram.from ? 1 + address_push_host_port(L, &from) : 1;
+    return op->as.datagram.from ? 1 + address_push_host_port(L, &d.from) : 1;
 }
 
-static int receive(lua_State *L, const char *name, bool from) {
+static const struct op_type receive_op = {"receive", attempt_receive, datagram_failed};
+static const struct op_type receivefrom_op = {"receivefrom", attempt_receive, datagram_failed};
+static const struct op_type datagrams_op = {"datagrams", attempt_receive, datagram_failed};
+
+static int receive(lua_State *L, bool from) {
     struct op op;
-    op_init(&op, name, attempt_receive, datagram_failed,
+    op_init(&op, from ? &receivefrom_op : &receive_op,
             socket_check(L, from ? UNCONNECTED : ANY_DGRAM, from ? "unconnected" : "any"));
     lua_Number size = luaL_optnumber(L, 2, LARGEST_DATAGRAM);
     luaL_argcheck(L, size >= 0, 2, "number of bytes must not be negative");
@@ -97,23 +100,22 @@ static int receive(lua_State *L, const char *name, bool from) {
 
 /* receive([size]) -> datagram | nil, message */
 static int method_receive(lua_State *L) {
-    return receive(L, "receive", false);
+    return receive(L, false);
 }
 
 /* receivefrom([size]) -> datagram, host, port | nil, message */
 static int method_receivefrom(lua_State *L) {
-    return receive(L, "receivefrom", true);
+    return receive(L, true);
 }
 
 /* The bytes are copied by the first push: a finalizer that runs in any other may receive as well,
  * and what `d` points to is then gone. */
 static void push_entry(lua_State *L, const struct op *op, const struct datagram *d) {
-    struct address from = {.storage = d->from, .length = d->from_length};
     push_datagram(L, op, d);
     lua_createtable(L, 3, 0);
     lua_insert(L, -2);
     lua_rawseti(L, -2, 1);
-    int n = address_push_host_port(L, &from);
+    int n = address_push_host_port(L, &d->from);
     for (int i = n; i > 0; i--) {
         lua_rawseti(L, -(i + 1), 1 + i);
     }
@@ -150,10 +152,12 @@ static int attempt_many(lua_State *L, struct op *op) {
     return 1;
 }
 
+static const struct op_type receivemany_op = {"receivemany", attempt_many, datagram_failed};
+
 /* receivemany([max]) -> {{datagram, host, port}, ...}, at least one | nil, message */
 static int method_receivemany(lua_State *L) {
     struct op op;
-    op_init(&op, "receivemany", attempt_many, datagram_failed, socket_check(L, ANY_DGRAM, "any"));
+    op_init(&op, &receivemany_op, socket_check(L, ANY_DGRAM, "any"));
     lua_Integer max = luaL_optinteger(L, 2, 32);
     luaL_argcheck(L, max > 0 && max <= MOST_AT_ONCE, 2, "number between 1 and 1024 expected");
     op.as.datagram.done = (long)max;
@@ -165,7 +169,7 @@ static int next_datagram(lua_State *L) {
     struct op op;
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(1));
-    op_init(&op, "datagrams", attempt_receive, datagram_failed, socket_check(L, ANY_DGRAM, "any"));
+    op_init(&op, &datagrams_op, socket_check(L, ANY_DGRAM, "any"));
     op.as.datagram.size = LARGEST_DATAGRAM;
     op.as.datagram.from = op.as.datagram.iterate = true;
     if (op.socket == NULL) {
@@ -185,49 +189,65 @@ static int method_datagrams(lua_State *L) {
 
 /* ---- send ---- */
 
-static int attempt_send(lua_State *L, struct op *op) {
-    struct socket *s = op->socket;
-    const struct sockaddr *to = NULL;
-    if (op->address_size > 0) {
-        to = (const struct sockaddr *)op->address;
-    }
-    if (s->watch.fd < 0) {
-        return result_fail(L, -EBADF);
-    }
-    int err = datagram_send(s, op->as.datagram.data, op->as.datagram.size, to,
-                            (socklen_t)op->address_size);
-    if (err == -EAGAIN) {
-        return s->family == AF_UNIX ? WANT_PAUSE : WANT_WRITE;
-    }
+static int sent(lua_State *L, int err, size_t size) {
     if (err < 0) {
         return result_fail(L, err);
     }
-    lua_pushinteger(L, (lua_Integer)op->as.datagram.size);
+    lua_pushinteger(L, (lua_Integer)size);
     return 1;
 }
 
-static void send_op(lua_State *L, struct op *op, const char *name, struct socket *s) {
-    op_init(op, name, attempt_send, datagram_failed, s);
-    op->as.datagram.data = luaL_checklstring(L, 2, &op->as.datagram.size);
+static int attempt_send(lua_State *L, struct op *op) {
+    struct socket *s = op->socket;
+    if (s->watch.fd < 0) {
+        return result_fail(L, -EBADF);
+    }
+    int err = datagram_send(s, op->as.datagram.data, op->as.datagram.size, op->address,
+                            op->address_size);
+    if (err == -EAGAIN) {
+        return s->family == AF_UNIX ? WANT_PAUSE : WANT_WRITE;
+    }
+    return sent(L, err, op->as.datagram.size);
+}
+
+static const struct op_type send_op = {"send", attempt_send, datagram_failed};
+static const struct op_type sendto_op = {"sendto", attempt_send, datagram_failed};
+
+/* The datagram at index 2, to a peer or (NULL) to the connected one. It is an operation only if it
+ * has to wait: nearly always there is room in the batch. */
+static int send_datagram(lua_State *L, const struct op_type *type, struct socket *s,
+                         const struct address *to) {
+    struct op op;
+    size_t size;
+    const char *data = luaL_checklstring(L, 2, &size);
+    if (s == NULL) {
+        return result_error(L, "closed");
+    }
+    if (rt.tasks.budget > 0) {
+        int err = datagram_send(s, data, size, to ? (const struct sockaddr *)&to->storage : NULL,
+                                to ? to->length : 0);
+        if (err != -EAGAIN) {
+            return sent(L, err, size);
+        }
+    }
+    op_init(&op, type, s);
+    op.as.datagram.data = data;
+    op.as.datagram.size = size;
+    if (to != NULL) {
+        op.address = (const struct sockaddr *)&to->storage;
+        op.address_size = to->length;
+    }
+    return op_run(L, &op);
 }
 
 /* send(datagram) -> bytes | nil, message */
 static int method_send(lua_State *L) {
-    struct op op;
-    send_op(L, &op, "send", socket_check(L, CONNECTED, "connected"));
-    return op.socket ? op_run(L, &op) : result_error(L, "closed");
+    return send_datagram(L, &send_op, socket_check(L, CONNECTED, "connected"), NULL);
 }
 
 int datagram_send_to(lua_State *L, struct socket *s, const struct address *a) {
-    struct op op;
     int err = socket_create_descriptor(s, a->storage.ss_family);
-    if (err < 0) {
-        return result_fail(L, err);
-    }
-    send_op(L, &op, "sendto", s);
-    memcpy(op.address, &a->storage, a->length);
-    op.address_size = a->length;
-    return op_run(L, &op);
+    return err < 0 ? result_fail(L, err) : send_datagram(L, &sendto_op, s, a);
 }
 
 /* sendto(datagram, host, port) -> bytes | nil, message */

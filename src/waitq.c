@@ -4,6 +4,8 @@
  * in it belongs to the waiting task, which leaves it in its continuation and not before. So waking
  * never changes a queue, and whoever wakes may go on walking through it.
  */
+#include "waitq.h"
+
 #include <assert.h>
 
 #include "task.h"

@@ -21,7 +21,7 @@ static int set_armed(struct watch *w, int events) {
         return 0;
     }
     int err = w->driver->watch(w, events);
-    w->armed = err < 0 ? 0 : events;
+    w->armed = (short)(err < 0 ? 0 : events);
     return err;
 }
 
@@ -32,6 +32,12 @@ int watch_arm(struct watch *w, int events) {
 void watch_stop(struct watch *w) {
     if (w->fd >= 0) {
         set_armed(w, 0);
+    }
+}
+
+void watch_expose(struct watch *w) {
+    if (w->fd >= 0 && w->driver->expose != NULL) {
+        w->driver->expose(w->fd);
     }
 }
 

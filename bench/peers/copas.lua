@@ -10,11 +10,11 @@ local mode, port = arg[1], tonumber(arg[2]) or 0
 local store = {}
 for i = 0, 999 do
   local key = ("key%04d"):format(i)
-  store[key] = ("%-32s"):format(key)
+  store[key] = ("%-32s\n"):format(key)
 end
 
 local function answer(line)
-  return (store[line:match "^GET (.+)"] or "?") .. "\n"
+  return store[line:match "^GET (.+)"] or "?\n"
 end
 
 local server

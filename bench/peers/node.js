@@ -9,12 +9,12 @@ const [mode, port] = [process.argv[2], Number(process.argv[3] || 0)];
 const store = new Map();
 for (let i = 0; i < 1000; i++) {
   const key = 'key' + String(i).padStart(4, '0');
-  store.set(key, key.padEnd(32));
+  store.set(key, key.padEnd(32) + '\n');
 }
 
 function answer(line) {
   const value = line.startsWith('GET ') ? store.get(line.slice(4)) : undefined;
-  return (value === undefined ? '?' : value) + '\n';
+  return value === undefined ? '?\n' : value;
 }
 
 if (mode === 'udp') {

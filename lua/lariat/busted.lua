@@ -10,6 +10,8 @@
 -- hears the true status.
 
 local core = require "lariat.core"
+local faults = require "lariat.sim.faults"
+local simulations = require "lariat.sim.settings"
 local task = core.task
 local windows = require "lariat.windows"
 
@@ -23,27 +25,71 @@ local function usage_error(message)
   os.exit(2)
 end
 
+-- Options -----------------------------------------------------------------------------------------
+
+local function integer(name, text, least)
+  local value = math.tointeger(tonumber(text))
+  if value and value >= least then return value end
+  usage_error(("--%s: %s expected, got '%s'"):format(name,
+    least > 0 and "a positive integer" or "an integer", text))
+end
+
+local VALUES = {
+  timeout = function(options, text)
+    options.limit = tonumber(text)
+    if not options.limit or options.limit ~= options.limit or options.limit < 0 then
+      usage_error(("--timeout: seconds expected, got '%s'"):format(text))
+    end
+  end,
+  seed = function(_, text) simulations.seed = integer("seed", text, math.mininteger) end,
+  seeds = function(_, text) simulations.seeds = integer("seeds", text, 1) end,
+  without = function(_, text)
+    local families = {}
+    for family in (text .. ","):gmatch "([^,]*)," do families[#families + 1] = family end
+    local problem = faults.problem { without = families }
+    if problem then usage_error("--without: " .. problem:gsub("^option 'without': ", "")) end
+    simulations.without = families
+  end,
+  ["sim-worker"] = function(_, text) simulations.worker = integer("sim-worker", text, 1) end,
+}
+
+-- Those of busted's that say where code is. A worker process needs them, too.
+local PATHS = {
+  ["-m"] = true, ["--lpath"] = true, ["--cpath"] = true, ["--helper"] = true, ["-Xhelper"] = true,
+}
+
+local function note_path(arg, i)
+  local name, value = arg[i]:match "^(%-%-?%w+)(=?)"
+  if not PATHS[name] then return end
+  table.insert(simulations.paths, arg[i])
+  if value == "" and #name == #arg[i] then table.insert(simulations.paths, arg[i + 1]) end
+end
+
 -- Takes what busted knows nothing of out of `arg`: --timeout=SECONDS (or two words) and the rest.
+-- --seed stays: it is the seed of --shuffle as well.
 local function take_options(arg)
   local options = { limit = DEFAULT_LIMIT * (tonumber(os.getenv "SCALE") or 1) }
   local i = 1
   while arg[i] do
-    local value = arg[i]:match "^%-%-timeout=(.*)$"
-    if arg[i] == "--timeout" then value = table.remove(arg, i + 1) or "" end
-    local flag = arg[i]:match "^%-%-(%l+)%-leaks$"
-    if value then
-      table.remove(arg, i)
-      options.limit = tonumber(value)
-      if not options.limit or options.limit ~= options.limit or options.limit < 0 then
-        usage_error(("--timeout: seconds expected, got '%s'"):format(value))
+    local name, equals, value = arg[i]:match "^%-%-([%l-]+)(=?)(.*)$"
+    local flag = name and equals == "" and name:match "^(%l+)%-leaks$"
+    if VALUES[name] then
+      local words = equals == "" and 2 or 1
+      VALUES[name](options, words == 2 and arg[i + 1] or value)
+      if name == "seed" then
+        i = i + words
+      else
+        table.move(arg, i + words, #arg + words, i)
       end
     elseif flag == "allow" or flag == "strict" then
       table.remove(arg, i)
       options[flag] = true
     else
+      note_path(arg, i)
       i = i + 1
     end
   end
+  simulations.limit = options.limit
   return options
 end
 
@@ -90,8 +136,10 @@ local function run_test(busted, options, element, run)
   end
   local limit = options.limit
   core.interrupt.limit(limit, ("test exceeded its time limit of %g s"):format(limit))
+  if options.strict then collectgarbage "stop" end -- else a leak counts or not, by chance
   local results = table.pack(run())
   local text = check(window, options)
+  if options.strict then collectgarbage "restart" end
   core.interrupt.limit(0)
   windows.leave(window)
   busted.safe_publish = safe_publish
@@ -143,13 +191,24 @@ local function watch(busted, options)
   end
 end
 
+-- In a worker process of a simulation: it runs that one test.
+local function choose(busted)
+  local function chosen(_, run) return nil, run == simulations.chosen end
+  for _, descriptor in ipairs { "it", "pending" } do
+    busted.subscribe({ "register", descriptor }, chosen, { priority = 1 })
+  end
+end
+
 -- busted's instance is made inside its runner and handed to the module `busted`: be there.
 local function watch_instance(options)
   local metatable = getmetatable(require "busted")
   local configure = metatable.__call
   metatable.__call = function(self, busted)
     watch(busted, options)
-    return configure(self, busted)
+    simulations.busted = busted
+    local configured = configure(self, busted)
+    if simulations.worker then choose(busted) end
+    return configured
   end
 end
 
@@ -173,6 +232,10 @@ function runner.run(arg)
   core.task.onerror(keep_error)
   core.on_deadlock(task.current())
   require "busted.runner" { standalone = false }
+  if simulations.worker and not simulations.ran then
+    io.stderr:write "lariat: the worker process has not found its test\n"
+    os.exit(1)
+  end
   os.exit(0) -- a task that a test has left behind ends with the run
 end
 

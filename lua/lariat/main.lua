@@ -8,6 +8,7 @@ require "lariat.stock"
 
 local USAGE = [==[
 usage: lariat [options] [script [args]]
+       lariat [options] --sim[=SEED] script [args]
        lariat --test [busted options] [spec files or directories]
 Options:
   -e stat     execute string 'stat'
@@ -17,9 +18,12 @@ Options:
   -v          show version information
   -E          ignore environment variables
   -W          turn warnings on
+  --sim=SEED  run the script on a simulated network, in virtual time; any seed if none is given
   --test      run busted specs; --timeout=SECONDS limits each test (default 10);
               --allow-leaks lets tests leave sockets, children and tasks behind,
-              --strict-leaks counts what the collector would have closed as well
+              --strict-leaks counts what the collector would have closed as well;
+              for tests made by sim.it, --seeds=N is how many seeds to try, --seed=N
+              the only one, and --without=LIST which families of faults stay off
   --help      show this text
   --version   show the versions of lariat, Lua and libuv
   --          stop handling options
@@ -58,6 +62,13 @@ end
 
 local FLAGS = { i = "interactive", v = "version", E = "noenv", W = "warn" }
 
+-- "--sim" or "--sim=SEED". Any seed will do: a failure says which it was.
+local function check_seed(word)
+  local text = word:match "=(.*)"
+  local seed = text and math.tointeger(tonumber(text)) or not text and math.random(1, 1 << 31)
+  return seed or usage_error(("'%s': an integer expected"):format(word))
+end
+
 local function parse(args)
   local options = { actions = {} }
   local i = 2
@@ -70,6 +81,8 @@ local function parse(args)
       options[word:sub(3)] = true
       i = i + 1
       break
+    elseif word == "--sim" or word:find "^%-%-sim=" then
+      options.sim = check_seed(word)
     elseif letter == "e" or letter == "l" then
       local value
       value, i = operand(args, i)
@@ -132,6 +145,26 @@ local function run_script(args, script)
   return run(chunk, message, table.unpack(args, script + 1))
 end
 
+local function quoted(words)
+  for i, word in ipairs(words) do
+    words[i] = word:find "^[%w%-_./=:,@]+$" and word or "'" .. word:gsub("'", "'\\''") .. "'"
+  end
+  return table.concat(words, " ")
+end
+
+local function simulate(args, options)
+  local script = options.script
+  if not args[script] then usage_error("'--sim' needs a script") end
+  local chunk, message = loadfile(args[script] ~= "-" and args[script] or nil)
+  if not chunk then fail(1, message) end
+  local result = require "lariat.sim".try({ seed = options.sim }, function()
+    return chunk(table.unpack(args, script + 1))
+  end)
+  if result.ok then return end
+  fail(1, ("%s\nreplay: lariat --sim=%d %s"):format(result.error, options.sim,
+    quoted { table.unpack(args, script) }))
+end
+
 local function interact(options)
   if not options.version then print(version_line()) end
   return require "lariat.repl".run()
@@ -155,6 +188,7 @@ return function(...)
   set_arg(args, args[script] and script or 1)
   if not options.noenv then run_init() end
   for _, action in ipairs(options.actions) do run_action(action) end
+  if options.sim then return simulate(args, options) end
   if args[script] then run_script(args, script) end
   local idle = not args[script] and #options.actions == 0 and not options.version
   if options.interactive or idle and core.isatty(0) then

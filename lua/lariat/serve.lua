@@ -5,7 +5,8 @@
 -- of spinning. serve returns when the server is closed and the handlers have finished; if it is
 -- cancelled, so are they.
 
-local task = require "lariat.core".task
+local core = require "lariat.core"
+local task, start = core.task, core.handler.start
 
 local serve = {}
 
@@ -20,41 +21,33 @@ local PASSING = {
   ["Protocol error"] = true,
 }
 
-local function with_traceback(err)
-  if err == task.cancelled then return err end
-  return { err = err, traceback = debug.traceback(tostring(err), 2) }
-end
-
--- One connection's task.
-local function handle(state, conn, handler)
-  local ok, failure = xpcall(handler, with_traceback, conn)
-  conn:close()
-  state.handlers[conn] = nil
-  state.active = state.active - 1
-  state.gate:wake()
-  if ok then return end
-  if failure == task.cancelled then error(failure, 0) end
-  task.report(failure.err, "error in handler of " .. state.name, failure.traceback)
+-- Called with each connection when its handler has ended; `err` and `traceback` if it has failed.
+local function when_ended(state)
+  return function(conn, err, traceback)
+    conn:close()
+    state.active = state.active - 1
+    if state.awaited then state.gate:wake() end
+    if traceback then task.report(err, "error in handler of " .. state.name, traceback) end
+  end
 end
 
 local function wait_below(state, count)
-  while state.active > count do state.gate:wait() end
+  while state.active > count do
+    state.awaited = true
+    state.gate:wait()
+  end
 end
 
-local function cancel_all(state)
-  for _, handler in pairs(state.handlers) do handler:cancel() end
-end
-
-local function accept_loop(server, state, handler, timeout)
+local function accept_loop(server, state, handler, ended, timeout)
   local pause = FIRST_PAUSE
   while true do
-    wait_below(state, state.limit - 1)
+    if state.active >= state.limit then wait_below(state, state.limit - 1) end
     local conn, message = server:accept()
     if conn then
       pause = FIRST_PAUSE
       if timeout then conn:settimeout(timeout) end
       state.active = state.active + 1
-      state.handlers[conn] = task.spawn_named(state.name, true, handle, state, conn, handler)
+      start(state.name, ended, handler, conn)
     elseif message == "closed" then
       return true
     elseif PASSING[message] then
@@ -97,12 +90,12 @@ function serve.serve(server, handler, options)
   options = options or {}
   local limit = check_options(options)
   local state = {
-    limit = limit, active = 0, handlers = {}, gate = task.gate(),
-    name = options.name or tostring(server),
+    limit = limit, active = 0, gate = task.gate(), name = options.name or tostring(server),
   }
-  local _ <close> = setmetatable({}, { __close = function() cancel_all(state) end })
+  local ended = when_ended(state)
+  local _ <close> = setmetatable({}, { __close = function() core.handler.cancel(ended) end })
   server:settimeout(nil) -- it waits as long as it takes, not in turns
-  local ok, message = accept_loop(server, state, handler, options.timeout)
+  local ok, message = accept_loop(server, state, handler, ended, options.timeout)
   wait_below(state, 0)
   if not ok then return nil, message end
   return true

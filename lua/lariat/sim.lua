@@ -10,9 +10,14 @@ local ladder = require "lariat.sim.ladder"
 local network = require "lariat.sim.network"
 local program = require "lariat.sim.program"
 
+-- A run must not be the first to load what later ones find loaded: its objects would have other
+-- addresses than theirs.
+for _, name in ipairs { "socket", "socket.unix", "lariat", "lariat.task" } do require(name) end
+
 local simulation = core.sim
 
 local sim = {}
+local present -- the network of the run under way
 
 -- Results -----------------------------------------------------------------------------------------
 
@@ -52,28 +57,32 @@ end
 
 -- What an error that nobody joins does in a simulation: it ends the run, unless the script that it
 -- belongs to has an onerror of its own.
-local function on_error(net, seed)
+local function on_error(net)
   return function(err, traceback, title, task)
     local id, name = simulation.current()
-    local own = net:onerror_of(id)
+    local own = network.onerror_of(net, id)
     if own then return own(err, traceback, title, task) end
-    simulation.stop(("seed %d: host '%s' failed after %.6f s: %s%s"):format(
-      seed, name, simulation.time(), title == "" and "" or title .. ": ", traceback))
+    simulation.stop(("host '%s' failed after %.6f s: %s%s"):format(
+      name, simulation.time(), title == "" and "" or title .. ": ", traceback))
   end
 end
 
 local function run(options, body)
   local net = network.new(options)
   local settings = faults.settings(options)
-  local before = core.task.onerror(on_error(net, settings.seed))
-  local restore = program.forbid(_G)
+  local before = core.task.onerror(on_error(net))
+  local restore, random = program.forbid(_G), math.random(0)
   math.randomseed(settings.seed)
+  present = net
   local ok, failure, packets, events, time = pcall(simulation.run, settings, function()
-    return net:supervise(body)
+    return network.supervise(net, body)
   end)
+  present = nil
+  math.randomseed(random)
   restore()
   core.task.onerror(before)
   if not ok then error(failure, 0) end
+  if failure then failure = ("seed %d: %s"):format(settings.seed, failure) end
   return setmetatable({
     ok = failure == nil, error = failure, seed = settings.seed, faults = settings.faults,
     hash = simulation.trace.hash(packets), packets = packets, events = events, time = time,
@@ -112,5 +121,14 @@ function sim.run(options, body)
   if not outcome.ok then error(outcome.error, 0) end
   return outcome
 end
+
+--- The network that this script is the body of: by `lariat --sim`, or inside a run.
+---@return lariat.sim.Network? # nil: no simulation is running
+function sim.network()
+  return present
+end
+
+sim.it = require "lariat.sim.it"
+sim.check = require "lariat.sim.check"
 
 return sim

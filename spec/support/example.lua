@@ -12,6 +12,9 @@ local example = {}
 
 local LARIAT = os.getenv "LARIAT" or "./lariat"
 
+-- These say on their standard error where they listen.
+local DATA_ON_STDOUT = { netcat = true, reliable_udp = true }
+
 local function command(name, ...)
   return { LARIAT, "examples/" .. name .. ".lua", ... }
 end
@@ -39,7 +42,7 @@ function example.start(name, ...)
   local options = command(name, ...)
   options.stdin, options.stderr = "pipe", "pipe"
   local child = assert(lariat.run(options))
-  local from = name == "netcat" and child.stderr or child.stdout
+  local from = DATA_ON_STDOUT[name] and child.stderr or child.stdout
   local line = from:receive "*l" or ""
   local host, port = line:match "^listening on (%S+) (%d+)$"
   if not port then
@@ -100,17 +103,38 @@ function example.await(stream, text)
   end
 end
 
---- A directory that is removed with all that is in it.
-function example.directory()
-  local path = example.peer { "mktemp", "-d" }:match "%S+"
-  local metatable = { __close = function() example.peer { "rm", "-rf", path } end }
-  return path, setmetatable({}, metatable)
+--- A directory that is removed with all that is in it, at the end of a `<close>` variable or by
+--- closer.remove().
+---@param parent? string where to make it; default: where temporary files are
+function example.directory(parent)
+  local path = example.peer { "mktemp", "-d", "-p", parent or os.getenv "TMPDIR" or "/tmp" }
+    :match "%S+"
+  local function remove() example.peer { "rm", "-rf", path } end
+  return path, setmetatable({ remove = remove }, { __close = remove })
 end
 
 function example.write(path, text)
   local file = assert(io.open(path, "wb"))
   assert(file:write(text))
   assert(file:close())
+end
+
+function example.read(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read "a"
+end
+
+--- A copy of the examples in which a bug has been planted: in `file`, `right` has become `wrong`.
+---@return string path of the directory
+---@return table closer a `<close>` variable that removes it
+function example.broken(file, right, wrong)
+  local path, closer = example.directory()
+  example.peer { "cp", "-r", "examples/.", path }
+  local source = example.read("examples/" .. file)
+  local from, to = source:find(right, 1, true)
+  assert(from and not source:find(right, to, true), ("not once in %s: %s"):format(file, right))
+  example.write(path .. "/" .. file, source:sub(1, from - 1) .. wrong .. source:sub(to + 1))
+  return path, closer
 end
 
 --- What an example does with command lines that make no sense: usage, and exit status 2.

@@ -4,9 +4,19 @@
 -- takes a host by its name or as the object that net:host gave.
 
 local core = require "lariat.core".sim
+local faults = require "lariat.sim.faults"
 local program = require "lariat.sim.program"
 
 local WORLD = 0
+
+-- Raises an error at the script's line that called this module.
+local HERE = debug.getinfo(1, "S").source
+
+local function misuse(method, position, message, ...)
+  local level = 2
+  while debug.getinfo(level, "S").source == HERE do level = level + 1 end
+  error(("bad argument #%d to '%s' (%s)"):format(position, method, message:format(...)), level)
+end
 
 -- Hosts -------------------------------------------------------------------------------------------
 
@@ -22,10 +32,16 @@ function host:__tostring()
   return ("host: %s (%s)"):format(self.name, self.address)
 end
 
---- All that its script has printed so far.
+--- All that its script has written to standard output so far.
 ---@return string
 function host:output()
-  return core.output(self.id)
+  return core.output(self.id, 1)
+end
+
+--- All that it has written to standard error.
+---@return string
+function host:errors()
+  return core.output(self.id, 2)
 end
 
 --- Does any of its tasks still run?
@@ -36,8 +52,13 @@ function host:running()
 end
 
 --- Waits until its program has ended, or crashed.
+---@return "exit"|"crash" how
+---@return integer? status
 function host:wait()
-  return core.ended(self.id)
+  core.ended(self.id)
+  local up, _, status = core.state(self.id)
+  if not up then return "crash" end
+  return "exit", status
 end
 
 --- Ends its program at once: no `<close>` variable runs, no packet tells of it, and until it is
@@ -46,18 +67,19 @@ function host:crash()
   return core.crash(self.id)
 end
 
---- Starts its program anew; what runs of it crashes before.
-function host:restart()
-  if self.id == WORLD then error("the world cannot be started again", 2) end
-  core.crash(self.id)
-  self:start()
-end
-
-function host:start()
+local function start(self)
   self.own_onerror = nil
   local main = program.main(self, self.what, self.seed)
   core.start(self.id, self.name, main, table.unpack(self.arguments, 1, self.arguments.n))
 end
+
+--- Starts its program anew; what runs of it crashes before.
+function host:restart()
+  if self.id == WORLD then error("the world cannot be started again", 2) end
+  core.crash(self.id)
+  start(self)
+end
+
 
 -- The network -------------------------------------------------------------------------------------
 
@@ -68,7 +90,7 @@ network.__name = "network"
 
 local function new(options)
   return setmetatable({
-    hosts = {}, clients = {}, seed = options.seed or 1, echo = options.echo ~= false,
+    hosts = {}, clients = {}, options = options, seed = options.seed or 1, echo = options.echo ~= false,
   }, network)
 end
 
@@ -81,41 +103,75 @@ local function describe(self, id, name)
   return object
 end
 
--- The text of a name, or a host, or nil.
-local function find(self, who)
-  if getmetatable(who) == host then return who end
-  return type(who) == "string" and self.hosts[who] or nil
+-- The host that is meant by its name, or by the object that one of this network is.
+local function check(self, who, position, method)
+  local found = type(who) == "string" and self.hosts[who]
+    or getmetatable(who) == host and self.hosts[who.id] == who and who
+  return found or misuse(method, position, "there is no host '%s'", tostring(who))
 end
 
-local function check(self, who, position, method)
-  local found = find(self, who)
-  if found then return found end
-  error(("bad argument #%d to '%s' (there is no host '%s')"):format(position, method,
-    tostring(who)), 3)
+---@class lariat.sim.HostSettings
+---@field name string letters, digits, "-", "_" and "."; what others look it up by
+---@field stdin? string what the script's standard input holds
+---@field echo? boolean shall what the script prints be shown? Default: as the run's option says
+---@field status? integer what it exits with; any other status fails the run. Default 0
+local SETTINGS = { name = "string", stdin = "string", echo = "boolean", status = "number" }
+
+local function check_name(self, method, name)
+  if not name then misuse(method, 1, "name expected") end
+  if #name > 63 or not name:find "^[%w_][%w_.-]*$" or name:find "^[%d.]+$" then
+    misuse(method, 1, "'%s' is no name of a host", name)
+  end
+  if self.hosts[name] then misuse(method, 1, "there is a host '%s' already", name) end
+end
+
+local function check_settings(self, method, name, what)
+  local settings = type(name) == "table" and name or { name = name }
+  for field, value in pairs(settings) do
+    local wanted = SETTINGS[field] or misuse(method, 1, "there is no setting '%s'", tostring(field))
+    if type(value) ~= wanted then
+      misuse(method, 1, "%s: %s expected, got %s", field, wanted, type(value))
+    end
+  end
+  check_name(self, method, settings.name)
+  if type(what) ~= "string" and type(what) ~= "function" then
+    misuse(method, 2, "script or function expected, got %s", type(what))
+  end
+  if settings.stdin and type(what) == "function" then
+    misuse(method, 1, "stdin: only a script has a standard input of its own")
+  end
+  return settings
+end
+
+-- What a script is given: strings, as on a command line.
+local function words(method, ...)
+  local list = table.pack(...)
+  for i = 1, list.n do
+    if type(list[i]) ~= "string" and type(list[i]) ~= "number" then
+      misuse(method, i + 2, "string expected for a script, got %s", type(list[i]))
+    end
+    list[i] = tostring(list[i])
+  end
+  return list
 end
 
 local function add(self, method, name, what, ...)
-  local settings = type(name) == "table" and name or { name = name }
-  if type(settings.name) ~= "string" then
-    error(("bad argument #1 to '%s' (name expected)"):format(method), 3)
-  end
-  if type(what) ~= "string" and type(what) ~= "function" then
-    error(("bad argument #2 to '%s' (script or function expected, got %s)"):format(method,
-      type(what)), 3)
-  end
+  local settings = check_settings(self, method, name, what)
+  local arguments = type(what) == "string" and words(method, ...) or table.pack(...)
   local object = describe(self, core.machine(settings.name), settings.name)
-  object.what, object.arguments, object.seed = what, table.pack(...), self.seed
+  object.what, object.arguments, object.seed = what, arguments, self.seed
   local echo = settings.echo
   if echo == nil then echo = self.echo end
   core.echo(object.id, echo)
   if settings.stdin then core.input(object.id, settings.stdin) end
-  object:start()
+  core.expect(object.id, settings.status or 0)
+  start(object)
   return object
 end
 
 --- Adds a host: a program that nobody waits for, and that may be started again. A script gets
 --- globals, modules and standard streams of its own; a function shares those of its maker.
----@param name string|{name: string, stdin: string?, echo: boolean?}
+---@param name string|lariat.sim.HostSettings
 ---@param what string|function path of a script, or a function
 ---@param ... any its arguments
 ---@return lariat.sim.Host
@@ -124,7 +180,7 @@ function network:host(name, what, ...)
 end
 
 --- Adds a host that the run waits for.
----@param name string|{name: string, stdin: string?, echo: boolean?}
+---@param name string|lariat.sim.HostSettings
 ---@param what string|function
 ---@param ... any
 ---@return lariat.sim.Host
@@ -149,8 +205,7 @@ local function group(self, who, position, method)
   end
   local list = {}
   for i, one in ipairs(who) do
-    list[i] = find(self, one) or error(("bad argument #%d to '%s' (there is no host '%s')"):format(
-      position, method, tostring(one)), 3)
+    list[i] = check(self, one, position, method)
   end
   return list
 end
@@ -196,9 +251,21 @@ end
 ---@param f? fun(packet: table): string|number|nil, number?
 function network:rule(f)
   if f ~= nil and type(f) ~= "function" then
-    error(("bad argument #1 to 'rule' (function expected, got %s)"):format(type(f)), 2)
+    misuse("rule", 1, "function expected, got %s", type(f))
   end
   core.rule(f)
+end
+
+--- Changes the faults and the latency from now on; what the options leave out is as in the run's own.
+---@param options lariat.sim.Options
+function network:faults(options)
+  local problem = type(options) ~= "table" and "table of options expected" or faults.problem(options)
+  if problem then error(("bad argument #1 to 'faults' (%s)"):format(problem), 2) end
+  local merged = {}
+  for name, value in pairs(self.options) do merged[name] = value end
+  for name, value in pairs(options) do merged[name] = value end
+  merged.seed = self.seed
+  core.faults(faults.settings(merged))
 end
 
 -- Time and trace ----------------------------------------------------------------------------------
@@ -212,10 +279,10 @@ function network:time() return core.time() end
 ---@param f function
 function network:at(seconds, f)
   if type(seconds) ~= "number" or not (seconds >= 0) then
-    error("bad argument #1 to 'at' (seconds since the run began expected)", 2)
+    misuse("at", 1, "seconds since the run began expected")
   end
   if type(f) ~= "function" then
-    error(("bad argument #2 to 'at' (function expected, got %s)"):format(type(f)), 2)
+    misuse("at", 2, "function expected, got %s", type(f))
   end
   local task = require "lariat.core".task
   core.start(WORLD, "at", function()
@@ -232,30 +299,25 @@ end
 
 -- For lariat.sim ----------------------------------------------------------------------------------
 
-function network:onerror_of(id)
-  return self.hosts[id] and self.hosts[id].own_onerror
+-- What an error that nobody joined is told to, if the host's script has asked for that.
+local function onerror_of(net, id)
+  return net.hosts[id] and net.hosts[id].own_onerror
 end
 
 -- The world's main task: the body, and then the clients' ends.
-function network:supervise(body)
-  describe(self, WORLD, "world")
-  body(self)
+local function supervise(net, body)
+  describe(net, WORLD, "world")
+  body(net)
   local waited
   repeat
     waited = false
-    for _, client in ipairs(self.clients) do
+    for _, client in ipairs(net.clients) do
       if client:running() then
         waited = true
         client:wait()
       end
     end
   until not waited
-  for _, client in ipairs(self.clients) do
-    local _, _, status = core.state(client.id)
-    if status ~= 0 then
-      core.stop(("seed %d: client '%s' ended with status %d"):format(self.seed, client.name, status))
-    end
-  end
 end
 
-return { new = new }
+return { new = new, onerror_of = onerror_of, supervise = supervise }

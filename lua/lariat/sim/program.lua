@@ -4,6 +4,7 @@
 -- the host's; a function shares everything with the code that made it. What would leave the
 -- simulation, or block it, says so.
 
+local standard = require "lariat.core".standard
 local core = require "lariat.core".sim
 
 local program = {}
@@ -18,6 +19,7 @@ end
 
 local NO_PROCESS = "a host runs no other programs"
 local NO_INPUT = "only a host that runs a script has a standard input of its own"
+local NO_STREAMS = "only a host that runs a script has standard streams of its own"
 
 -- os.remove as a host's kernel has it: what its unix sockets are bound to are files of its own.
 local function removal(remove)
@@ -27,13 +29,27 @@ local function removal(remove)
   end
 end
 
+-- lariat.stdin, stdout and stderr, where they are shared: they would outlive the run in the module.
+local function forbid_streams()
+  local own = {}
+  for name, open in pairs(standard) do
+    own[name] = open
+    standard[name] = function()
+      error(("lariat.%s is not simulated: %s"):format(name, NO_STREAMS), 3)
+    end
+  end
+  return function()
+    for name, open in pairs(own) do standard[name] = open end
+  end
+end
+
 --- Replaces what a simulation must not do in shared globals; returns a function that restores it.
 ---@param globals table
 ---@return function
 function program.forbid(globals)
   local io, os = globals.io, globals.os
   local execute, popen, read, lines = os.execute, io.popen, io.read, io.lines
-  local remove = os.remove
+  local remove, restore_streams = os.remove, forbid_streams()
   os.execute = refusal("os.execute", NO_PROCESS)
   os.remove = removal(remove)
   io.popen = refusal("io.popen", NO_PROCESS)
@@ -45,6 +61,7 @@ function program.forbid(globals)
   return function()
     os.execute, io.popen, io.read, io.lines = execute, popen, read, lines
     os.remove = remove
+    restore_streams()
   end
 end
 

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Readiness of descriptors, by one epoll set. libuv's own set is a member of it: libuv runs when
+ * something of its kind has happened (a name was found, a signal or a child's end has come), and
+ * has no part in the turns between.
+ *
+ * An internet socket that nobody else knows of is registered once, edge-triggered and for both
+ * directions, and costs no further epoll_ctl while it lives; closing it ends the registration. All
+ * others are level-triggered and registered only while somebody asks for them: what foreign code
+ * does with them is not known here.
+ *
+ * Invariants: a number has one owner at a time, the watch that armed it last and has not been
+ * stopped. Whatever the kernel's way, an owner sees levels: `ready` holds what was reported and no
+ * system call has contradicted since, and who has asked for it is told again in every turn. An
+ * event is no more than a hint, so one that comes late, for a number that was closed, is harmless.
+ *
+ * A uv_poll_t for each number was rejected: it is level-triggered, so that the kernel looks at
+ * every ready socket twice, and costs 170 bytes and up to two system calls for each arming.
+ */
+#include "poller.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "driver.h"
+#include "runtime.h"
+#include "watch.h"
+
+#define EVENTS_PER_TURN 256 /* then the ready tasks run */
+
+enum mode { UNREGISTERED, LEVEL, EDGE };
+
+struct entry {
+    struct watch *owner; /* NULL: nobody asks for this number */
+    unsigned char mode;
+    unsigned char ready; /* EDGE: POLLIN | POLLOUT as far as we know */
+    bool own;            /* an internet socket that nobody else knows of: EDGE once asked for */
+    bool doubtful;       /* EDGE: an end, an error or urgent data may lie behind a short read */
+    bool hot;            /* in the list of those to look at in the next turn */
+};
+
+static struct {
+    int set, libuv;        /* the epoll descriptor, and libuv's */
+    uv_prepare_t alive;    /* keeps libuv from saying that it has nothing to wait for */
+    uint64_t due;          /* the alarm */
+    struct entry *entries; /* by descriptor number */
+    size_t size;
+    int *hot; /* EDGE numbers whose owner may have to be told again */
+    size_t hot_count, hot_capacity;
+} poller;
+
+/* ---- entries ---- */
+
+static struct entry *known(int fd) {
+    return fd >= 0 && (size_t)fd < poller.size ? &poller.entries[fd] : NULL;
+}
+
+static struct entry *entry_of(int fd) {
+    size_t index = (size_t)fd, size = poller.size ? poller.size : 64;
+    if (index >= poller.size) {
+        while (size <= index) {
+            size *= 2;
+        }
+        poller.entries = runtime_realloc(poller.entries, size * sizeof(*poller.entries));
+        memset(poller.entries + poller.size, 0, (size - poller.size) * sizeof(*poller.entries));
+        poller.size = size;
+    }
+    return &poller.entries[index];
+}
+
+static void heat(int fd) {
+    if (poller.entries[fd].hot) {
+        return;
+    }
+    poller.entries[fd].hot = true;
+    if (poller.hot_count == poller.hot_capacity) {
+        poller.hot_capacity = poller.hot_capacity ? 2 * poller.hot_capacity : EVENTS_PER_TURN;
+        poller.hot = runtime_realloc(poller.hot, poller.hot_capacity * sizeof(*poller.hot));
+    }
+    poller.hot[poller.hot_count++] = fd;
+}
+
+/* ---- registration ---- */
+
+static uint32_t level_events(int events) {
+    return (events & POLLIN ? EPOLLIN : 0u) | (events & POLLOUT ? EPOLLOUT : 0u);
+}
+
+/* The kernel forgets a number when it is closed, perhaps by others and behind our back. */
+static int enlist(int fd, uint32_t events, bool again) {
+    struct epoll_event event = {.events = events, .data = {.fd = fd}};
+    int err = epoll_ctl(poller.set, again ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
+    if (err < 0 && errno == (again ? ENOENT : EEXIST)) {
+        err = epoll_ctl(poller.set, again ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event);
+    }
+    return err < 0 ? -errno : 0;
+}
+
+static int subscribe(struct entry *e, int fd, int events) {
+    int err = 0;
+    if (e->mode == EDGE) {
+        return 0;
+    }
+    if (e->own) {
+        err = enlist(fd, EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET, false);
+    } else {
+        err = enlist(fd, level_events(events), e->mode == LEVEL);
+    }
+    e->mode = err < 0 ? UNREGISTERED : e->own ? EDGE : LEVEL;
+    return err;
+}
+
+static void unsubscribe(struct entry *e, int fd) {
+    epoll_ctl(poller.set, EPOLL_CTL_DEL, fd, NULL); /* fails if others have closed it */
+    e->mode = UNREGISTERED;
+}
+
+/* Tells the owner that it has lost the number. */
+static void evict(int fd) {
+    struct watch *stale = poller_owner(fd);
+    if (stale != NULL) {
+        poller.entries[fd].owner = NULL;
+        stale->armed = 0;
+        watch_ready(stale, POLLIN | POLLOUT);
+    }
+}
+
+int poller_watch(struct watch *w, int events) {
+    if (w->fd < 0) {
+        return -EBADF;
+    }
+    struct entry *e = entry_of(w->fd);
+    if (events == 0) {
+        if (e->owner == w) {
+            e->owner = NULL;
+            if (e->mode == LEVEL) {
+                unsubscribe(e, w->fd);
+            }
+        }
+        return 0;
+    }
+    if (e->owner != NULL && e->owner != w) {
+        if (w->flush == NULL || e->owner->flush != NULL) {
+            return -EEXIST;
+        }
+        evict(w->fd); /* a select found the number by another object's getfd: it joins us */
+    }
+    int err = subscribe(e, w->fd, events);
+    e->owner = err < 0 ? NULL : w;
+    if (e->ready & events) {
+        heat(w->fd);
+    }
+    return err;
+}
+
+struct watch *poller_owner(int fd) {
+    struct entry *e = known(fd);
+    return e ? e->owner : NULL;
+}
+
+/* From now on others may read from it, or close it. */
+void poller_expose(int fd) {
+    struct entry *e = known(fd);
+    if (e == NULL || !e->own) {
+        return;
+    }
+    struct watch *w = e->owner;
+    if (e->mode == EDGE) {
+        unsubscribe(e, fd);
+    }
+    *e = (struct entry){.owner = w};
+    if (w != NULL) {
+        subscribe(e, fd, w->armed);
+    }
+}
+
+/* ---- what the system calls know ---- */
+
+/* Who still watches the number of a new descriptor had a foreign one, closed under it. */
+void poller_made(int fd, bool own) {
+    evict(fd);
+    *entry_of(fd) = (struct entry){.own = own};
+}
+
+bool poller_owns(int fd) {
+    struct entry *e = known(fd);
+    return e != NULL && e->own;
+}
+
+void poller_closing(int fd) {
+    struct entry *e = known(fd);
+    if (e != NULL) {
+        *e = (struct entry){0};
+    }
+}
+
+void poller_blocked(int fd, int events) {
+    struct entry *e = known(fd);
+    if (e != NULL) {
+        e->ready &= (unsigned char)~events;
+        e->doubtful = e->doubtful && !(events & POLLIN);
+    }
+}
+
+void poller_emptied(int fd, int events) {
+    struct entry *e = known(fd);
+    if (e != NULL && !e->doubtful) {
+        e->ready &= (unsigned char)~events;
+    }
+}
+
+/* ---- events ---- */
+
+/* The owner's flush may close the number. */
+static bool tell(int fd) {
+    struct watch *w = poller.entries[fd].owner;
+    int events = w != NULL ? poller.entries[fd].ready & w->armed : 0;
+    if (events == 0) {
+        return false;
+    }
+    watch_ready(w, events);
+    heat(fd);
+    return true;
+}
+
+/* Who was told in the last turn is told again if it is still so. */
+static bool tell_again(void) {
+    size_t count = poller.hot_count;
+    bool any = false;
+    poller.hot_count = 0;
+    for (size_t i = 0; i < count; i++) { /* each adds itself at most once: behind what is read */
+        poller.entries[poller.hot[i]].hot = false;
+        any = tell(poller.hot[i]) || any;
+    }
+    return any;
+}
+
+static void on_event(int fd, uint32_t events) {
+    struct entry *e = &poller.entries[fd];
+    bool broken = events & (EPOLLERR | EPOLLHUP);
+    int ready =
+        (events & EPOLLIN || broken ? POLLIN : 0) | (events & EPOLLOUT || broken ? POLLOUT : 0);
+    if (e->mode == EDGE) {
+        e->doubtful = e->doubtful || broken || events & (EPOLLRDHUP | EPOLLPRI);
+        e->ready |= (unsigned char)ready;
+        tell(fd);
+    } else if (e->owner != NULL && (ready & e->owner->armed)) {
+        watch_ready(e->owner, ready & e->owner->armed);
+    }
+}
+
+/* In milliseconds; -1: as long as it takes. */
+static int time_left(void) {
+    if (poller.due == NEVER) {
+        return -1;
+    }
+    uint64_t now = clock_now();
+    uint64_t ms = poller.due > now ? (poller.due - now) / 1000000 + 1 : 0;
+    return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
+void poller_alarm(uint64_t due) {
+    poller.due = due;
+}
+
+/* libuv's timeout is 0 when it has something to do, or to tell its own set, at once: none of its
+ * timers is ours. */
+void driver_kernel_turn(bool wait) {
+    struct epoll_event events[EVENTS_PER_TURN];
+    bool libuv = uv_backend_timeout(&rt.loop) == 0;
+    bool now = tell_again() || libuv || !wait;
+    int n = epoll_wait(poller.set, events, EVENTS_PER_TURN, now ? 0 : time_left());
+    for (int i = 0; i < n; i++) {
+        if (events[i].data.fd == poller.libuv) {
+            libuv = true;
+        } else {
+            on_event(events[i].data.fd, events[i].events);
+        }
+    }
+    if (libuv) {
+        uv_run(&rt.loop, UV_RUN_NOWAIT);
+    }
+    if (poller.due != NEVER && clock_now() >= poller.due) {
+        poller.due = NEVER;
+        clock_fire();
+    }
+}
+
+/* ---- open and close ---- */
+
+static void nothing(uv_prepare_t *handle) {
+    (void)handle;
+}
+
+static int open_set(void) {
+    poller.libuv = uv_backend_fd(&rt.loop);
+    poller.set = epoll_create1(EPOLL_CLOEXEC);
+    return poller.set < 0 ? -errno : enlist(poller.libuv, EPOLLIN, false);
+}
+
+int driver_kernel_open(void) {
+    poller.due = NEVER;
+    uv_prepare_init(&rt.loop, &poller.alive);
+    uv_prepare_start(&poller.alive, nothing);
+    return open_set();
+}
+
+int poller_fork(void) {
+    for (size_t fd = 0; fd < poller.size; fd++) {
+        poller.entries[fd].mode = UNREGISTERED;
+    }
+    close(poller.set);
+    return open_set();
+}
+
+void driver_kernel_close(void) {
+    close(poller.set);
+    runtime_free(poller.entries);
+    runtime_free(poller.hot);
+    memset(&poller, 0, sizeof(poller));
+}
