@@ -108,9 +108,7 @@ static void answer(struct event *event) {
 }
 
 static void forget(struct event *event) {
-    struct question *question = (struct question *)event;
-    lookup_free(question->lookup);
-    runtime_free(question);
+    runtime_free(event);
 }
 
 int sim_lookup(struct lookup *lookup) {

@@ -17,6 +17,7 @@
 #include "driver.h"
 #include "dump.h"
 #include "interrupt.h"
+#include "resolve.h"
 #include "runtime.h"
 #include "sim.h"
 #include "socket.h"
@@ -137,6 +138,7 @@ static void drop_everything(void) {
     }
     sockets_free_dead();
     events_close();
+    lookups_drop();
     network_close();
     machines_close();
     trace_close();
