@@ -12,7 +12,8 @@
 #include "address.h"
 #include "task.h"
 
-#define LOOKUP_NOT_SIMULATED (-9999) /* beside UV_EAI_*: a name of the real world, in a simulation */
+#define LOOKUP_NOT_SIMULATED \
+    (-9999) /* beside UV_EAI_*: a name of the real world, in a simulation */
 
 struct socket;
 
@@ -22,10 +23,10 @@ struct lookup {
     bool done;
     bool abandoned;
     struct lookup *next, **link; /* among those of a simulation; link is NULL: not one of them */
-    int err;                 /* 0 or a UV_EAI_* code */
-    struct addrinfo *result; /* owned */
-    bool reverse;            /* address to name */
-    char host[NI_MAXHOST];   /* in: the name; out of a reverse lookup: the name found */
+    int err;                     /* 0 or a UV_EAI_* code */
+    struct addrinfo *result;     /* owned */
+    bool reverse;                /* address to name */
+    char host[NI_MAXHOST];       /* in: the name; out of a reverse lookup: the name found */
     char service[NI_MAXSERV];
     struct sockaddr_storage address; /* of a reverse lookup */
     int flags;                       /* of a reverse lookup: NI_* */

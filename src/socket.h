@@ -87,7 +87,7 @@ struct socket {
     struct socket *dirty_next;
     struct socket *all_prev; /* among the open and draining ones */
     struct socket *all_next; /* among those, or among the dead */
-    struct socket_box *box; /* NULL once closed */
+    struct socket_box *box;  /* NULL once closed */
     enum socket_class class;
     int family; /* AF_UNSPEC until known */
     struct datagrams *batch;
