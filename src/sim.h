@@ -49,6 +49,7 @@ struct event {
     size_t slot;    /* 1-based place in the heap; 0: not in it */
     bool idle;      /* it brings nothing about by itself: not a reason to go on waiting for */
     void (*fire)(struct event *event);
+    void (*drop)(struct event *event); /* the run is over: frees it. NULL: whoever made it does */
 };
 
 void event_add(struct event *event, uint64_t due);

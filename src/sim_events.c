@@ -138,6 +138,11 @@ uint64_t events_clock(void) {
 }
 
 void events_close(void) {
+    for (size_t i = 1; i <= queue.count; i++) {
+        if (queue.heap[i]->drop != NULL) {
+            queue.heap[i]->drop(queue.heap[i]);
+        }
+    }
     runtime_free(queue.heap);
     queue.heap = NULL;
     queue.count = queue.capacity = queue.idle = 0;

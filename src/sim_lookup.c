@@ -112,6 +112,7 @@ static void answer(struct event *event) {
     }
     *at = question->next;
     runtime_free(question);
+    lookup->abandoned |= lookup->waiters.first == NULL; /* a crash has dropped its task */
     lookup_done(lookup);
 }
 

@@ -243,6 +243,12 @@ static struct ruling ask_rule(struct packet *p) {
 
 /* ---- the journey ---- */
 
+static void packet_due(struct event *event);
+
+static void drop_packet(struct event *event) {
+    packet_free((struct packet *)event);
+}
+
 struct packet *packet_new(enum packet_kind kind, struct machine *from, struct machine *to,
                           size_t data) {
     struct packet *p = runtime_alloc(sizeof(*p) + data);
@@ -251,7 +257,7 @@ struct packet *packet_new(enum packet_kind kind, struct machine *from, struct ma
     p->from = from;
     p->to = to;
     p->record = SIZE_MAX;
-    p->event.slot = 0;
+    p->event = (struct event){.fire = packet_due, .drop = drop_packet};
     return p;
 }
 
@@ -277,7 +283,6 @@ void packet_lose(struct packet *p) {
         return;
     }
     p->lost = true;
-    p->event.fire = packet_due;
     event_add(&p->event, sim.now + stream_patience(p));
 }
 
@@ -309,7 +314,6 @@ static void travel(struct packet *p, uint64_t extra) {
         link->last_arrival = arrival;
     }
     p->record = trace_add(p, VERDICT_DELIVERED, arrival);
-    p->event.fire = packet_due;
     event_add(&p->event, arrival);
 }
 
@@ -368,7 +372,6 @@ void packet_send(struct packet *p) {
     if (p->to == NULL) {
         lost_on_the_way(p, VERDICT_DOWN);
     } else if (p->from == p->to) {
-        p->event.fire = packet_due;
         event_add(&p->event, sim.now + LOOPBACK_NS);
     } else {
         cross(p);

@@ -136,9 +136,9 @@ static void drop_everything(void) {
         }
     }
     sockets_free_dead();
+    events_close(); /* while there are those whose events they are */
     network_close();
     sim_lookups_close();
-    events_close();
     machines_close();
     trace_close();
 }
