@@ -5,6 +5,7 @@
 
 local core = require "socket.core"
 local lariat = require "lariat"
+local sim = require "lariat.sim"
 local socket = require "socket"
 local task = require "lariat.task"
 local unix = require "socket.unix"
@@ -23,7 +24,7 @@ local reference, readme = read "docs/reference.md", read "README.md"
 
 local TYPES = {
   "docs/types/socket.lua", "docs/types/socket_unix.lua", "docs/types/lariat.lua",
-  "docs/types/lariat_task.lua",
+  "docs/types/lariat_task.lua", "docs/types/lariat_sim.lua",
 }
 
 -- Each class of the types: its parents, and the names of its fields and functions.
@@ -130,7 +131,26 @@ local OBJECTS = {
   ["lariat.Event"] = methods_of(task.event()),
 }
 
+-- A network and its hosts exist while a simulation runs. The methods, and the fields for scripts.
+local function with_fields(object, ...)
+  local names = methods_of(object)
+  for _, field in ipairs { ... } do
+    names[field] = rawget(object, field) ~= nil or nil
+  end
+  return names
+end
+
+local result = sim.try({}, function(net)
+  local host = net:host("host", function() end)
+  OBJECTS["lariat.sim.Network"] = methods_of(net)
+  OBJECTS["lariat.sim.Host"] = with_fields(host, "name", "address", "address6")
+  error "so that there is one in the result"
+end)
+OBJECTS["lariat.sim.Result"] =
+  with_fields(result, "error", "events", "faults", "hash", "ok", "seed", "time")
+
 local MODULES = { socket = socket, lariat = module_lariat(), ["lariat.task"] = task,
+                  ["lariat.sim"] = sim,
                   ["socket.unix"] = unix, ["socket.dns"] = socket.dns }
 
 describe("docs/reference.md", function()
@@ -243,6 +263,7 @@ local DOCUMENTS = {
   ["README.md"] = readme,
   ["docs/reference.md"] = reference,
   ["docs/tasks.md"] = read "docs/tasks.md",
+  ["docs/simulation.md"] = read "docs/simulation.md",
 }
 
 for path, text in pairs(DOCUMENTS) do

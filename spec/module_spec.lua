@@ -37,7 +37,6 @@ describe("the module socket", function()
   end)
 
   it("keeps the names and lines of its source", function()
-    local socket = require "socket"
     local info = debug.getinfo(socket.connect, "S")
     assert.equal("socket", info.short_src)
     assert.is_true(info.linedefined > 0)

@@ -161,6 +161,24 @@ describe("a descriptor that others know", function()
     assert.equal("y", (waiting:join()))
   end)
 
+  it_in_time("is not watched any more once a child has it", function()
+    local function watched()
+      local n = 0
+      for fd = 0, 200 do
+        local file <close> = io.open("/proc/self/fdinfo/" .. fd)
+        for _ in (file and file:read "a" or ""):gmatch "tfd:" do n = n + 1 end
+      end
+      return n
+    end
+    local near, far = watched_pair()
+    local before = watched()
+    local child <close> = assert(lariat.run { "cat", stdin = near })
+    assert.equal(before - 1, watched())
+    far:send "for the child"
+    far:close()
+    assert.equal("for the child", child.stdout:receive "*a")
+  end)
+
   it_in_time("may be closed by them, and its number be a pipe's", function()
     local near <close>, peer = watched_pair()
     local fd, below = near:getfd(), {}

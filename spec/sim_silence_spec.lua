@@ -82,6 +82,38 @@ describe("a peer in a simulation that says nothing", function()
     end)
   end)
 
+  -- Connects to a peer whose first packet of this kind is lost, while meanwhile(peer) happens.
+  local function connect_without_first(kind, port, meanwhile)
+    local lost = false
+    local results
+    beside_deaf(function(net, peer)
+      net:rule(function(packet)
+        if packet.kind ~= kind or lost then return end
+        lost = true
+        net:at(net:time() + 0.1, function() meanwhile(peer) end)
+        return "drop"
+      end)
+      results = { socket.connect("peer", port) }
+      net:rule(nil)
+    end)
+    assert.is_true(lost)
+    return table.unpack(results)
+  end
+
+  it("because its answer to a connect was lost, says it again", function()
+    assert.is_truthy(connect_without_first("synack", 7, function() end))
+    assert.same({ nil, "connection refused" }, { connect_without_first("rst", 8, function() end) })
+  end)
+
+  it("because it crashed after an answer that was lost, answers when it is back", function()
+    assert.is_truthy(connect_without_first("synack", 7, function(peer) peer:restart() end))
+  end)
+
+  it("because it crashed after an answer that was lost, is given up", function()
+    assert.same({ nil, "timeout" },
+      { connect_without_first("synack", 7, function(peer) peer:crash() end) })
+  end)
+
   it("for a while, behind a partition, loses nothing", function()
     sim.run(CALM, function(net)
       net:host("peer", function()

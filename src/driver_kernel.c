@@ -62,7 +62,7 @@ static int kernel_accept(int fd, struct sockaddr_storage *peer, socklen_t *lengt
     if (client < 0) {
         return failed(fd, POLLIN);
     }
-    poller_made(client, poller_made_internet(fd));
+    poller_made(client, poller_owns(fd));
     return client;
 }
 

@@ -53,7 +53,7 @@ static void read_back(char *rest, size_t size) {
 
 ssize_t forward_bytes(int from, int to, void *rest, size_t size, size_t *left) {
     *left = 0;
-    if (!poller_made_internet(from) || !poller_made_internet(to)) {
+    if (!poller_owns(from) || !poller_owns(to)) {
         return -EOPNOTSUPP;
     }
     int err = open_pipe();

@@ -39,7 +39,7 @@ struct entry {
     struct watch *owner; /* NULL: nobody asks for this number */
     unsigned char mode;
     unsigned char ready; /* EDGE: POLLIN | POLLOUT as far as we know */
-    bool internet;       /* a socket that nobody else knows of: EDGE when first asked for */
+    bool own;            /* an internet socket that nobody else knows of: EDGE once asked for */
     bool doubtful;       /* EDGE: an end, an error or urgent data may lie behind a short read */
     bool hot;            /* in the list of those to look at in the next turn */
 };
@@ -106,12 +106,12 @@ static int subscribe(struct entry *e, int fd, int events) {
     if (e->mode == EDGE) {
         return 0;
     }
-    if (e->internet) {
+    if (e->own) {
         err = enlist(fd, EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET, false);
     } else {
         err = enlist(fd, level_events(events), e->mode == LEVEL);
     }
-    e->mode = err < 0 ? UNREGISTERED : e->internet ? EDGE : LEVEL;
+    e->mode = err < 0 ? UNREGISTERED : e->own ? EDGE : LEVEL;
     return err;
 }
 
@@ -166,7 +166,7 @@ struct watch *poller_owner(int fd) {
 /* From now on others may read from it, or close it. */
 void poller_expose(int fd) {
     struct entry *e = known(fd);
-    if (e == NULL || !e->internet) {
+    if (e == NULL || !e->own) {
         return;
     }
     struct watch *w = e->owner;
@@ -182,14 +182,14 @@ void poller_expose(int fd) {
 /* ---- what the system calls know ---- */
 
 /* Who still watches the number of a new descriptor had a foreign one, closed under it. */
-void poller_made(int fd, bool internet) {
+void poller_made(int fd, bool own) {
     evict(fd);
-    *entry_of(fd) = (struct entry){.internet = internet};
+    *entry_of(fd) = (struct entry){.own = own};
 }
 
-bool poller_made_internet(int fd) {
+bool poller_owns(int fd) {
     struct entry *e = known(fd);
-    return e != NULL && e->internet;
+    return e != NULL && e->own;
 }
 
 void poller_closing(int fd) {

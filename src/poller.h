@@ -20,9 +20,9 @@ void poller_alarm(uint64_t due);
  * its set stays as it is. */
 int poller_fork(void);
 
-/* What the system calls know. `internet`: a socket that nobody else knows of. */
-void poller_made(int fd, bool internet);
-bool poller_made_internet(int fd);
+/* What the system calls know. `own`: an internet socket that nobody else knows of. */
+void poller_made(int fd, bool own);
+bool poller_owns(int fd);
 void poller_closing(int fd);
 void poller_blocked(int fd, int events); /* EAGAIN: it is not ready for these */
 void poller_emptied(int fd, int events); /* it did less than was asked: presumably not ready */

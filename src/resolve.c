@@ -28,11 +28,39 @@ static struct lookup *start(struct lookup *lookup) {
     return lookup;
 }
 
+/* Those of the simulation under way: it drops tasks, which then do not free what they wait for. */
+static struct lookup *simulated;
+
+static void join_simulation(struct lookup *lookup) {
+    lookup->next = simulated;
+    lookup->link = &simulated;
+    if (simulated != NULL) {
+        simulated->link = &lookup->next;
+    }
+    simulated = lookup;
+}
+
+static void leave_simulation(struct lookup *lookup) {
+    *lookup->link = lookup->next;
+    if (lookup->next != NULL) {
+        lookup->next->link = lookup->link;
+    }
+}
+
+void lookups_drop(void) {
+    while (simulated != NULL) {
+        lookup_free(simulated);
+    }
+}
+
 static struct lookup *new_lookup(const char *host, int family, int type) {
     struct lookup *lookup = runtime_alloc(sizeof(*lookup));
     memset(lookup, 0, sizeof(*lookup));
     lookup->hints.ai_family = family;
     lookup->hints.ai_socktype = type;
+    if (rt.simulated) {
+        join_simulation(lookup);
+    }
     if (strlen(host) >= sizeof(lookup->host)) {
         lookup->done = true;
         lookup->err = UV_EAI_NONAME;
@@ -70,6 +98,9 @@ struct lookup *lookup_start_reverse(const struct sockaddr *address, int flags) {
 }
 
 void lookup_free(struct lookup *lookup) {
+    if (lookup->link != NULL) {
+        leave_simulation(lookup);
+    }
     if (lookup->result != NULL) {
         uv_freeaddrinfo(lookup->result);
     }

@@ -21,6 +21,7 @@ struct lookup {
     struct waitq waiters;
     bool done;
     bool abandoned;
+    struct lookup *next, **link; /* among those of a simulation; link is NULL: not one of them */
     int err;                 /* 0 or a UV_EAI_* code */
     struct addrinfo *result; /* owned */
     bool reverse;            /* address to name */
@@ -50,6 +51,7 @@ int resolve_then(lua_State *L, const char *what, struct socket *s, const char *h
 int lookup_take(lua_State *L, struct lookup *lookup, int port, struct address *a);
 
 void lookup_done(struct lookup *lookup); /* called by the driver */
+void lookups_drop(void);                 /* a simulation is over, its tasks have been dropped */
 
 int resolve_open_dns(lua_State *L); /* the functions of socket.dns */
 

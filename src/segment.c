@@ -6,7 +6,8 @@
  *
  * Invariant: nobody can tell from the results. What the kernel refuses to cut (a path with a small
  * MTU, a device or a tunnel that cannot) is sent again datagram by datagram, and only then may an
- * error be the caller's. Nothing is remembered of a refusal: it costs one system call for a run.
+ * error be the caller's. Nothing is remembered of a refusal: it costs one system call for a run. A
+ * descriptor that others know may be of any kind, which might send a run as one datagram.
  */
 #include "segment.h"
 
@@ -16,6 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "poller.h"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -83,14 +86,6 @@ static int send_plainly(int fd, struct mmsghdr *messages, unsigned count) {
     return n < 0 ? -errno : n;
 }
 
-/* A descriptor given by setfd may be of any kind; others would send a run as one datagram. */
-static bool is_udp(int fd) {
-    int protocol;
-    socklen_t length = sizeof(protocol);
-    return getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) == 0 &&
-           protocol == IPPROTO_UDP;
-}
-
 static bool refused_to_cut(int err) {
     return err == -EINVAL || err == -EMSGSIZE || err == -EIO;
 }
@@ -101,11 +96,14 @@ int segment_send(int fd, struct mmsghdr *messages, unsigned count) {
     union control controls[MOST];
     unsigned lengths[MOST], runs = 0;
     count = count < MOST ? count : MOST;
+    if (!poller_owns(fd)) {
+        return send_plainly(fd, messages, count);
+    }
     for (unsigned i = 0; i < count; i += lengths[runs++]) {
         lengths[runs] = run_length(messages + i, count - i);
         merge(&merged[runs].msg_hdr, messages + i, lengths[runs], &parts[i], &controls[runs]);
     }
-    if (runs == count || !is_udp(fd)) {
+    if (runs == count) {
         return send_plainly(fd, messages, count);
     }
     int n = send_plainly(fd, merged, runs);

@@ -9,6 +9,7 @@
  *   sim_random.c   the seeded streams of chance, one for each purpose
  *   sim_machine.c  the machines: addresses, ports, tasks, crash
  *   sim_network.c  links between machines and the fate of every packet
+ *   sim_rule.c     what the script decides about packets
  *   sim_trace.c    the record of every packet, and its hash
  *   sim_driver.c   the table of functions
  *   sim_socket.c   sockets: descriptors, names, readiness
@@ -49,7 +50,7 @@ struct event {
     size_t slot;    /* 1-based place in the heap; 0: not in it */
     bool idle;      /* it brings nothing about by itself: not a reason to go on waiting for */
     void (*fire)(struct event *event);
-    void (*drop)(struct event *event); /* the run is over: frees it. NULL: whoever made it does */
+    void (*drop)(struct event *event); /* instead, at the end of the run; NULL: its owner lives on */
 };
 
 void event_add(struct event *event, uint64_t due);
@@ -209,7 +210,15 @@ void packet_mark(const struct packet *packet, enum verdict verdict); /* what cam
 bool link_is_open(const struct machine *from, const struct machine *to);
 void network_set_faults(const struct faults *faults);
 void network_close(void);
-void network_set_rule(lua_State *L, int index);
+
+struct ruling {
+    bool drop, duplicate, reset;
+    uint64_t delay;
+};
+
+void rule_set(lua_State *L, int index); /* a function or nil */
+struct ruling rule_ask(struct packet *packet);
+void rule_close(void);
 
 enum link_state { LINK_OPEN, LINK_PARTITIONED, LINK_HELD };
 void link_set(struct machine *from, struct machine *to, enum link_state state);
@@ -397,7 +406,6 @@ void groups_leave(struct sim_socket *s); /* all of them */
 
 struct lookup;
 int sim_lookup(struct lookup *lookup);
-void sim_lookups_close(void);
 
 /* ---- a run: sim_run.c ---- */
 

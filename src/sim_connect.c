@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * How streams begin. The three packets of a handshake: SYN makes a child of the listener, SYNACK
- * makes the client's connect succeed, ACK (or the first data) lets the child be accepted. A lost one
- * is sent again by whoever sent it, except the ACK, which the next SYNACK asks for.
+ * makes the client's connect succeed, ACK (or the first data) lets the child be accepted. Each side
+ * sends its own again until it has heard the other; the ACK is sent for each SYNACK.
  *
  * Invariant: a child belongs to its listener until it is accepted, and ends with it. Both ends share
  * the two flows that connect() has made; the listener's side joins them when the SYN arrives.
@@ -111,13 +111,14 @@ static void retry_synack(struct packet *p) {
     }
 }
 
-static void send_synack(struct sim_socket *child) {
+static void send_synack(struct sim_socket *child, void (*retry)(struct packet *)) {
     struct packet *p = flow_packet(PACKET_SYNACK, child->out);
-    p->retry = retry_synack;
+    p->retry = retry;
     p->arrive = synack_arrived;
     packet_send(p);
 }
 
+/* Whatever is answered may be lost, so the SYN stays with its timer until the client has heard. */
 static void syn_arrived(struct packet *p) {
     struct flow *flow = p->flow;
     struct sim_socket *client = flow->from;
@@ -127,7 +128,7 @@ static void syn_arrived(struct packet *p) {
     }
     struct sim_socket *listener = listener_at(p->to, &p->target);
     if (flow->to != NULL) {
-        send_synack(flow->to); /* it was heard before: the answer was lost */
+        send_synack(flow->to, NULL); /* it was heard before: the answer was lost, or is late */
     } else if (listener == NULL) {
         packet_mark(p, VERDICT_REFUSED);
         stream_send_reset(flow);
@@ -135,13 +136,10 @@ static void syn_arrived(struct packet *p) {
         return;
     } else if (is_full(listener)) {
         packet_mark(p, VERDICT_FULL);
-        packet_lose(p);
-        return;
     } else {
-        send_synack(make_child(listener, flow, client->in));
+        send_synack(make_child(listener, flow, client->in), retry_synack);
     }
-    p->retry = NULL;
-    packet_free(p);
+    packet_lose(p);
 }
 
 /* ---- the client's side ---- */

@@ -138,9 +138,10 @@ uint64_t events_clock(void) {
 }
 
 void events_close(void) {
-    for (size_t i = 1; i <= queue.count; i++) {
-        if (queue.heap[i]->drop != NULL) {
-            queue.heap[i]->drop(queue.heap[i]);
+    for (size_t slot = 1; slot <= queue.count; slot++) {
+        struct event *event = queue.heap[slot];
+        if (event->drop != NULL) {
+            event->drop(event);
         }
     }
     runtime_free(queue.heap);

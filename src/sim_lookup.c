@@ -21,11 +21,8 @@
 
 struct question {
     struct event event;
-    struct question *next;
     struct lookup *lookup;
 };
-
-static struct question *questions;
 
 /* ---- name to address ---- */
 
@@ -106,30 +103,19 @@ static int name_of_address(struct lookup *lookup) {
 static void answer(struct event *event) {
     struct question *question = (struct question *)event;
     struct lookup *lookup = question->lookup;
-    struct question **at = &questions;
-    while (*at != question) {
-        at = &(*at)->next;
-    }
-    *at = question->next;
     runtime_free(question);
     lookup->abandoned |= lookup->waiters.first == NULL; /* a crash has dropped its task */
     lookup_done(lookup);
 }
 
+static void forget(struct event *event) {
+    runtime_free(event);
+}
+
 int sim_lookup(struct lookup *lookup) {
     struct question *question = runtime_alloc(sizeof(*question));
-    *question = (struct question){.event.fire = answer, .next = questions, .lookup = lookup};
-    questions = question;
+    *question = (struct question){.event = {.fire = answer, .drop = forget}, .lookup = lookup};
     lookup->err = lookup->reverse ? name_of_address(lookup) : address_of_name(lookup);
     event_add(&question->event, sim.now + LOOKUP_NS);
     return 0;
-}
-
-void sim_lookups_close(void) {
-    while (questions != NULL) {
-        struct question *question = questions;
-        questions = question->next;
-        lookup_free(question->lookup);
-        runtime_free(question);
-    }
 }

@@ -17,6 +17,7 @@
 #include "driver.h"
 #include "dump.h"
 #include "interrupt.h"
+#include "resolve.h"
 #include "runtime.h"
 #include "sim.h"
 #include "socket.h"
@@ -136,9 +137,10 @@ static void drop_everything(void) {
         }
     }
     sockets_free_dead();
-    events_close(); /* while there are those whose events they are */
+    events_close();
+    lookups_drop();
+    rule_close();
     network_close();
-    sim_lookups_close();
     machines_close();
     trace_close();
 }

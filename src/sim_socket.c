@@ -142,20 +142,21 @@ static struct sim_socket *take_queue(void) {
     return in_order;
 }
 
-/* What stays ready and watched is told again next time, as by a level-triggered kernel. */
+/* What stays ready and watched is told again next time, as by a level-triggered kernel. Whoever is
+ * told may close the socket, which is queued until then, so that it outlives that. */
 bool sim_sockets_tell(void) {
     bool told = false;
     for (struct sim_socket *s = take_queue(), *next; s != NULL; s = next) {
         next = s->queue_next;
-        s->queued = false;
-        if (s->freed) {
-            runtime_free(s);
-            continue;
-        }
-        int events = sim_socket_events(s) & s->armed;
+        int events = s->freed ? 0 : sim_socket_events(s) & s->armed;
         if (events != 0) {
             told = true;
             watch_ready(s->watch, events);
+        }
+        s->queued = false;
+        if (s->freed) {
+            runtime_free(s);
+        } else if (events != 0) {
             sim_socket_changed(s);
         }
     }

@@ -196,12 +196,6 @@ static int method_dirty(lua_State *L) {
     return 1;
 }
 
-static void expose(struct socket *s) {
-    if (s->watch.fd >= 0 && s->watch.driver->expose != NULL) {
-        s->watch.driver->expose(s->watch.fd);
-    }
-}
-
 /* The descriptor is about to be used by somebody else: nothing of it may be pending with us. */
 static int method_getfd(lua_State *L) {
     struct socket *s = socket_check(L, ANY_SOCKET, "any");
@@ -210,7 +204,7 @@ static int method_getfd(lua_State *L) {
         if (!socket_awaited(s) && !s->out.blocked) {
             watch_stop(&s->watch);
         }
-        expose(s);
+        watch_expose(&s->watch);
         s->watch.drained = false;
     }
     lua_pushinteger(L, s ? s->watch.fd : -1);
@@ -229,7 +223,7 @@ static int method_setfd(lua_State *L) {
                   "descriptor belongs to another socket");
     outputs_flush();
     watch_stop(&s->watch);
-    expose(s);
+    watch_expose(&s->watch);
     s->watch.drained = false;
     s->eof = false;
     s->watch.fd = fd < 0 ? -1 : (int)fd;

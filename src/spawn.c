@@ -88,6 +88,7 @@ static const char *use_stream(struct plan *plan, int i, struct socket *s) {
         return "has data that was received and not read, or not yet sent";
     }
     plan->given[i] = s;
+    watch_expose(&s->watch);
     use(plan, i, s->watch.fd);
     return NULL;
 }

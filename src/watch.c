@@ -35,6 +35,12 @@ void watch_stop(struct watch *w) {
     }
 }
 
+void watch_expose(struct watch *w) {
+    if (w->fd >= 0 && w->driver->expose != NULL) {
+        w->driver->expose(w->fd);
+    }
+}
+
 void watch_ready(struct watch *w, int events) {
     int spent = 0;
     if (events & POLLIN) {

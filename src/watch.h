@@ -27,6 +27,7 @@ struct watch {
 void watch_init(struct watch *w, const struct driver *driver, int fd);
 int watch_arm(struct watch *w, int events);    /* adds to what is armed; 0 or -errno */
 void watch_stop(struct watch *w);              /* before the descriptor goes */
+void watch_expose(struct watch *w);            /* before others learn of the descriptor */
 void watch_ready(struct watch *w, int events); /* called by the driver */
 
 #endif

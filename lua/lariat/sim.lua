@@ -60,7 +60,7 @@ end
 local function on_error(net)
   return function(err, traceback, title, task)
     local id, name = simulation.current()
-    local own = net:onerror_of(id)
+    local own = network.onerror_of(net, id)
     if own then return own(err, traceback, title, task) end
     simulation.stop(("host '%s' failed after %.6f s: %s%s"):format(
       name, simulation.time(), title == "" and "" or title .. ": ", traceback))
@@ -75,7 +75,7 @@ local function run(options, body)
   math.randomseed(settings.seed)
   present = net
   local ok, failure, packets, events, time = pcall(simulation.run, settings, function()
-    return net:supervise(body)
+    return network.supervise(net, body)
   end)
   present = nil
   math.randomseed(random)

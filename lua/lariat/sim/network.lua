@@ -67,18 +67,19 @@ function host:crash()
   return core.crash(self.id)
 end
 
---- Starts its program anew; what runs of it crashes before.
-function host:restart()
-  if self.id == WORLD then error("the world cannot be started again", 2) end
-  core.crash(self.id)
-  self:start()
-end
-
-function host:start()
+local function start(self)
   self.own_onerror = nil
   local main = program.main(self, self.what, self.seed)
   core.start(self.id, self.name, main, table.unpack(self.arguments, 1, self.arguments.n))
 end
+
+--- Starts its program anew; what runs of it crashes before.
+function host:restart()
+  if self.id == WORLD then error("the world cannot be started again", 2) end
+  core.crash(self.id)
+  start(self)
+end
+
 
 -- The network -------------------------------------------------------------------------------------
 
@@ -164,7 +165,7 @@ local function add(self, method, name, what, ...)
   core.echo(object.id, echo)
   if settings.stdin then core.input(object.id, settings.stdin) end
   core.expect(object.id, settings.status or 0)
-  object:start()
+  start(object)
   return object
 end
 
@@ -298,18 +299,19 @@ end
 
 -- For lariat.sim ----------------------------------------------------------------------------------
 
-function network:onerror_of(id)
-  return self.hosts[id] and self.hosts[id].own_onerror
+-- What an error that nobody joined is told to, if the host's script has asked for that.
+local function onerror_of(net, id)
+  return net.hosts[id] and net.hosts[id].own_onerror
 end
 
 -- The world's main task: the body, and then the clients' ends.
-function network:supervise(body)
-  describe(self, WORLD, "world")
-  body(self)
+local function supervise(net, body)
+  describe(net, WORLD, "world")
+  body(net)
   local waited
   repeat
     waited = false
-    for _, client in ipairs(self.clients) do
+    for _, client in ipairs(net.clients) do
       if client:running() then
         waited = true
         client:wait()
@@ -318,4 +320,4 @@ function network:supervise(body)
   until not waited
 end
 
-return { new = new }
+return { new = new, onerror_of = onerror_of, supervise = supervise }
