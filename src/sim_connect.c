@@ -132,8 +132,6 @@ static void syn_arrived(struct packet *p) {
     } else if (listener == NULL) {
         packet_mark(p, VERDICT_REFUSED);
         stream_send_reset(flow);
-        packet_lose(p); /* its sender sends it again until a reset gets through */
-        return;
     } else if (is_full(listener)) {
         packet_mark(p, VERDICT_FULL);
     } else {
