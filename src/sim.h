@@ -217,7 +217,8 @@ struct ruling {
 };
 
 void rule_set(lua_State *L, int index); /* a function or nil */
-struct ruling rule_ask(struct packet *packet);
+bool rule_is_set(void);
+struct ruling rule_ask(struct packet *packet); /* between ticks */
 void rule_close(void);
 
 enum link_state { LINK_OPEN, LINK_PARTITIONED, LINK_HELD };

@@ -251,12 +251,19 @@ static void cross(struct packet *p) {
     }
 }
 
+static void cross_now(struct event *event) {
+    cross((struct packet *)event);
+}
+
 void packet_send(struct packet *p) {
     if (p->to == NULL) {
         lost_on_the_way(p, VERDICT_DOWN);
     } else if (p->from == p->to) {
         p->event.fire = packet_due;
         event_add(&p->event, sim.now + LOOPBACK_NS);
+    } else if (rule_is_set()) {
+        p->event.fire = cross_now;
+        event_add(&p->event, sim.now);
     } else {
         cross(p);
     }

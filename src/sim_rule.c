@@ -3,8 +3,9 @@
  * The script's rule: a function that is asked about every packet between two machines, and decides
  * what becomes of it.
  *
- * Invariants: a rule runs on a coroutine of its own, which no task is in, so it cannot wait. What it
- * sends at once is not asked about. It may replace itself: coroutines stay anchored until the run ends.
+ * Invariants: it is asked between ticks, not inside the call that sends, so it may use sockets; it runs
+ * on a coroutine of its own, which no task is in, so it cannot wait. It may replace itself: the
+ * coroutines stay anchored until the run ends.
  */
 #include <lauxlib.h>
 #include <string.h>
@@ -14,7 +15,6 @@
 
 static struct {
     lua_State *now; /* has the rule at the bottom of its stack; NULL: there is none */
-    bool asking;
     int anchor; /* registry reference to the list of coroutines, or LUA_NOREF */
 } rule = {.anchor = LUA_NOREF};
 
@@ -35,11 +35,14 @@ void rule_set(lua_State *L, int index) {
     lua_xmove(L, rule.now, 1);
 }
 
+bool rule_is_set(void) {
+    return rule.now != NULL;
+}
+
 void rule_close(void) {
     luaL_unref(rt.L, LUA_REGISTRYINDEX, rule.anchor);
     rule.anchor = LUA_NOREF;
     rule.now = NULL;
-    rule.asking = false;
 }
 
 /* ---- what it is asked ---- */
@@ -118,10 +121,9 @@ static int call_rule(lua_State *L) {
 struct ruling rule_ask(struct packet *p) {
     struct ruling ruling = {0};
     lua_State *L = rule.now;
-    if (L == NULL || rule.asking) {
+    if (L == NULL) {
         return ruling;
     }
-    rule.asking = true;
     lua_pushcfunction(L, call_rule);
     lua_pushvalue(L, 1);
     lua_pushlightuserdata(L, p);
@@ -133,6 +135,5 @@ struct ruling rule_ask(struct packet *p) {
                  luaL_tolstring(L, 2, NULL));
     }
     lua_settop(L, 1);
-    rule.asking = false;
     return ruling;
 }
