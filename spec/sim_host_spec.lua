@@ -82,6 +82,19 @@ describe("a host", function()
     assert.is_true(result.ok, result.error)
   end)
 
+  it("that two tasks start again at once runs one after the other", function()
+    local script <close> = program.file "print 'begins' require 'socket'.sleep(3) print 'ends'"
+    local host
+    local result = try(function(net)
+      host = net:host("h", script.path)
+      for _ = 1, 2 do net:at(1, function() host:restart() end) end
+      task.sleep(10)
+      host.printed = host:output()
+    end)
+    assert.is_true(result.ok, result.error)
+    assert.equal("begins\nbegins\nbegins\nends\n", host.printed)
+  end)
+
   it("that runs a function has no standard streams, and the program keeps its own", function()
     local before = rawget(lariat, "stdin")
     lariat.stdin = nil

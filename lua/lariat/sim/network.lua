@@ -76,10 +76,9 @@ end
 --- Starts its program anew; what runs of it crashes before.
 function host:restart()
   if self.id == WORLD then error("the world cannot be started again", 2) end
-  core.crash(self.id)
+  repeat core.crash(self.id) until not self:running() -- another task may have been as quick
   start(self)
 end
-
 
 -- The network -------------------------------------------------------------------------------------
 
