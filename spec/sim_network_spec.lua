@@ -106,6 +106,25 @@ describe("a simulated network", function()
     assert.equal(1, count(result:trace(), { verdict = "ruled" }))
   end)
 
+  it("lets a rule send, and replace itself", function()
+    sim.run(CALM, function(network)
+      network:host("a", echo)
+      local ask, asked = asking "a", 0
+      local other = socket.udp4()
+      network:rule(function(packet)
+        asked = asked + 1
+        if packet.data ~= "go" then return end
+        other:sendto("from the rule", "10.0.0.2", 7000)
+        other:setoption("cork", false)
+        network:rule(function() asked = asked + 100 end)
+        collectgarbage()
+      end)
+      assert.equal("go", (ask "go"))
+      assert.equal("from the rule", (other:receive()))
+      assert.equal(1 + 300, asked)
+    end)
+  end)
+
   it("breaks a connection that the rule resets", function()
     sim.run(CALM, function(network)
       network:host("a", line_server)

@@ -9,6 +9,7 @@
  *   sim_random.c   the seeded streams of chance, one for each purpose
  *   sim_machine.c  the machines: addresses, ports, tasks, crash
  *   sim_network.c  links between machines and the fate of every packet
+ *   sim_rule.c     what the script decides about packets
  *   sim_trace.c    the record of every packet, and its hash
  *   sim_driver.c   the table of functions
  *   sim_socket.c   sockets: descriptors, names, readiness
@@ -209,7 +210,16 @@ void packet_mark(const struct packet *packet, enum verdict verdict); /* what cam
 bool link_is_open(const struct machine *from, const struct machine *to);
 void network_set_faults(const struct faults *faults);
 void network_close(void);
-void network_set_rule(lua_State *L, int index);
+
+struct ruling {
+    bool drop, duplicate, reset;
+    uint64_t delay;
+};
+
+void rule_set(lua_State *L, int index); /* a function or nil */
+bool rule_is_set(void);
+struct ruling rule_ask(struct packet *packet); /* between ticks */
+void rule_close(void);
 
 enum link_state { LINK_OPEN, LINK_PARTITIONED, LINK_HELD };
 void link_set(struct machine *from, struct machine *to, enum link_state state);

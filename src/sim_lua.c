@@ -265,7 +265,7 @@ static int fn_faults(lua_State *L) {
 /* rule(f): f(packet) decides from now on; nil: nobody does */
 static int fn_rule(lua_State *L) {
     check_running(L);
-    network_set_rule(L, 1);
+    rule_set(L, 1);
     return 0;
 }
 

@@ -9,7 +9,6 @@
  * Packets inside one machine take LOOPBACK_NS and have no other fate.
  */
 #include <errno.h>
-#include <lauxlib.h>
 #include <string.h>
 
 #include "runtime.h"
@@ -34,10 +33,8 @@ static struct {
     struct link **rows; /* rows[from][to], each as long as `lengths` says */
     unsigned *lengths;
     unsigned count;
-    lua_State *rule; /* a coroutine with the script's rule at the bottom of its stack, or NULL */
-    int rule_anchor;
     struct event weather; /* the next partition by chance */
-} net = {.rule_anchor = LUA_NOREF};
+} net;
 
 /* ---- links ---- */
 
@@ -125,115 +122,6 @@ static void change_weather(struct event *event) {
         begin_outage(sim.machines[a], sim.machines[b], length);
     }
     event_add(event, sim.now + pause);
-}
-
-/* ---- the script's rule ---- */
-
-static void set_string(lua_State *L, const char *field, const char *value) {
-    lua_pushstring(L, value);
-    lua_setfield(L, -2, field);
-}
-
-static void set_integer(lua_State *L, const char *field, uint64_t value) {
-    lua_pushinteger(L, (lua_Integer)value);
-    lua_setfield(L, -2, field);
-}
-
-/* A packet that carries none has an empty string, so that a rule may look for something in any. */
-static void push_data(lua_State *L, const struct packet *p) {
-    bool carries = p->kind == PACKET_DATAGRAM || p->kind == PACKET_DATA;
-    luaL_Buffer buffer;
-    luaL_buffinit(L, &buffer);
-    for (size_t i = 0; carries && i < p->size; i++) {
-        size_t at = (size_t)(p->sequence + i);
-        luaL_addchar(&buffer, p->kind == PACKET_DATA ? p->flow->ring[at & (p->flow->capacity - 1)]
-                                                     : p->data[i]);
-    }
-    luaL_pushresult(&buffer);
-}
-
-static void push_packet(lua_State *L, const struct packet *p) {
-    lua_createtable(L, 0, 9);
-    lua_pushnumber(L, (double)(sim.now - SIM_BOOT) / 1e9);
-    lua_setfield(L, -2, "time");
-    set_string(L, "from", p->from->name);
-    set_string(L, "to", p->to->name);
-    set_string(L, "kind", packet_kind_name(p->kind));
-    set_integer(L, "size", p->size);
-    set_integer(L, "source", p->source.port);
-    set_integer(L, "target", p->target.port);
-    set_integer(L, "attempt", p->attempt + 1);
-    push_data(L, p);
-    lua_setfield(L, -2, "data");
-}
-
-void network_set_rule(lua_State *L, int index) {
-    luaL_unref(L, LUA_REGISTRYINDEX, net.rule_anchor);
-    net.rule_anchor = LUA_NOREF;
-    net.rule = NULL;
-    if (!lua_isnoneornil(L, index)) {
-        lua_pushvalue(L, index);
-        lua_State *co = lua_newthread(L);
-        net.rule_anchor = luaL_ref(L, LUA_REGISTRYINDEX);
-        lua_xmove(L, co, 1);
-        net.rule = co;
-    }
-}
-
-struct ruling {
-    bool drop, duplicate, reset;
-    uint64_t delay;
-};
-
-static bool read_delay(lua_State *L, int index, struct ruling *ruling) {
-    lua_Number seconds = lua_tonumber(L, index);
-    ruling->delay = seconds > 0 && seconds < 1e9 ? (uint64_t)(seconds * 1e9) : 0;
-    return lua_type(L, index) == LUA_TNUMBER && seconds >= 0 && seconds < 1e9;
-}
-
-static bool read_ruling(lua_State *L, struct ruling *ruling) {
-    const char *word = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
-    if (lua_type(L, 2) == LUA_TNUMBER) {
-        return read_delay(L, 2, ruling);
-    }
-    if (strcmp(word, "delay") == 0) {
-        return read_delay(L, 3, ruling);
-    }
-    ruling->drop = strcmp(word, "drop") == 0;
-    ruling->duplicate = strcmp(word, "duplicate") == 0;
-    ruling->reset = strcmp(word, "reset") == 0;
-    bool deliver = strcmp(word, "deliver") == 0 || lua_isnoneornil(L, 2);
-    return deliver || ruling->drop || ruling->duplicate || ruling->reset;
-}
-
-static int call_rule(lua_State *L) {
-    struct packet *p = lua_touserdata(L, 2);
-    lua_settop(L, 1);
-    lua_pushvalue(L, 1);
-    push_packet(L, p);
-    lua_call(L, 1, LUA_MULTRET);
-    return lua_gettop(L) - 1;
-}
-
-/* A rule that fails, or says what nobody understands, ends the run. */
-static struct ruling ask_rule(struct packet *p) {
-    struct ruling ruling = {0};
-    lua_State *L = net.rule;
-    if (L == NULL) {
-        return ruling;
-    }
-    lua_pushcfunction(L, call_rule);
-    lua_pushvalue(L, 1);
-    lua_pushlightuserdata(L, p);
-    if (lua_pcall(L, 2, LUA_MULTRET, 0) != LUA_OK) {
-        sim_fail("error in the rule: %s", luaL_tolstring(L, -1, NULL));
-    } else if (!read_ruling(L, &ruling)) {
-        sim_fail("a rule returns \"deliver\", \"drop\", \"delay\" and seconds, \"duplicate\" or "
-                 "\"reset\", not %s",
-                 luaL_tolstring(L, 2, NULL));
-    }
-    lua_settop(L, 1);
-    return ruling;
 }
 
 /* ---- the journey ---- */
@@ -340,7 +228,7 @@ static void break_stream(struct packet *p) {
 }
 
 static void cross(struct packet *p) {
-    struct ruling ruling = ask_rule(p);
+    struct ruling ruling = rule_ask(p);
     struct link *link = link_between(p->from, p->to);
     bool loss = chance_happens(CHANCE_LOSS, sim.faults.loss);
     bool twice = chance_happens(CHANCE_DUPLICATE, sim.faults.duplicate) || ruling.duplicate;
@@ -363,12 +251,19 @@ static void cross(struct packet *p) {
     }
 }
 
+static void cross_now(struct event *event) {
+    cross((struct packet *)event);
+}
+
 void packet_send(struct packet *p) {
     if (p->to == NULL) {
         lost_on_the_way(p, VERDICT_DOWN);
     } else if (p->from == p->to) {
         p->event.fire = packet_due;
         event_add(&p->event, sim.now + LOOPBACK_NS);
+    } else if (rule_is_set()) {
+        p->event.fire = cross_now;
+        event_add(&p->event, sim.now);
     } else {
         cross(p);
     }
@@ -402,7 +297,5 @@ void network_close(void) {
     }
     runtime_free(net.rows);
     runtime_free(net.lengths);
-    luaL_unref(rt.L, LUA_REGISTRYINDEX, net.rule_anchor);
     memset(&net, 0, sizeof(net));
-    net.rule_anchor = LUA_NOREF;
 }

@@ -139,6 +139,7 @@ static void drop_everything(void) {
     sockets_free_dead();
     events_close();
     lookups_drop();
+    rule_close();
     network_close();
     machines_close();
     trace_close();

@@ -13,8 +13,6 @@
 #include "runtime.h"
 #include "sim.h"
 
-#define RESET_ATTEMPTS 15
-
 /* ---- the end of a stream ---- */
 
 void stream_fail(struct sim_socket *s, int error) {
@@ -58,17 +56,6 @@ static void reset_sender(struct packet *p) {
     packet_free(p);
 }
 
-/* A kernel does not repeat a reset that got lost: what the peer goes on sending brings about another
- * one. Repeating it comes to the same, and loss only delays it. */
-static void retry_reset(struct packet *p) {
-    const struct sim_socket *s = p->arrive == reset_sender ? p->flow->from : p->flow->to;
-    if (s == NULL || s->state == STREAM_DEAD || p->attempt > RESET_ATTEMPTS) {
-        packet_free(p);
-    } else {
-        packet_send(p);
-    }
-}
-
 /* To whom this end talks. */
 void stream_reset(struct sim_socket *s) {
     if (s->out->local) {
@@ -80,7 +67,6 @@ void stream_reset(struct sim_socket *s) {
     struct packet *p = flow_packet(PACKET_RST, s->out);
     p->sequence = s->out->sent;
     p->arrive = reset_receiver;
-    p->retry = retry_reset;
     packet_send(p);
 }
 
@@ -91,7 +77,6 @@ void stream_send_reset(struct flow *flow) {
     p->target = flow->source;
     p->flow = flow;
     p->arrive = reset_sender;
-    p->retry = retry_reset;
     flow->references++;
     packet_send(p);
 }

@@ -51,7 +51,7 @@ end
 ---@field limit number seconds for each
 ---@field options lariat.sim.Options
 ---@field without string[] families of faults that stay off
----@field ladder boolean
+---@field ladder boolean its one seed was asked for: shown with its ladder, also if it passes
 
 --- Runs body on the seeds.
 ---@param request lariat.sim.Request
@@ -65,7 +65,7 @@ function seeds.run(request, body)
   end
   local seed, outcomes = attempt(request.from, request.to, request.without)
   if not seed then
-    local only = request.from == request.to and outcomes[request.from]
+    local only = request.ladder and outcomes[request.from]
     return only and { seed = request.from, outcome = only, without = {}, removed = {} } or nil
   end
   local outcome, without, removed = shrink(outcomes[seed], request.without, function(off)
