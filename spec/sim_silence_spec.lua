@@ -134,3 +134,23 @@ describe("a peer in a simulation that says nothing", function()
     end)
   end)
 end)
+
+describe("the path of a unix socket in a simulation", function()
+  it("outlives a crash of its host, and is of that host only", function()
+    local unix = require "socket.unix"
+    local messages = {}
+    local function bind_at_start()
+      local server = assert(unix.stream())
+      messages[#messages + 1] = select(2, server:bind "/run/service") or "bound"
+      task.sleep(1000)
+    end
+    sim.run(CALM, function(net)
+      net:host("one", bind_at_start)
+      net:host("two", bind_at_start)
+      task.sleep(1)
+      net:restart "one"
+      task.sleep(1)
+    end)
+    assert.same({ "bound", "bound", "address already in use" }, messages)
+  end)
+end)

@@ -177,10 +177,28 @@ static void retry_syn(struct packet *p) {
     }
 }
 
+static bool same_address(const struct sim_address *a, const struct sim_address *b) {
+    return a->port == b->port && memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+}
+
+/* Sockets that share a port can be told apart by their peers only. */
+static bool is_taken(const struct sim_socket *s, const struct sim_address *peer) {
+    for (const struct sim_socket *t = s->machine->sockets; t != NULL; t = t->next) {
+        if (t != s && t->type == SOCK_STREAM && t->connected && t->listener == NULL &&
+            same_address(&t->local, &s->local) && same_address(&t->remote, peer)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int begin_connect(struct sim_socket *s, const struct sim_address *to) {
     struct sim_address target = *to;
     if (sim_is_wildcard(&target)) {
         sim_loopback(&target);
+    }
+    if (sim_is_multicast(&target) || sim_is_broadcast(&target)) {
+        return -ENETUNREACH;
     }
     struct machine *peer = machine_at(&target, s->machine);
     if (!s->bound || sim_is_wildcard(&s->local)) {
@@ -188,6 +206,9 @@ static int begin_connect(struct sim_socket *s, const struct sim_address *to) {
         if (err < 0) {
             return err;
         }
+    }
+    if (s->fixed_port && is_taken(s, &target)) {
+        return -EADDRNOTAVAIL;
     }
     s->remote = target;
     make_flows(s, peer, false);

@@ -348,6 +348,9 @@ int datagram_connect(struct sim_socket *s, const struct sockaddr *address, sockl
     if (sim_is_wildcard(&to)) {
         sim_loopback(&to);
     }
+    if (sim_is_broadcast(&to) && !sim_option_int(s, SOL_SOCKET, SO_BROADCAST, 0)) {
+        return -EACCES;
+    }
     if (!s->fixed_address) {
         sim_wildcard(&s->local);
     }

@@ -88,6 +88,37 @@ lan.describe("connecting", function(calm, any)
   end)
 end)
 
+lan.describe("a connection", function(calm)
+  calm("is told from others by its two addresses, so there is one of each", function(net)
+    local server, port = net:listen()
+    local probe = assert(socket.tcp4())
+    assert(probe:bind(net.near, 0))
+    local _, own = probe:getsockname()
+    probe:close()
+    local function sharing()
+      local tcp = assert(socket.tcp4())
+      assert(tcp:setoption("reuseaddr", true))
+      assert(tcp:bind(net.near, own))
+      return tcp
+    end
+    local first, second = sharing(), sharing()
+    assert.equal(1, first:connect(net.far, port))
+    assert.same({ nil, "Cannot assign requested address" }, { second:connect(net.far, port) })
+    local other, other_port = net:listen()
+    local third = sharing()
+    assert.equal(1, third:connect(net.far, other_port))
+    server:close()
+    other:close()
+  end)
+
+  calm("is with one host, not with many", function(net)
+    for _, address in ipairs { "224.0.0.1", net.simulated and "10.0.255.255" or "224.0.0.2" } do
+      local tcp = assert(socket.tcp4())
+      assert.same({ nil, "Network is unreachable" }, { tcp:connect(address, 7) })
+    end
+  end)
+end)
+
 lan.describe("names of sockets", function(calm)
   calm("are known as far as they are decided", function()
     local master = assert(socket.tcp4())
