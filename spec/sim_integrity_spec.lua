@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
 -- No byte of a stream is lost, doubled or out of place, whatever the network does: both ends send
--- and check a stream that depends on the seed, under all faults at once. `--seeds=1000` for a long run.
+-- and check a stream in pieces that the seed chooses, under all faults at once. `--seeds=1000` for
+-- a long run.
 
 local sim = require "lariat.sim"
 local socket = require "socket"

@@ -110,7 +110,7 @@ function sim.try(options, body)
   return run(options, body)
 end
 
---- Runs body on a host named "world" of a network of its own, until body and all clients have ended.
+--- Runs body on a host named "world" of a network of its own, until it and all clients have ended.
 --- Raises an uncaught error of any host, with the seed.
 ---@param options lariat.sim.Options
 ---@param body fun(net: lariat.sim.Network)

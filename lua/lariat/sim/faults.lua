@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- The options of a simulation: the families of faults, how strong each is, and which of them a seed
--- turns on. A family that is off still draws from its stream of chance (src/sim_random.c), so taking
--- one away changes nothing else of a run.
+-- The options of a simulation: the families of faults, how strong each is, and which of them a
+-- seed turns on. A family that is off still draws from its stream of chance (src/sim_random.c), so
+-- taking one away changes nothing else of a run.
 
 local core = require "lariat.core".sim
 
@@ -17,7 +17,7 @@ local STRENGTH = {
 
 ---@class lariat.sim.Options
 ---@field seed? integer decides everything that is left to chance; default 1
----@field latency? number|number[] seconds from host to host, or {least, most}; default {0.001, 0.005}
+---@field latency? number|number[] seconds from host to host, or {least, most}; {0.001, 0.005}
 ---@field loss? boolean|number probability that a packet is lost
 ---@field duplicate? boolean|number that a datagram arrives twice
 ---@field reorder? boolean|number that a packet is overtaken by later ones

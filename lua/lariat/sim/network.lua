@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- The network as the body of a run sees it: hosts, clients, and what happens between them. Everything
--- takes a host by its name or as the object that net:host gave.
+-- The network as the body of a run sees it: hosts, clients, and what happens between them.
+-- Everything takes a host by its name or as the object that net:host gave.
 
 local core = require "lariat.core".sim
 local faults = require "lariat.sim.faults"
@@ -89,7 +89,8 @@ network.__name = "network"
 
 local function new(options)
   return setmetatable({
-    hosts = {}, clients = {}, options = options, seed = options.seed or 1, echo = options.echo ~= false,
+    hosts = {}, clients = {},
+    options = options, seed = options.seed or 1, echo = options.echo ~= false,
   }, network)
 end
 
@@ -244,9 +245,9 @@ function network:heal(a, b)
   for id = WORLD, #self.hosts do set_links(self, "heal", "open", self.hosts[id]) end
 end
 
---- From now on f(packet) is asked about every packet between two hosts, and must not wait. It returns
---- nil or "deliver" for the usual fate, "drop", "delay" and seconds (or just seconds), "duplicate"
---- (a datagram), or "reset" (a stream). nil in place of f: nobody is asked.
+--- From now on f(packet) is asked about every packet between two hosts, and must not wait. It
+--- returns nil or "deliver" for the usual fate, "drop", "delay" and seconds (or just seconds),
+--- "duplicate" (a datagram), or "reset" (a stream). nil in place of f: nobody is asked.
 ---@param f? fun(packet: table): string|number|nil, number?
 function network:rule(f)
   if f ~= nil and type(f) ~= "function" then
@@ -255,11 +256,11 @@ function network:rule(f)
   core.rule(f)
 end
 
---- Changes the faults and the latency from now on; what the options leave out is as in the run's own.
+--- Changes the faults and the latency from now on; what is left out is as in the run's options.
 ---@param options lariat.sim.Options
 function network:faults(options)
-  local problem = type(options) ~= "table" and "table of options expected" or faults.problem(options)
-  if problem then error(("bad argument #1 to 'faults' (%s)"):format(problem), 2) end
+  local problem = type(options) ~= "table" and "table expected" or faults.problem(options)
+  if problem then misuse("faults", 1, "%s", problem) end
   local merged = {}
   for name, value in pairs(self.options) do merged[name] = value end
   for name, value in pairs(options) do merged[name] = value end
@@ -277,7 +278,7 @@ function network:time() return core.time() end
 ---@param seconds number
 ---@param f function
 function network:at(seconds, f)
-  if type(seconds) ~= "number" or not (seconds >= 0) then
+  if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
     misuse("at", 1, "seconds since the run began expected")
   end
   if type(f) ~= "function" then

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- The program of a host. A script gets fresh globals (src/sim_globals.c), whose standard streams are
--- the host's; a function shares everything with the code that made it. What would leave the
+-- The program of a host. A script gets fresh globals (src/sim_globals.c), whose standard streams
+-- are the host's; a function shares everything with the code that made it. What would leave the
 -- simulation, or block it, says so.
 
 local standard = require "lariat.core".standard
