@@ -16,7 +16,7 @@
 #include "module.h"
 #include "result.h"
 #include "runtime.h"
-#include "sim.h"
+#include "sim_machine.h"
 #include "socket.h"
 
 static struct lookup *start(struct lookup *lookup) {

@@ -11,7 +11,10 @@
 #include <string.h>
 
 #include "runtime.h"
-#include "sim.h"
+#include "sim_machine.h"
+#include "sim_network.h"
+#include "sim_socket.h"
+#include "sim_stream.h"
 
 #define SYN_ATTEMPTS 6    /* Linux, tcp_syn_retries */
 #define SYNACK_ATTEMPTS 5 /* Linux, tcp_synack_retries */

@@ -11,7 +11,10 @@
 #include <sys/uio.h>
 
 #include "runtime.h"
-#include "sim.h"
+#include "sim_machine.h"
+#include "sim_network.h"
+#include "sim_run.h"
+#include "sim_socket.h"
 
 #define OVERHEAD 768     /* what the kernel charges for a datagram beside its bytes, roughly */
 #define UNIX_OVERHEAD 32 /* of the sender's buffer, for a unix datagram */

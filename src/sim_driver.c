@@ -10,6 +10,11 @@
 
 #include "runtime.h"
 #include "sim.h"
+#include "sim_event.h"
+#include "sim_machine.h"
+#include "sim_run.h"
+#include "sim_socket.h"
+#include "sim_stream.h"
 #include "watch.h"
 
 /* ---- sockets ---- */

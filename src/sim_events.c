@@ -9,7 +9,8 @@
  * ever: after PATIENCE looks at one instant each further one takes a microsecond.
  */
 #include "runtime.h"
-#include "sim.h"
+#include "sim_event.h"
+#include "sim_run.h"
 
 #define PATIENCE 10000
 #define LOOK_NS 1000

@@ -16,7 +16,11 @@
 #include <string.h>
 
 #include "runtime.h"
-#include "sim.h"
+#include "sim_event.h"
+#include "sim_network.h"
+#include "sim_run.h"
+#include "sim_socket.h"
+#include "sim_stream.h"
 
 #define SEGMENT 1460 /* bytes of data in a packet, as over Ethernet */
 #define CRUMB 16     /* the smaller of the two sizes that splitting makes */

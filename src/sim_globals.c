@@ -12,6 +12,8 @@
 #include "module.h"
 #include "runtime.h"
 #include "sim.h"
+#include "sim_machine.h"
+#include "sim_run.h"
 
 enum { GLOBALS = 1, LOADED, PRELOAD };
 

@@ -8,7 +8,8 @@
 #include <string.h>
 
 #include "runtime.h"
-#include "sim.h"
+#include "sim_machine.h"
+#include "sim_socket.h"
 
 struct membership {
     struct membership *next;

@@ -16,6 +16,10 @@
 #include "resolve.h"
 #include "runtime.h"
 #include "sim.h"
+#include "sim_event.h"
+#include "sim_machine.h"
+#include "sim_run.h"
+#include "sim_socket.h"
 
 #define LOOKUP_NS (1000 * 1000)
 

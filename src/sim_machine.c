@@ -15,6 +15,11 @@
 
 #include "runtime.h"
 #include "sim.h"
+#include "sim_event.h"
+#include "sim_machine.h"
+#include "sim_network.h"
+#include "sim_run.h"
+#include "sim_socket.h"
 #include "socket.h"
 
 #define EPHEMERAL_FIRST 32768

@@ -12,7 +12,12 @@
 #include <string.h>
 
 #include "runtime.h"
-#include "sim.h"
+#include "sim_event.h"
+#include "sim_machine.h"
+#include "sim_network.h"
+#include "sim_run.h"
+#include "sim_socket.h"
+#include "sim_stream.h"
 
 #define LOOPBACK_NS 10000
 #define MS 1000000ull

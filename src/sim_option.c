@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "runtime.h"
-#include "sim.h"
+#include "sim_machine.h"
+#include "sim_socket.h"
+#include "sim_stream.h"
 
 struct sim_option {
     struct sim_option *next;

@@ -14,7 +14,8 @@
 #include <sys/un.h>
 
 #include "runtime.h"
-#include "sim.h"
+#include "sim_machine.h"
+#include "sim_socket.h"
 
 struct path_entry {
     struct path_entry *next;

@@ -7,7 +7,7 @@
  * The generator is splitmix64 (Steele, Lea, Flood 2014): eight bytes of state, and good enough for
  * fates.
  */
-#include "sim.h"
+#include "sim_event.h"
 
 static uint64_t states[CHANCES];
 

@@ -11,11 +11,14 @@
 #include <string.h>
 
 #include "runtime.h"
-#include "sim.h"
+#include "sim_machine.h"
+#include "sim_network.h"
+#include "sim_run.h"
+#include "sim_stream.h"
 
 static struct {
     lua_State *now; /* has the rule at the bottom of its stack; NULL: there is none */
-    int anchor; /* registry reference to the list of coroutines, or LUA_NOREF */
+    int anchor;     /* registry reference to the list of coroutines, or LUA_NOREF */
 } rule = {.anchor = LUA_NOREF};
 
 void rule_set(lua_State *L, int index) {

@@ -20,6 +20,11 @@
 #include "resolve.h"
 #include "runtime.h"
 #include "sim.h"
+#include "sim_event.h"
+#include "sim_machine.h"
+#include "sim_network.h"
+#include "sim_run.h"
+#include "sim_socket.h"
 #include "socket.h"
 
 #define INTERRUPT_TICKS 64 /* how often the world outside is asked whether to stop */

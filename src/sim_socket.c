@@ -13,6 +13,10 @@
 
 #include "runtime.h"
 #include "sim.h"
+#include "sim_machine.h"
+#include "sim_run.h"
+#include "sim_socket.h"
+#include "sim_stream.h"
 #include "watch.h"
 
 static const unsigned char four_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};

@@ -11,7 +11,10 @@
 #include <sys/uio.h>
 
 #include "runtime.h"
-#include "sim.h"
+#include "sim_machine.h"
+#include "sim_network.h"
+#include "sim_socket.h"
+#include "sim_stream.h"
 
 /* ---- the end of a stream ---- */
 

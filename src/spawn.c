@@ -22,7 +22,6 @@
 #include "driver_file.h"
 #include "process.h"
 #include "runtime.h"
-#include "sim.h"
 #include "socket.h"
 
 #define SPARE_DESCRIPTORS 32 /* uv_spawn itself opens a few */

@@ -25,6 +25,7 @@
 #include "module.h"
 #include "runtime.h"
 #include "sim.h"
+#include "sim_machine.h"
 #include "socket.h"
 
 /* Opening a terminal's master side would make a new terminal. */
