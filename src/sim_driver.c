@@ -147,36 +147,33 @@ static ssize_t sim_sendmsg(int fd, const struct msghdr *message) {
     return s->type == SOCK_STREAM ? stream_send(s, message) : datagram_transmit(s, message);
 }
 
-static int sim_recvmmsg(int fd, struct mmsghdr *messages, unsigned count) {
+static ssize_t transmit(struct sim_socket *s, struct msghdr *message) {
+    return datagram_transmit(s, message);
+}
+
+/* Message after message, until one fails: that is told if it is the first. */
+static int for_each(int fd, struct mmsghdr *messages, unsigned count,
+                    ssize_t (*call)(struct sim_socket *s, struct msghdr *message)) {
     struct sim_socket *s = sim_socket_of(fd);
-    unsigned done = 0;
     if (s == NULL) {
         return -EBADF;
     }
-    for (; done < count; done++) {
-        ssize_t n = datagram_take(s, &messages[done].msg_hdr);
+    for (unsigned i = 0; i < count; i++) {
+        ssize_t n = call(s, &messages[i].msg_hdr);
         if (n < 0) {
-            return done > 0 ? (int)done : (int)n;
+            return i > 0 ? (int)i : (int)n;
         }
-        messages[done].msg_len = (unsigned)n;
+        messages[i].msg_len = (unsigned)n;
     }
-    return (int)done;
+    return (int)count;
+}
+
+static int sim_recvmmsg(int fd, struct mmsghdr *messages, unsigned count) {
+    return for_each(fd, messages, count, datagram_take);
 }
 
 static int sim_sendmmsg(int fd, struct mmsghdr *messages, unsigned count) {
-    struct sim_socket *s = sim_socket_of(fd);
-    unsigned done = 0;
-    if (s == NULL) {
-        return -EBADF;
-    }
-    for (; done < count; done++) {
-        ssize_t n = datagram_transmit(s, &messages[done].msg_hdr);
-        if (n < 0) {
-            return done > 0 ? (int)done : (int)n;
-        }
-        messages[done].msg_len = (unsigned)n;
-    }
-    return (int)done;
+    return for_each(fd, messages, count, transmit);
 }
 
 /* ---- readiness ---- */
