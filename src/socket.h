@@ -156,7 +156,7 @@ void outputs_flush_if_late(void); /* the same once the tick has lasted 1 ms, see
 /* ---- input, see input.c ---- */
 ssize_t input_fill(struct socket *s, size_t wanted); /* bytes, 0: end, or -errno */
 /* As input_fill, for a socket without input: what `to` accepts goes there, `moved` bytes, and only
- * the rest becomes input. Other errors than -EAGAIN: it cannot be done so. */
+ * the rest becomes input. -EOPNOTSUPP: it cannot be done so. */
 ssize_t input_forward(struct socket *s, struct socket *to, size_t *moved);
 void input_settle(struct socket *s); /* give the shared buffer back */
 const char *input_take(struct socket *s, size_t size);
