@@ -92,7 +92,6 @@ struct socket {
     int family; /* AF_UNSPEC until known */
     struct datagrams *batch;
     struct saved_option *options;
-    double born;            /* clock_now() in seconds, for getstats */
     struct place made_at;   /* the script's line that made it */
     struct place accept_at; /* and the one that accepts from it */
     unsigned owner;         /* as its maker's: see dump.c */
