@@ -74,7 +74,7 @@ struct op {
         struct {
             uint64_t moved;
             struct interest end; /* in the other stream's, while parked */
-            bool bulk; /* much came last time: worth the way without copying */
+            bool bulk;           /* much came last time: worth the way without copying */
         } pipe;
         struct {
             size_t size;

@@ -15,7 +15,6 @@
 
 #define LOADING_TYPE "lariat.loading"
 
-
 struct loading {
     struct waitq waiters;
     struct task *task;

@@ -5,7 +5,6 @@
  */
 #include "result.h"
 
-
 #include <errno.h>
 #include <netdb.h>
 #include <string.h>

@@ -50,14 +50,15 @@ struct event {
     size_t slot;    /* 1-based place in the heap; 0: not in it */
     bool idle;      /* it brings nothing about by itself: not a reason to go on waiting for */
     void (*fire)(struct event *event);
-    void (*drop)(struct event *event); /* instead, at the end of the run; NULL: its owner lives on */
+    void (*drop)(
+        struct event *event); /* instead, at the end of the run; NULL: its owner lives on */
 };
 
 void event_add(struct event *event, uint64_t due);
 void event_remove(struct event *event);
-bool events_step(void); /* advances the clock and fires what is due then; false: nothing is */
+bool events_step(void);      /* advances the clock and fires what is due then; false: nothing is */
 uint64_t events_clock(void); /* what the clock says; looking again and again makes it go on */
-void events_busy(void); /* a tick at the same instant */
+void events_busy(void);      /* a tick at the same instant */
 void events_close(void);
 
 /* ---- chance: sim_random.c ---- */
@@ -77,8 +78,8 @@ enum chance {
 void chance_open(uint64_t seed);
 uint64_t chance_of(uint64_t seed, uint64_t n); /* the n-th number of a stream of its own */
 uint64_t chance_next(enum chance stream);
-double chance_unit(enum chance stream);                                  /* [0, 1) */
-bool chance_happens(enum chance stream, double probability);             /* draws either way */
+double chance_unit(enum chance stream);                                   /* [0, 1) */
+bool chance_happens(enum chance stream, double probability);              /* draws either way */
 uint64_t chance_between(enum chance stream, uint64_t low, uint64_t high); /* both included */
 
 /* ---- addresses: 16 bytes, IPv4 as ::ffff:a.b.c.d ---- */
@@ -124,7 +125,7 @@ struct machine {
     struct printed {
         char *text;
         size_t size, capacity;
-    } printed[2]; /* on its standard output, and its standard error */
+    } printed[2];  /* on its standard output, and its standard error */
     bool echo;     /* print it in earnest as well, behind its name */
     bool mid_line; /* the last line of that has not ended */
 };
@@ -132,7 +133,7 @@ struct machine {
 struct machine *machine_new(const char *name);
 struct machine *machine_find(const char *name);
 struct machine *machine_of(unsigned owner); /* the world if it is nobody's */
-struct machine *machine_current(void); /* of the running task; the world outside of tasks */
+struct machine *machine_current(void);      /* of the running task; the world outside of tasks */
 struct machine *machine_at(const struct sim_address *address, struct machine *from);
 void machine_address(const struct machine *machine, bool six, struct sim_address *address);
 bool machine_owns(const struct machine *machine, const struct sim_address *address);
@@ -184,14 +185,14 @@ struct packet {
     uint64_t sequence; /* of its first byte */
     size_t size;
     unsigned attempt;
-    size_t record; /* in the trace */
+    size_t record;    /* in the trace */
     size_t path_size; /* of a unix datagram's sender, whose path is behind the data */
     bool group;       /* a broadcast or multicast: for everybody who listens there */
     bool copy;        /* a duplicate */
-    bool lost;     /* it will not arrive; the event is its sender's timer */
+    bool lost;        /* it will not arrive; the event is its sender's timer */
     void (*arrive)(struct packet *packet);
     void (*retry)(struct packet *packet); /* its sender's timer; NULL: nobody resends it */
-    char data[]; /* of a datagram */
+    char data[];                          /* of a datagram */
 };
 
 struct faults { /* probabilities, and what they cost in nanoseconds */
@@ -228,7 +229,7 @@ void link_set(struct machine *from, struct machine *to, enum link_state state);
 
 size_t trace_add(const struct packet *packet, enum verdict verdict, uint64_t arrival);
 void trace_amend(size_t record, enum verdict verdict);
-void trace_open(lua_State *L); /* pushes the run's trace */
+void trace_open(lua_State *L);     /* pushes the run's trace */
 void trace_name(const char *name); /* of the next machine */
 void trace_close(void);
 void trace_open_module(lua_State *L);
@@ -272,7 +273,7 @@ struct sim_socket {
     /* streams */
     enum stream_state state;
     struct flow *in, *out;
-    struct sim_socket *listener; /* whose child it is, until accepted */
+    struct sim_socket *listener;              /* whose child it is, until accepted */
     struct sim_socket *children, *child_next; /* waiting to be accepted, in order */
     int backlog;
     size_t child_count; /* with those whose handshake is under way */
@@ -337,9 +338,9 @@ bool sim_lingers_not(const struct sim_socket *s); /* SO_LINGER 0: close resets *
  * taken <= arrived <= sent <= written; the ring holds [taken, written). */
 struct flow {
     unsigned references;
-    bool local;                            /* inside one machine's kernel: no packets */
-    struct sim_socket *from, *to;          /* NULL: that end is over, or not there yet */
-    struct machine *sender, *receiver;     /* receiver NULL: an address nobody has */
+    bool local;                        /* inside one machine's kernel: no packets */
+    struct sim_socket *from, *to;      /* NULL: that end is over, or not there yet */
+    struct machine *sender, *receiver; /* receiver NULL: an address nobody has */
     struct sim_address source, target;
     char *ring;
     size_t capacity; /* a power of two */
@@ -358,7 +359,7 @@ struct flow {
 struct flow *flow_new(struct sim_socket *from, struct sim_socket *to, bool local);
 void flow_release(struct flow *flow);
 struct packet *flow_packet(enum packet_kind kind, struct flow *flow);
-void flow_pump(struct flow *flow); /* sends what may be sent */
+void flow_pump(struct flow *flow);   /* sends what may be sent */
 void flow_orphan(struct flow *flow); /* nobody receives it any more */
 void flow_arrive(struct flow *flow, uint64_t begin, uint64_t end);
 size_t flow_readable(const struct flow *flow);
@@ -434,14 +435,14 @@ extern struct simulation sim;
 
 int sim_run(lua_State *L, const struct simulation *options, uint64_t seed);
 
-void sim_enter(const struct task *task);             /* called before it is resumed */
-void sim_task_began(const struct task *task);        /* counted with its machine */
-void sim_task_ended(const struct task *task);        /* the last one ends the machine's program */
+void sim_enter(const struct task *task);      /* called before it is resumed */
+void sim_task_began(const struct task *task); /* counted with its machine */
+void sim_task_ended(const struct task *task); /* the last one ends the machine's program */
 /* The run cannot go on; the first reason counts. */
 void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void sim_refuse(lua_State *L, const char *what);     /* raises if a simulation runs */
-int sim_exit(lua_State *L, int status);              /* os.exit */
-int sim_open_module(lua_State *L); /* pushes lariat.core.sim */
+void sim_refuse(lua_State *L, const char *what); /* raises if a simulation runs */
+int sim_exit(lua_State *L, int status);          /* os.exit */
+int sim_open_module(lua_State *L);               /* pushes lariat.core.sim */
 bool task_is_simulated(const struct task *task);
 
 #endif

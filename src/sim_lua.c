@@ -271,13 +271,17 @@ static int fn_rule(lua_State *L) {
 
 int sim_open_module(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"run", fn_run},         {"stop", fn_stop},       {"time", fn_time},
-        {"draw", fn_draw},       {"machine", fn_machine}, {"current", fn_current},
-        {"address", fn_address}, {"state", fn_state},     {"globals", fn_globals},
-        {"output", fn_output},   {"input", fn_input},     {"start", fn_start},
-        {"crash", fn_crash},     {"ended", fn_ended},     {"link", fn_link},
-        {"faults", fn_faults},   {"rule", fn_rule},       {"echo", fn_echo},       {"write", fn_write},
-        {"remove", fn_remove},   {"expect", fn_expect},   {NULL, NULL},
+        {"run", fn_run},         {"stop", fn_stop},
+        {"time", fn_time},       {"draw", fn_draw},
+        {"machine", fn_machine}, {"current", fn_current},
+        {"address", fn_address}, {"state", fn_state},
+        {"globals", fn_globals}, {"output", fn_output},
+        {"input", fn_input},     {"start", fn_start},
+        {"crash", fn_crash},     {"ended", fn_ended},
+        {"link", fn_link},       {"faults", fn_faults},
+        {"rule", fn_rule},       {"echo", fn_echo},
+        {"write", fn_write},     {"remove", fn_remove},
+        {"expect", fn_expect},   {NULL, NULL},
     };
     luaL_newlib(L, functions);
     trace_open_module(L);

@@ -15,7 +15,7 @@
 
 static struct {
     lua_State *now; /* has the rule at the bottom of its stack; NULL: there is none */
-    int anchor; /* registry reference to the list of coroutines, or LUA_NOREF */
+    int anchor;     /* registry reference to the list of coroutines, or LUA_NOREF */
 } rule = {.anchor = LUA_NOREF};
 
 void rule_set(lua_State *L, int index) {

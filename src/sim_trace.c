@@ -38,7 +38,7 @@ struct trace {
     unsigned name_count;
 };
 
-static struct trace *trace; /* of the run under way */
+static struct trace *trace;  /* of the run under way */
 static const char trace_key; /* anchors it in the registry */
 
 static void mix(uint64_t value) {
@@ -112,8 +112,7 @@ void trace_amend(size_t record, enum verdict verdict) {
 }
 
 void trace_name(const char *name) {
-    trace->names =
-        runtime_realloc(trace->names, (trace->name_count + 1) * sizeof(*trace->names));
+    trace->names = runtime_realloc(trace->names, (trace->name_count + 1) * sizeof(*trace->names));
     strcpy(trace->names[trace->name_count++], name);
 }
 
@@ -223,8 +222,11 @@ void trace_close(void) {
 }
 
 void trace_open_module(lua_State *L) {
-    static const luaL_Reg functions[] = {
-        {"list", fn_list}, {"names", fn_names}, {"hash", fn_hash}, {"present", fn_present}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"list", fn_list},
+                                         {"names", fn_names},
+                                         {"hash", fn_hash},
+                                         {"present", fn_present},
+                                         {NULL, NULL}};
     luaL_newmetatable(L, TRACE_TYPE);
     lua_pushcfunction(L, trace_gc);
     lua_setfield(L, -2, "__gc");

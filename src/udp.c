@@ -202,8 +202,8 @@ static int attempt_send(lua_State *L, struct op *op) {
     if (s->watch.fd < 0) {
         return result_fail(L, -EBADF);
     }
-    int err = datagram_send(s, op->as.datagram.data, op->as.datagram.size, op->address,
-                            op->address_size);
+    int err =
+        datagram_send(s, op->as.datagram.data, op->as.datagram.size, op->address, op->address_size);
     if (err == -EAGAIN) {
         return s->family == AF_UNIX ? WANT_PAUSE : WANT_WRITE;
     }
