@@ -150,7 +150,7 @@ void output_discard(struct socket *s);
 bool output_on_writable(struct watch *w);
 void outputs_flush(void); /* every corked socket, and the batch of datagrams */
 void outputs_free_blocks(void);
-void outputs_flush_if_late(void); /* the same once the tick has lasted 1 ms, see output.c */
+void outputs_flush_if_late(void); /* the same once the tick has lasted long */
 
 /* ---- input, see input.c ---- */
 ssize_t input_fill(struct socket *s, size_t wanted); /* bytes, 0: end, or -errno */
