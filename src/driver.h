@@ -55,8 +55,8 @@ struct driver {
     /* may be NULL: from now on others read from or close the descriptor as well */
     void (*expose)(int fd);
     /* may be NULL: takes up to `size` bytes from one stream and gives another what it accepts,
-     * copying none; the rest, `left` bytes, lies in `rest`. Returns the bytes taken, 0 at the end;
-     * an error other than -EAGAIN says nothing but that recv has to be asked. */
+     * copying none; the rest, `left` bytes, lies in `rest`. Returns the bytes taken, 0 at the end,
+     * or -errno of the first, told once as by recv; -EOPNOTSUPP: recv has to be asked. */
     ssize_t (*forward)(int from, int to, void *rest, size_t size, size_t *left);
 };
 

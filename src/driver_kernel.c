@@ -149,7 +149,8 @@ static int kernel_poll(struct pollfd *set, nfds_t count) {
         n = poll(set, count, 0);
     } while (n < 0 && errno == EINTR);
     for (nfds_t i = 0; n >= 0 && i < count; i++) {
-        poller_blocked(set[i].fd, set[i].events & ~set[i].revents);
+        bool broken = set[i].revents & (POLLERR | POLLHUP); /* every call has that to say */
+        poller_blocked(set[i].fd, broken ? 0 : set[i].events & ~set[i].revents);
     }
     return n < 0 ? -errno : n;
 }

@@ -56,16 +56,15 @@ ssize_t forward_bytes(int from, int to, void *rest, size_t size, size_t *left) {
     if (!poller_owns(from) || !poller_owns(to)) {
         return -EOPNOTSUPP;
     }
-    int err = open_pipe();
-    if (err < 0) {
-        return err;
+    if (open_pipe() < 0) {
+        return -EOPNOTSUPP;
     }
     ssize_t taken = splice_some(from, ends[1], size), n = 1;
     if (taken <= 0) {
         if (taken == -EAGAIN) {
             poller_blocked(from, POLLIN);
         }
-        return taken;
+        return taken == -EINVAL ? -EOPNOTSUPP : taken;
     }
     for (*left = (size_t)taken; *left > 0 && n > 0; *left -= n > 0 ? (size_t)n : 0) {
         n = splice_some(ends[0], to, *left);

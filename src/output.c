@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Output bytes, corked per tick: send appends to the socket's block and puts the socket on one dirty
- * list, flushed when all ready tasks have run (or 1 ms after the tick began, or by whatever could
- * show the delay). Sixteen pipelined replies so cost one system call.
+ * list, flushed when all ready tasks have run (or when the tick is late, from 1 ms on, or by whatever
+ * could show the delay). Sixteen pipelined replies so cost one system call.
  *
  * Invariants: a socket with a block is on the dirty list or is `blocked` with POLLOUT armed; bytes
  * in a block are the runtime's and are never reported as unsent; a block never holds more than the

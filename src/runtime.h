@@ -51,7 +51,7 @@ struct sockets {
     struct socket *lent;  /* whose input lies in `shared` */
     uint64_t selections;  /* calls of select so far */
     size_t draining;      /* closed sockets that still send */
-    uint64_t tick;        /* when this tick began, for the 1 ms bound on corking */
+    uint64_t tick;        /* when this tick began, for the bound on corking */
     struct output_block *free_blocks;
     size_t free_count;
     char *shared; /* one receive buffer for everybody: SHARED_SIZE bytes */

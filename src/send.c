@@ -278,7 +278,7 @@ static ssize_t pipe_receive(struct op *op, struct socket *from, struct socket *t
         n = input_forward(from, to, &moved);
         op->as.pipe.moved += moved;
     }
-    if (n < 0 && n != -EAGAIN) {
+    if (n == -EOPNOTSUPP) {
         n = input_fill(from, 0);
     }
     if (n >= 0) {

@@ -92,7 +92,6 @@ struct socket {
     int family; /* AF_UNSPEC until known */
     struct datagrams *batch;
     struct saved_option *options;
-    double born;            /* clock_now() in seconds, for getstats */
     struct place made_at;   /* the script's line that made it */
     struct place accept_at; /* and the one that accepts from it */
     unsigned owner;         /* as its maker's: see dump.c */
@@ -151,12 +150,12 @@ void output_discard(struct socket *s);
 bool output_on_writable(struct watch *w);
 void outputs_flush(void); /* every corked socket, and the batch of datagrams */
 void outputs_free_blocks(void);
-void outputs_flush_if_late(void); /* the same once the tick has lasted 1 ms, see output.c */
+void outputs_flush_if_late(void); /* the same once the tick has lasted long */
 
 /* ---- input, see input.c ---- */
 ssize_t input_fill(struct socket *s, size_t wanted); /* bytes, 0: end, or -errno */
 /* As input_fill, for a socket without input: what `to` accepts goes there, `moved` bytes, and only
- * the rest becomes input. Other errors than -EAGAIN: it cannot be done so. */
+ * the rest becomes input. -EOPNOTSUPP: it cannot be done so. */
 ssize_t input_forward(struct socket *s, struct socket *to, size_t *moved);
 void input_settle(struct socket *s); /* give the shared buffer back */
 const char *input_take(struct socket *s, size_t size);
