@@ -350,12 +350,21 @@ describe("a run", function()
     assert.not_equal(hash(5), hash(6))
   end)
 
+  it("may be left without limits", function()
+    local result = sim.try({ max_events = math.huge, max_time = math.huge }, function()
+      task.sleep(1e8)
+    end)
+    assert.same({ true, 1e8 }, { result.ok, result.time })
+  end)
+
   it("is told what options it does not know, and values that make no sense", function()
     for text, options in pairs {
       ["there is no option 'los'"] = { los = 1 },
       ["option 'loss': boolean or probability"] = { loss = 2 },
       ["option 'latency': {least, most}"] = { latency = { 2, 1 } },
       ["option 'seed': integer expected"] = { seed = "x" },
+      ["option 'max_time': number expected, not negative"] = { max_time = -1 },
+      ["option 'epoch': seconds since 1970"] = { epoch = math.huge },
       ["option 'without': 'rain' is none of loss"] = { without = { "rain" } },
     } do
       local ok, message = pcall(sim.run, options, print)

@@ -36,8 +36,13 @@ static double number_field(lua_State *L, const char *field, double otherwise) {
     return value;
 }
 
+/* Thirty years in nanoseconds are as good as no limit. */
+static uint64_t limited(double value) {
+    return value < 1e18 ? (uint64_t)value : (uint64_t)1e18;
+}
+
 static uint64_t time_field(lua_State *L, const char *field, double otherwise) {
-    return (uint64_t)(number_field(L, field, otherwise) * 1e9);
+    return limited(number_field(L, field, otherwise) * 1e9);
 }
 
 static struct faults fault_fields(lua_State *L) {
@@ -63,7 +68,7 @@ static int fn_run(lua_State *L) {
     }
     struct simulation options = {
         .epoch = number_field(L, "epoch", 0),
-        .max_events = (uint64_t)number_field(L, "max_events", 1e7),
+        .max_events = limited(number_field(L, "max_events", 1e7)),
         .max_time = SIM_BOOT + time_field(L, "max_time", 86400),
         .faults = fault_fields(L),
     };
