@@ -80,7 +80,7 @@ local function restart(self)
   start(self)
 end
 
---- Starts its program anew; what runs of it crashes before, the caller included if it is part of it.
+--- Starts its program anew. What runs of it crashes before: also the caller, if it is part of it.
 function host:restart()
   if self.id == WORLD then error("the world cannot be started again", 2) end
   if core.current() ~= self.id then return restart(self) end
