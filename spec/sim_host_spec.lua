@@ -95,6 +95,49 @@ describe("a host", function()
     assert.equal("begins\nbegins\nbegins\nends\n", host.printed)
   end)
 
+  it("that is started again is waited for although it was the last client", function()
+    local starts = 0
+    local result = try(function(net)
+      local client = net:client("c", function() starts = starts + 1 task.sleep(10) end)
+      net:at(1, function() client:restart() end)
+    end)
+    assert.is_true(result.ok, result.error)
+    assert.same({ 2, 11.0 }, { starts, result.time })
+  end)
+
+  it("may start itself again, from where it will not go on", function()
+    local starts, after = 0, false
+    local result = try(function(net)
+      net:client("c", function()
+        starts = starts + 1
+        task.sleep(1)
+        if starts == 3 then return end
+        net:restart "c"
+        after = true
+      end)
+    end)
+    assert.is_true(result.ok, result.error)
+    assert.same({ 3, false, 3.0 }, { starts, after, result.time })
+  end)
+
+  it("has crashed for those who wait for its end, also if it is up again by then", function()
+    local result = try(function(net)
+      local host = net:host("h", task.sleep, 10)
+      net:at(1, function() host:restart() end)
+      assert.same({ "crash" }, { host:wait() })
+      assert.same({ "exit", 0 }, { host:wait() })
+    end)
+    assert.is_true(result.ok, result.error)
+    assert.equal(11, result.time)
+  end)
+
+  it("that runs a function cannot read the standard input of the program", function()
+    local stdin = io.stdin
+    local why = failure(function(net) net:client("h", function() io.stdin:lines() end) end)
+    assert.matches("sim_host_spec.lua:%d+: io.stdin:lines is not simulated", why)
+    assert.equal(stdin, io.stdin)
+  end)
+
   it("that runs a function has no standard streams, and the program keeps its own", function()
     local before = rawget(lariat, "stdin")
     lariat.stdin = nil
@@ -108,6 +151,29 @@ describe("a host", function()
 end)
 
 describe("the world", function()
+  it("cannot crash, nor be started again", function()
+    assert.matches("sim_host_spec.lua:%d+: the world cannot crash",
+      failure(function(net) net:crash "world" end))
+    assert.matches("sim_host_spec.lua:%d+: the world cannot be started again",
+      failure(function(net) net:restart "world" end))
+  end)
+
+  it("goes on with its network and its chance after a run inside of it was refused", function()
+    local function draw(inner)
+      local drawn
+      local result = try(function(net)
+        if inner then
+          assert.has_error(function() sim.run({}, print) end, "a simulation is running already")
+        end
+        assert.equal(net, sim.network())
+        drawn = math.random()
+      end)
+      assert.is_true(result.ok, result.error)
+      return drawn
+    end
+    assert.equal(draw(false), draw(true))
+  end)
+
   it("fails the run if it exits with a status", function()
     assert.matches("host 'world' ended with status 3", failure(function() os.exit(3) end))
   end)

@@ -104,9 +104,9 @@ describe("sim.it", function()
       sim.it("needs none", { seeds = 9 }, function() error "always" end)
     ]]
     assert.matches("faults: loss, split; not needed: delay\ntrace:  0000000000000102", out)
-    assert.matches("again:  lariat %-%-test %-%-seed=1 %-%-without=delay ", out)
+    assert.matches("again:  %S+ %-%-test %-%-seed=1 %-%-without=delay ", out)
     assert.matches("faults: none; not needed: loss, delay, split\ntrace:  0000000000000100", out)
-    assert.matches("again:  lariat %-%-test %-%-seed=1 %-%-without=loss,delay,split ", out)
+    assert.matches("again:  %S+ %-%-test %-%-seed=1 %-%-without=loss,delay,split ", out)
   end)
 
   it("prints the one command that runs the seed again, which shows its packets, too", function()
@@ -120,10 +120,10 @@ describe("sim.it", function()
       end)
     ]], "_spec.lua")
     local out = run.lariat { "--test", "--lpath=/a path/?.lua", spec.path }
-    local command = out:match "again:  lariat ([^\n]*)"
+    local command = out:match "again:  ([^\n]*)"
     assert.matches("--without=loss,split", command, 1, true)
     assert.matches("'--lpath=/a path/?.lua'", command, 1, true)
-    local child <close> = lariat.run { "sh", "-c", "exec " .. run.path .. " " .. command }
+    local child <close> = lariat.run { "sh", "-c", "exec " .. command }
     local again = child.stdout:receive "*a"
     assert.same({ "exit", 1 }, { child:wait() })
     for _, line in ipairs { "seed 4: [^\n]*_spec%.lua:4: here\n", "\ntrace:  %x+[^\n]*" } do

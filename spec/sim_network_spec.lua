@@ -3,7 +3,6 @@
 -- What the body of a simulation does to its network, what a run comes to, and how it ends.
 
 local net = require "spec.support.net"
-local run = require "spec.support.program"
 local sim = require "lariat.sim"
 local socket = require "socket"
 local task = require "lariat.task"
@@ -351,58 +350,26 @@ describe("a run", function()
     assert.not_equal(hash(5), hash(6))
   end)
 
+  it("may be left without limits", function()
+    local result = sim.try({ max_events = math.huge, max_time = math.huge }, function()
+      task.sleep(1e8)
+    end)
+    assert.same({ true, 1e8 }, { result.ok, result.time })
+  end)
+
   it("is told what options it does not know, and values that make no sense", function()
     for text, options in pairs {
       ["there is no option 'los'"] = { los = 1 },
       ["option 'loss': boolean or probability"] = { loss = 2 },
       ["option 'latency': {least, most}"] = { latency = { 2, 1 } },
       ["option 'seed': integer expected"] = { seed = "x" },
+      ["option 'max_time': number expected, not negative"] = { max_time = -1 },
+      ["option 'epoch': seconds since 1970"] = { epoch = math.huge },
       ["option 'without': 'rain' is none of loss"] = { without = { "rain" } },
     } do
       local ok, message = pcall(sim.run, options, print)
       assert.is_false(ok)
       assert.truthy(message:find(text, 1, true), message)
-    end
-  end)
-end)
-
-describe("lariat --sim", function()
-  local SCRIPT = [[
-    local net = require "lariat.sim".network()
-    net:host("server", %q, "*", 7000)
-    net:client("client", %q, "server", 7000, "hello")
-    require "socket".sleep(3600)
-    print(os.time(), ...)
-    assert(... ~= "fail", "as asked")
-  ]]
-
-  local function script()
-    return run.file(SCRIPT:format("examples/tcp_echo_server.lua", "examples/tcp_echo_client.lua"))
-  end
-
-  it("runs a whole script, which may start others, in no time", function()
-    local file <close> = script()
-    local out, err, status = run.lariat { "--sim=17", file.path, "x" }
-    assert.same({ "", 0 }, { err, status })
-    assert.matches("%d%.%d+ client| hello\n", out)
-    assert.matches("946688400\tx\n$", out)
-  end)
-
-  it("says how to repeat a run that failed", function()
-    local file <close> = script()
-    local _, err, status = run.lariat { "--sim", file.path, "fail" }
-    local seed = err:match "^lariat: seed (%d+): host 'world' failed"
-    assert.equal(1, status)
-    assert.matches("as asked", err)
-    assert.matches("\nreplay: lariat %-%-sim=" .. seed .. " " .. file.path:gsub("%p", "%%%0")
-      .. " fail\n$", err)
-  end)
-
-  it("is refused without a script, and with a seed that is none", function()
-    for _, arguments in ipairs { { "--sim" }, { "--sim=x", "script.lua" }, { "--sim=", "x" } } do
-      local _, err, status = run.lariat(arguments)
-      assert.equal(2, status)
-      assert.matches("^lariat: '%-%-sim", err)
     end
   end)
 end)

@@ -96,8 +96,8 @@ describe("one seed", function()
       local again, status = output(arguments)
       assert.same({ seed, hash, 1 }, { again:match "seed %d+", trace_of(again), status })
     end
-    local command = told:match "\nagain:  lariat ([^\n]+)"
-    local child <close> = lariat.run { "sh", "-c", run.path .. " " .. command }
+    local command = told:match "\nagain:  ([^\n]+)"
+    local child <close> = lariat.run { "sh", "-c", command }
     local again = child.stdout:receive "*a"
     assert.same({ seed, hash }, { again:match "seed %d+", trace_of(again) })
     assert.matches("\n +time +server +client1 ", again)

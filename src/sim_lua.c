@@ -36,8 +36,13 @@ static double number_field(lua_State *L, const char *field, double otherwise) {
     return value;
 }
 
+/* Thirty years in nanoseconds are as good as no limit. */
+static uint64_t limited(double value) {
+    return value < 1e18 ? (uint64_t)value : (uint64_t)1e18;
+}
+
 static uint64_t time_field(lua_State *L, const char *field, double otherwise) {
-    return (uint64_t)(number_field(L, field, otherwise) * 1e9);
+    return limited(number_field(L, field, otherwise) * 1e9);
 }
 
 static struct faults fault_fields(lua_State *L) {
@@ -58,12 +63,12 @@ static int fn_run(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     luaL_checktype(L, 2, LUA_TFUNCTION);
     lua_settop(L, 2);
-    if (rt.simulated || rt.tasks.current == NULL) {
-        return luaL_error(L, rt.simulated ? "a simulation is running already" : "not in a task");
+    if (rt.tasks.current == NULL) {
+        return luaL_error(L, "a simulation runs in a task only");
     }
     struct simulation options = {
         .epoch = number_field(L, "epoch", 0),
-        .max_events = (uint64_t)number_field(L, "max_events", 1e7),
+        .max_events = limited(number_field(L, "max_events", 1e7)),
         .max_time = SIM_BOOT + time_field(L, "max_time", 86400),
         .faults = fault_fields(L),
     };
@@ -71,6 +76,12 @@ static int fn_run(lua_State *L) {
     uint64_t seed = (uint64_t)luaL_checkinteger(L, -1);
     lua_pop(L, 1);
     return sim_run(L, &options, seed);
+}
+
+/* running() -> is a simulation? */
+static int fn_running(lua_State *L) {
+    lua_pushboolean(L, rt.simulated);
+    return 1;
 }
 
 /* stop([why]): ends the run, as failed if a reason is given */
@@ -131,13 +142,14 @@ static int fn_address(lua_State *L) {
     return 1;
 }
 
-/* state(machine) -> is it up, number of tasks, exit status */
+/* state(machine) -> is it up, number of tasks, exit status, number of crashes */
 static int fn_state(lua_State *L) {
     struct machine *m = check_machine(L, 1);
     lua_pushboolean(L, m->up);
     lua_pushinteger(L, (lua_Integer)m->tasks);
     lua_pushinteger(L, m->status);
-    return 3;
+    lua_pushinteger(L, m->crashes);
+    return 4;
 }
 
 /* expect(machine, status): it will end with this; any other is a failure */
@@ -207,10 +219,12 @@ static int fn_start(lua_State *L) {
 
 /* ---- crash, and waiting for an end ---- */
 
+/* Who wants to start it again goes before those who wait for its end: the run is one of them, and must
+ * find a client running again. */
 static void crash_now(struct event *event) {
     struct machine *m = (struct machine *)((char *)event - offsetof(struct machine, crash));
-    machine_crash(m);
     waitq_wake_all(&m->crashed, WAKE_READY);
+    machine_crash(m);
 }
 
 static int waited(lua_State *L, int status, lua_KContext ctx) {
@@ -286,7 +300,8 @@ int sim_open_module(lua_State *L) {
         {"link", fn_link},       {"faults", fn_faults},
         {"rule", fn_rule},       {"echo", fn_echo},
         {"write", fn_write},     {"remove", fn_remove},
-        {"expect", fn_expect},   {NULL, NULL},
+        {"expect", fn_expect},   {"running", fn_running},
+        {NULL, NULL},
     };
     luaL_newlib(L, functions);
     trace_open_module(L);

@@ -31,7 +31,7 @@ static const unsigned char six_prefix[12] = {0xfd};
 
 struct machine *machine_new(const char *name) {
     struct machine *m = runtime_alloc(sizeof(*m));
-    *m = (struct machine){.id = sim.machine_count, .up = true, .boots = 1, .globals = LUA_NOREF};
+    *m = (struct machine){.id = sim.machine_count, .up = true, .globals = LUA_NOREF};
     strncpy(m->name, name, sizeof(m->name) - 1);
     m->next_port = (unsigned)chance_between(CHANCE_PORTS, 0, EPHEMERAL_COUNT - 1);
     sim.machines = runtime_realloc(sim.machines, (m->id + 1) * sizeof(*sim.machines));
@@ -233,7 +233,7 @@ static void drop_tasks(const struct machine *m) {
 void machine_crash(struct machine *m) {
     struct sim_socket *next;
     m->up = false;
-    m->boots++;
+    m->crashes++;
     for (struct sim_socket *s = m->sockets; s != NULL; s = next) {
         next = s->next;
         sim_socket_free(s);

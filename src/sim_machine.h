@@ -38,7 +38,7 @@ struct machine {
     unsigned id;
     char name[SIM_NAME];
     bool up;
-    unsigned boots;       /* how often it was started: packets of an earlier life are strangers */
+    unsigned crashes;     /* so far: whoever waits for its end tells them from an exit */
     size_t tasks;         /* that have not ended */
     int status, expected; /* as of os.exit; as the script of the run foresees it */
     int globals;          /* registry reference to {globals, loaded, preload}; LUA_NOREF: shared */

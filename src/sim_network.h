@@ -45,7 +45,6 @@ struct packet {
     struct packet *next; /* among those that a link holds */
     enum packet_kind kind;
     struct machine *from, *to; /* to is NULL for an address nobody has */
-    unsigned boot;             /* of the receiver, when its stream began; 0: any */
     struct sim_address source, target;
     struct flow *flow; /* whose bytes, or whose beginning or end, it is about; owned, or NULL */
     uint64_t sequence; /* of its first byte */

@@ -51,6 +51,7 @@ local VALUES = {
     simulations.without = families
   end,
   ["sim-worker"] = function(_, text) simulations.worker = integer("sim-worker", text, 1) end,
+  ["sim-program"] = function(_, text) simulations.program = text end,
 }
 
 -- Those of busted's that say where code is. A worker process needs them, too.
@@ -218,8 +219,10 @@ local function keep_error(err, traceback, title, failed)
 end
 
 --- Runs busted over the command line in `arg`; ends the program with its exit status on failure.
+---@param program string as the user calls it
 ---@param arg string[]
-function runner.run(arg)
+function runner.run(program, arg)
+  simulations.program = program
   local options = take_options(arg)
   -- busted loads modules anew for each file; those of the runtime must stay the same.
   for _, name in ipairs(MODULES) do require(name) end

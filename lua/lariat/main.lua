@@ -82,7 +82,7 @@ local function parse(args)
       i = i + 1
       break
     elseif word == "--sim" or word:find "^%-%-sim=" then
-      options.sim = check_seed(word)
+      options.sim, options.sim_at = check_seed(word), i
     elseif letter == "e" or letter == "l" then
       local value
       value, i = operand(args, i)
@@ -145,11 +145,11 @@ local function run_script(args, script)
   return run(chunk, message, table.unpack(args, script + 1))
 end
 
-local function quoted(words)
-  for i, word in ipairs(words) do
-    words[i] = word:find "^[%w%-_./=:,@]+$" and word or "'" .. word:gsub("'", "'\\''") .. "'"
-  end
-  return table.concat(words, " ")
+-- The command line, with the seed that was taken.
+local function replay(args, options)
+  local words = table.move(args, 1, #args, 1, {})
+  words[options.sim_at] = "--sim=" .. options.sim
+  return require "lariat.sim.shell"(words)
 end
 
 local function simulate(args, options)
@@ -161,8 +161,7 @@ local function simulate(args, options)
     return chunk(table.unpack(args, script + 1))
   end)
   if result.ok then return end
-  fail(1, ("%s\nreplay: lariat --sim=%d %s"):format(result.error, options.sim,
-    quoted { table.unpack(args, script) }))
+  fail(1, ("%s\nreplay: %s"):format(result.error, replay(args, options)))
 end
 
 local function interact(options)
@@ -173,7 +172,7 @@ end
 local function run_tests(args, first)
   local arg = table.move(args, first, #args, 1, { [0] = "lariat --test" })
   _G.arg = arg
-  return require "lariat.busted".run(arg)
+  return require "lariat.busted".run(args[1], arg)
 end
 
 --- The main task.

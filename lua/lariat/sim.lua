@@ -90,6 +90,7 @@ local function run(options, body)
 end
 
 local function check(name, options, body)
+  if simulation.running() then error("a simulation is running already", 3) end
   if type(options) ~= "table" then
     error(("bad argument #1 to '%s' (table of options expected, got %s)"):format(name,
       type(options)), 3)

@@ -32,8 +32,8 @@ local STRENGTH = {
 ---@field echo? boolean hosts that run a script print to our standard output as well; default true
 
 local KNOWN = {
-  seed = "integer", latency = "latency", swarm = "boolean", without = "families", epoch = "number",
-  max_events = "number", max_time = "number", echo = "boolean", seeds = "any", timeout = "any",
+  seed = "integer", latency = "latency", swarm = "boolean", without = "families", epoch = "epoch",
+  max_events = "limit", max_time = "limit", echo = "boolean", seeds = "any", timeout = "any",
 }
 for _, family in ipairs(faults.FAMILIES) do KNOWN[family] = "strength" end
 
@@ -45,8 +45,11 @@ local CHECKS = {
   any = function() return true end,
   boolean = function(value) return type(value) == "boolean", "boolean expected" end,
   integer = function(value) return math.type(value) == "integer", "integer expected" end,
-  number = function(value)
-    return type(value) == "number" and value >= 0 and value < 1e15, "number expected, not negative"
+  limit = function(value) -- math.huge is none
+    return type(value) == "number" and value >= 0, "number expected, not negative"
+  end,
+  epoch = function(value)
+    return type(value) == "number" and value >= 0 and value < 1e12, "seconds since 1970 expected"
   end,
   strength = function(value, name)
     if type(value) == "boolean" then return true end

@@ -56,7 +56,7 @@ local function run_seeds(place, options, body)
     without = settings.without,
   }, body)
   if not finding then return end
-  local command = seeds.command(finding, settings.paths, pattern(), file())
+  local command = seeds.command(finding, pattern(), file())
   local text = place .. ": " .. seeds.text(finding, command)
   if not finding.outcome.ok then require "busted".fail(text, 0) end
   io.stderr:write(text, "\n")
@@ -66,7 +66,7 @@ end
 
 local function worker_command(line)
   local command = { core.fork.program, "--test", "--timeout=" .. settings.limit,
-    "--sim-worker=" .. line, "--output=lariat.sim.quiet", "--filter=" .. pattern(),
+    "--sim-worker=" .. line, "--sim-program=" .. settings.program, "--output=lariat.sim.quiet", "--filter=" .. pattern(),
     stdout = "inherit", stderr = "pipe" }
   if settings.seed then table.insert(command, "--seed=" .. settings.seed) end
   if settings.seeds then table.insert(command, "--seeds=" .. settings.seeds) end

@@ -55,15 +55,17 @@ end
 ---@return "exit"|"crash" how
 ---@return integer? status
 function host:wait()
+  local _, _, _, before = core.state(self.id)
   core.ended(self.id)
-  local up, _, status = core.state(self.id)
-  if not up then return "crash" end
+  local up, _, status, crashes = core.state(self.id)
+  if not up or crashes > before then return "crash" end -- it may be up again
   return "exit", status
 end
 
 --- Ends its program at once: no `<close>` variable runs, no packet tells of it, and until it is
 --- started again nobody answers.
 function host:crash()
+  if self.id == WORLD then error("the world cannot crash: the run would end with it", 2) end
   return core.crash(self.id)
 end
 
@@ -73,11 +75,17 @@ local function start(self)
   core.start(self.id, self.name, main, table.unpack(self.arguments, 1, self.arguments.n))
 end
 
---- Starts its program anew; what runs of it crashes before.
-function host:restart()
-  if self.id == WORLD then error("the world cannot be started again", 2) end
+local function restart(self)
   repeat core.crash(self.id) until not self:running() -- another task may have been as quick
   start(self)
+end
+
+--- Starts its program anew. What runs of it crashes before: also the caller, if it is part of it.
+function host:restart()
+  if self.id == WORLD then error("the world cannot be started again", 2) end
+  if core.current() ~= self.id then return restart(self) end
+  core.start(WORLD, "restart", restart, self)
+  return core.crash(self.id)
 end
 
 -- The network -------------------------------------------------------------------------------------

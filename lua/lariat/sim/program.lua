@@ -43,24 +43,30 @@ local function forbid_streams()
   end
 end
 
+-- io.stdin, where it is shared: whatever is called of it.
+local NO_STDIN = setmetatable({}, {
+  __name = "FILE*",
+  __index = function(_, method) return refusal("io.stdin:" .. method, NO_INPUT) end,
+})
+
 --- Replaces what a simulation must not do in shared globals; returns a function that restores it.
 ---@param globals table
 ---@return function
 function program.forbid(globals)
   local io, os = globals.io, globals.os
   local execute, popen, read, lines = os.execute, io.popen, io.read, io.lines
-  local remove, restore_streams = os.remove, forbid_streams()
+  local remove, stdin, restore_streams = os.remove, io.stdin, forbid_streams()
   os.execute = refusal("os.execute", NO_PROCESS)
   os.remove = removal(remove)
   io.popen = refusal("io.popen", NO_PROCESS)
-  io.read = refusal("io.read", NO_INPUT)
+  io.read, io.stdin = refusal("io.read", NO_INPUT), NO_STDIN
   io.lines = function(name, ...)
     if name == nil then error("io.lines is not simulated: " .. NO_INPUT, 2) end
     return lines(name, ...)
   end
   return function()
     os.execute, io.popen, io.read, io.lines = execute, popen, read, lines
-    os.remove = remove
+    os.remove, io.stdin = remove, stdin
     restore_streams()
   end
 end

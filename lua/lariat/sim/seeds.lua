@@ -4,6 +4,8 @@
 -- fails and the fewest families of faults with which it still does, and tells all about it.
 
 local fork = require "lariat.sim.fork"
+local settings = require "lariat.sim.settings"
+local shell = require "lariat.sim.shell"
 
 local seeds = {}
 
@@ -11,10 +13,10 @@ local LADDER = 100 -- packets shown
 
 -- In a copy: runs the body, and keeps of the result what can be handed over.
 local function run(options, body, seed, without, with_ladder)
-  local settings = {}
-  for name, value in pairs(options) do settings[name] = value end
-  settings.seed, settings.without = seed, without
-  local result = require "lariat.sim".try(settings, body)
+  local copy = {}
+  for name, value in pairs(options) do copy[name] = value end
+  copy.seed, copy.without = seed, without
+  local result = require "lariat.sim".try(copy, body)
   return {
     ok = result.ok, error = result.error and tostring(result.error), faults = result.faults,
     hash = result.hash, events = result.events, time = result.time,
@@ -77,26 +79,20 @@ end
 
 -- Text --------------------------------------------------------------------------------------------
 
-local function quoted(word)
-  if word:find "^[%w_./=,:@%%+-]+$" then return word end
-  return "'" .. word:gsub("'", "'\\''") .. "'"
-end
-
 --- The command that runs one seed of one test once more.
 ---@param finding lariat.sim.Finding
----@param paths string[] options that the test needs
 ---@param pattern string that finds it
 ---@param file string
 ---@return string
-function seeds.command(finding, paths, pattern, file)
-  local words = { "lariat", "--test", "--seed=" .. finding.seed }
+function seeds.command(finding, pattern, file)
+  local words = { settings.program, "--test", "--seed=" .. finding.seed }
   if finding.without[1] then
     words[#words + 1] = "--without=" .. table.concat(finding.without, ",")
   end
-  for _, option in ipairs(paths) do words[#words + 1] = quoted(option) end
-  words[#words + 1] = "--filter=" .. quoted(pattern)
-  words[#words + 1] = quoted(file)
-  return table.concat(words, " ")
+  table.move(settings.paths, 1, #settings.paths, #words + 1, words)
+  words[#words + 1] = "--filter=" .. pattern
+  words[#words + 1] = file
+  return shell(words)
 end
 
 local function list(families)

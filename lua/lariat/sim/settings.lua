@@ -8,8 +8,9 @@
 ---@field seed? integer the only one to be run, with its ladder shown
 ---@field seeds? integer how many instead of what tests say
 ---@field without string[] families of faults that stay off
+---@field program string as the user calls it
 ---@field paths string[] options that a worker process needs as well
 ---@field worker? integer the line of the sim.it to be run here, if this is a worker process
 ---@field chosen? function in a worker: the body of that test
 ---@field ran? boolean in a worker: it has run
-return { limit = 10, without = {}, paths = {} }
+return { program = "lariat", limit = 10, without = {}, paths = {} }
