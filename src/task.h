@@ -72,11 +72,10 @@ struct task {
 /* User values of the handle. */
 enum {
     TASK_THREAD = 1,
-    TASK_TRACEBACK,
+    TASK_FAILURE, /* nil, or the error that has left a call last, and its traceback: see report.c */
     TASK_NAME,
     TASK_PARENT, /* the scope, or the server, it belongs to */
-    TASK_TRACED,
-    TASK_USER_VALUES = TASK_TRACED
+    TASK_USER_VALUES = TASK_PARENT
 };
 
 /* ---- scheduling ---- */
@@ -117,6 +116,7 @@ void task_push_name_of(lua_State *L, int handle);
 
 /* ---- errors that nobody joins, see report.c ---- */
 int task_keep_traceback(lua_State *L);          /* message handler of bodies and scopes */
+void task_push_traceback(lua_State *L, int handle); /* what that kept, or nil */
 void report_unjoined(lua_State *L, int handle); /* of the task at `handle`, with the error on top */
 int report_onerror(lua_State *L);
 int report_error(lua_State *L);

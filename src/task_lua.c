@@ -160,7 +160,7 @@ static int method_name(lua_State *L) {
 static int method_traceback(lua_State *L) {
     struct task *task = task_check(L, 1);
     if (task->state == TASK_DONE) {
-        lua_getiuservalue(L, 1, TASK_TRACEBACK);
+        task_push_traceback(L, 1);
     } else {
         luaL_traceback(L, task->co, NULL, 0);
     }
