@@ -86,13 +86,14 @@ int task_keep_traceback(lua_State *L) {
 /* The traceback on top gets the lines of those that spawned the task's spawner. */
 static void add_origins(lua_State *L, const struct task *task) {
     bool first = true;
-    for (int i = 0; i < TASK_ORIGINS; i++) {
-        if (task->spawned[i].file == 0) {
+    struct origin origin = *origin_of(task->origin);
+    for (int i = 0; i < ORIGIN_LINES; i++) {
+        if (origin.lines[i].file == 0) {
             continue;
         }
         lua_pushstring(L, first ? "\nspawn traceback:\n\t" : "\n\t");
         first = false;
-        place_push(L, task->spawned[i]);
+        place_push(L, origin.lines[i]);
         lua_concat(L, 3);
     }
 }
@@ -112,7 +113,7 @@ void report_unjoined(lua_State *L, int handle) {
         lua_pushliteral(L, "");
     } else {
         task_push_name_of(L, handle);
-        place_push(L, task->spawned[0]);
+        place_push(L, origin_of(task->origin)->lines[0]);
         lua_pushfstring(L, "error in task %s (spawned at %s)", lua_tostring(L, -2),
                         lua_tostring(L, -1));
         lua_replace(L, -3);
