@@ -37,6 +37,22 @@ describe("many timers", function()
     for i = 1, 50 do assert.is_true((tasks[i]:join())) end
   end)
 
+  it("end while every turn of the loop is a busy one", function()
+    local slept, turns = false, 0
+    local sleeper = task.spawn(function()
+      for _ = 1, 3 do task.sleep(0.002) end
+      slept = true
+    end)
+    local start = task.now()
+    repeat
+      task.yield()
+      turns = turns + 1
+    until slept or task.now() - start > 5 * SCALE
+    assert.is_true(slept)
+    assert.is_true(turns > 3)
+    sleeper:join()
+  end)
+
   it("that are cancelled leave the others be", function()
     local count = 1000 // SCALE
     local woken, tasks = 0, {}

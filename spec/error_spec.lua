@@ -29,6 +29,22 @@ describe("an error nobody joins", function()
     assert.same({ 1, "the script goes on\n" }, { status, out })
   end)
 
+  it("has the traceback of its own spawns, after hundreds of others", function()
+    local err = outcome [[
+      local function chain(n)
+        if n == 0 then error "boom" end
+        task.spawn(chain, n - 1)
+      end
+      local spawn = "task.spawn(function(f) task.spawn(f) end, ...)\n"
+      load("local task = require 'lariat.task' " .. spawn:rep(300), "=many")(task.yield)
+      task.sleep(0.001)
+      task.spawn(chain, 2)
+      task.sleep(0.001)
+      load(("\n"):rep(250) .. "require 'lariat.task'.spawn(error, 'late')", "=many")()]]
+    assert.matches("boom\n.-\nspawn traceback:\n\tscript:4\n\tscript:4\n\tscript:9\n", err)
+    assert.matches("late\n.-\nspawn traceback:\n\tmany:251\n", err)
+  end)
+
   it("of a task without a name is that of its function's line", function()
     local err = outcome [[
       task.spawn(function()

@@ -5,6 +5,8 @@
 local task = require "lariat.task"
 local test = require "lariat.test"
 
+local SCALE = tonumber(os.getenv "SCALE") or 1
+
 local CANCELLED, EXPIRED = { nil, "cancelled" }, { nil, "deadline" }
 
 local function closing(f)
@@ -145,13 +147,13 @@ describe("a generator", function()
     local child
     local generator = coroutine.wrap(function()
       task.group(function(g)
-        child = g:spawn(function() task.sleep(0.004) return "whole" end)
+        child = g:spawn(function() task.sleep(0.4 * SCALE) return "whole" end)
         coroutine.yield "first"
         child:join()
       end)
       return "end"
     end)
-    assert.same({ "first" }, { task.timeout(0.001, function()
+    assert.same({ "first" }, { task.timeout(0.2 * SCALE, function()
       local first = generator()
       task.yield() -- the child begins to wait in here
       return first

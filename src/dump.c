@@ -144,7 +144,7 @@ static void push_task(lua_State *L, struct task *t, int peers) {
     lua_pushstring(L, states[t->state]);
     lua_setfield(L, -2, "status");
     set_seconds_since(L, "age", t->born, now);
-    set_place(L, "spawned_at", t->spawned[0]);
+    set_place(L, "spawned_at", origin_of(t->origin)->lines[0]);
     if (t->state == TASK_WAITING) {
         lua_pushstring(L, t->waiting_for);
         lua_setfield(L, -2, "waiting_for");

@@ -26,7 +26,7 @@ static void tell_server(lua_State *L, const struct task *task) {
     lua_pushvalue(L, CONNECTION);
     if (task->outcome == TASK_FAILED) {
         lua_pushvalue(L, HANDLER);
-        lua_getiuservalue(L, handle, TASK_TRACEBACK);
+        task_push_traceback(L, handle);
     } else {
         lua_pushnil(L);
         lua_pushnil(L);

@@ -23,10 +23,6 @@
 #define FIRST_PAUSE_NS (1000 * 1000)
 #define LONGEST_PAUSE 6 /* doublings: 64 ms */
 
-static const struct timeout *timeout_of(const struct op *op) {
-    return op->timeout ? op->timeout : &op->socket->timeout;
-}
-
 static uint64_t saturated(double seconds) {
     return seconds < 1e9 ? (uint64_t)(seconds * 1e9) : NEVER / 2;
 }
@@ -40,7 +36,7 @@ uint64_t timeout_due(const struct timeout *t, uint64_t start) {
 
 /* When the wait that begins now must end; LuaSocket's rule for its two timeouts. */
 static uint64_t due(struct op *op) {
-    const struct timeout *t = timeout_of(op);
+    const struct timeout *t = &op->socket->timeout;
     if (t->block < 0 && t->total < 0) {
         return NEVER;
     }
@@ -57,7 +53,7 @@ static uint64_t due(struct op *op) {
 }
 
 static bool no_patience(const struct op *op) {
-    const struct timeout *t = timeout_of(op);
+    const struct timeout *t = &op->socket->timeout;
     return t->block == 0 || t->total == 0;
 }
 

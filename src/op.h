@@ -44,13 +44,16 @@ struct op_type {
 /* One call. A parked one lies in its task and is attempted again there. */
 struct op {
     const struct op_type *type;
-    struct socket *socket;         /* whose readiness and timeouts apply */
-    struct socket *other;          /* whose close ends it as well, or NULL */
-    const struct timeout *timeout; /* NULL: as the socket's */
-    uint64_t start;                /* when the call first had to wait; 0: not yet */
-    bool once;                     /* with timeout 0: no second attempt */
-    bool queued;                   /* it has waited in line: newcomers come after it */
-    unsigned char pauses;          /* back-offs so far, up to the longest */
+    struct socket *socket; /* whose readiness and timeouts apply */
+    struct socket *other;  /* whose close ends it as well, or NULL */
+    uint64_t start;        /* when the call first had to wait; 0: not yet */
+    /* Of datagrams and connects; moved to the caller's stack when the operation is parked. */
+    const struct sockaddr *address;
+    socklen_t address_size;
+    bool once;            /* with timeout 0: no second attempt */
+    bool queued;          /* it has waited in line: newcomers come after it */
+    bool bulk;            /* a pipe's: much came last time, worth the way without copying */
+    unsigned char pauses; /* back-offs so far, up to the longest */
     union {
         struct {
             size_t want;       /* bytes still wanted; the limit of receiveany */
@@ -74,7 +77,6 @@ struct op {
         struct {
             uint64_t moved;
             struct interest end; /* in the other stream's, while parked */
-            bool bulk;           /* much came last time: worth the way without copying */
         } pipe;
         struct {
             size_t size;
@@ -84,9 +86,6 @@ struct op {
             long done;
         } datagram;
     } as;
-    /* Of datagrams and connects; moved to the caller's stack when the operation is parked. */
-    const struct sockaddr *address;
-    socklen_t address_size;
 };
 
 static inline void op_init(struct op *op, const struct op_type *type, struct socket *socket) {

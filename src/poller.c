@@ -2,7 +2,8 @@
  *
  * Readiness of descriptors, by one epoll set. libuv's own set is a member of it: libuv runs when
  * something of its kind has happened (a name was found, a signal or a child's end has come), and
- * has no part in the turns between.
+ * has no part in the turns between. The alarm is a member, too, a timerfd: no turn reads a clock to
+ * know how long to wait or whether it is time.
  *
  * An internet socket that nobody else knows of is registered once, edge-triggered and for both
  * directions, and costs no further epoll_ctl while it lives; closing it ends the registration. All
@@ -20,18 +21,23 @@
 #include "poller.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "driver.h"
 #include "runtime.h"
 #include "watch.h"
 
-#define EVENTS_PER_TURN 256 /* then the ready tasks run */
+#define EVENTS_PER_TURN 256       /* then the ready tasks run */
+#define ALARM_GRAIN (1000 * 1000) /* ns: many deadlines that are close together are one alarm */
+#define SECOND (1000 * 1000 * 1000)
+
+/* Members of the set that are nobody's number, as they are named in events. */
+enum { LIBUV = -1, ALARM = -2 };
 
 enum mode { UNREGISTERED, LEVEL, EDGE };
 
@@ -45,9 +51,8 @@ struct entry {
 };
 
 static struct {
-    int set, libuv;        /* the epoll descriptor, and libuv's */
+    int set, alarm;        /* the epoll descriptor, and the timerfd */
     uv_prepare_t alive;    /* keeps libuv from saying that it has nothing to wait for */
-    uint64_t due;          /* the alarm */
     struct entry *entries; /* by descriptor number */
     size_t size;
     int *hot; /* EDGE numbers whose owner may have to be told again */
@@ -254,39 +259,33 @@ static void on_event(int fd, uint32_t events) {
     }
 }
 
-/* In milliseconds; -1: as long as it takes. */
-static int time_left(void) {
-    if (poller.due == NEVER) {
-        return -1;
-    }
-    uint64_t now = clock_now();
-    uint64_t ms = poller.due > now ? (poller.due - now) / 1000000 + 1 : 0;
-    return ms < INT_MAX ? (int)ms : INT_MAX;
-}
-
+/* The alarm rings once, and not before `due`; another one set meanwhile takes its place. */
 void poller_alarm(uint64_t due) {
-    poller.due = due;
+    uint64_t at = (due / ALARM_GRAIN + 1) * ALARM_GRAIN;
+    struct itimerspec once = {.it_value = {(time_t)(at / SECOND), (long)(at % SECOND)}};
+    timerfd_settime(poller.alarm, TFD_TIMER_ABSTIME, &once, NULL);
 }
 
 /* libuv's timeout is 0 when it has something to do, or to tell its own set, at once: none of its
  * timers is ours. */
 void driver_kernel_turn(bool wait) {
     struct epoll_event events[EVENTS_PER_TURN];
-    bool libuv = uv_backend_timeout(&rt.loop) == 0;
+    bool libuv = uv_backend_timeout(&rt.loop) == 0, alarm = false;
     bool now = tell_again() || libuv || !wait;
-    int n = epoll_wait(poller.set, events, EVENTS_PER_TURN, now ? 0 : time_left());
+    int n = epoll_wait(poller.set, events, EVENTS_PER_TURN, now ? 0 : -1);
     for (int i = 0; i < n; i++) {
-        if (events[i].data.fd == poller.libuv) {
-            libuv = true;
+        int fd = events[i].data.fd;
+        if (fd >= 0) {
+            on_event(fd, events[i].events);
         } else {
-            on_event(events[i].data.fd, events[i].events);
+            libuv = libuv || fd == LIBUV;
+            alarm = alarm || fd == ALARM;
         }
     }
     if (libuv) {
         uv_run(&rt.loop, UV_RUN_NOWAIT);
     }
-    if (poller.due != NEVER && clock_now() >= poller.due) {
-        poller.due = NEVER;
+    if (alarm) {
         clock_fire();
     }
 }
@@ -297,14 +296,24 @@ static void nothing(uv_prepare_t *handle) {
     (void)handle;
 }
 
+/* The alarm is edge-triggered: it tells of each ringing once and is never read. */
 static int open_set(void) {
-    poller.libuv = uv_backend_fd(&rt.loop);
+    struct epoll_event libuv = {.events = EPOLLIN, .data = {.fd = LIBUV}};
+    struct epoll_event alarm = {.events = EPOLLIN | EPOLLET, .data = {.fd = ALARM}};
     poller.set = epoll_create1(EPOLL_CLOEXEC);
-    return poller.set < 0 ? -errno : enlist(poller.libuv, EPOLLIN, false);
+    poller.alarm = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    bool opened = poller.set >= 0 && poller.alarm >= 0 &&
+                  epoll_ctl(poller.set, EPOLL_CTL_ADD, uv_backend_fd(&rt.loop), &libuv) == 0 &&
+                  epoll_ctl(poller.set, EPOLL_CTL_ADD, poller.alarm, &alarm) == 0;
+    return opened ? 0 : -errno;
+}
+
+static void close_set(void) {
+    close(poller.set);
+    close(poller.alarm);
 }
 
 int driver_kernel_open(void) {
-    poller.due = NEVER;
     uv_prepare_init(&rt.loop, &poller.alive);
     uv_prepare_start(&poller.alive, nothing);
     return open_set();
@@ -314,12 +323,16 @@ int poller_fork(void) {
     for (size_t fd = 0; fd < poller.size; fd++) {
         poller.entries[fd].mode = UNREGISTERED;
     }
-    close(poller.set);
-    return open_set();
+    close_set();
+    int err = open_set();
+    if (err == 0 && rt.clock.alarm != NEVER) {
+        poller_alarm(rt.clock.alarm);
+    }
+    return err;
 }
 
 void driver_kernel_close(void) {
-    close(poller.set);
+    close_set();
     runtime_free(poller.entries);
     runtime_free(poller.hot);
     memset(&poller, 0, sizeof(poller));

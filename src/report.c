@@ -39,6 +39,30 @@ static void tell(lua_State *L) {
     lua_settop(L, base);
 }
 
+/* ---- what is kept of an error: {error, traceback} ---- */
+
+enum { FAILURE_ERROR = 1, FAILURE_TRACEBACK };
+
+/* Of the error and, on top, the traceback: both are taken. */
+static void set_failure(lua_State *L, int handle) {
+    lua_createtable(L, 2, 0);
+    lua_insert(L, -3);
+    lua_rawseti(L, -3, FAILURE_TRACEBACK);
+    lua_rawseti(L, -2, FAILURE_ERROR);
+    lua_setiuservalue(L, handle, TASK_FAILURE);
+}
+
+static void push_failure(lua_State *L, int handle, int what) {
+    if (lua_getiuservalue(L, handle, TASK_FAILURE) != LUA_TNIL) {
+        lua_rawgeti(L, -1, what);
+        lua_remove(L, -2);
+    }
+}
+
+void task_push_traceback(lua_State *L, int handle) {
+    push_failure(L, handle, FAILURE_TRACEBACK);
+}
+
 /* Message handler of a task's body and of scopes: keeps the error as it is, and the traceback of
  * where it was raised first beside it. */
 int task_keep_traceback(lua_State *L) {
@@ -47,12 +71,13 @@ int task_keep_traceback(lua_State *L) {
         return 1;
     }
     task_push(L, task);
-    lua_getiuservalue(L, 2, TASK_TRACED);
+    push_failure(L, 2, FAILURE_ERROR);
     if (lua_isnil(L, 3) || !lua_rawequal(L, 1, 3)) {
-        luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1); /* a number stays a number */
-        lua_setiuservalue(L, 2, TASK_TRACEBACK);
         lua_pushvalue(L, 1);
-        lua_setiuservalue(L, 2, TASK_TRACED);
+        const char *message = luaL_tolstring(L, 1, NULL); /* a number stays a number */
+        luaL_traceback(L, L, message, 1);
+        lua_remove(L, -2);
+        set_failure(L, 2);
     }
     lua_settop(L, 1);
     return 1;
@@ -61,13 +86,14 @@ int task_keep_traceback(lua_State *L) {
 /* The traceback on top gets the lines of those that spawned the task's spawner. */
 static void add_origins(lua_State *L, const struct task *task) {
     bool first = true;
-    for (int i = 0; i < TASK_ORIGINS; i++) {
-        if (task->spawned[i].file == 0) {
+    struct origin origin = *origin_of(task->origin);
+    for (int i = 0; i < ORIGIN_LINES; i++) {
+        if (origin.lines[i].file == 0) {
             continue;
         }
         lua_pushstring(L, first ? "\nspawn traceback:\n\t" : "\n\t");
         first = false;
-        place_push(L, task->spawned[i]);
+        place_push(L, origin.lines[i]);
         lua_concat(L, 3);
     }
 }
@@ -77,7 +103,8 @@ void report_unjoined(lua_State *L, int handle) {
     task->reported = task->told = true;
     rt.tasks.unjoined_errors++;
     lua_pushvalue(L, -1);
-    if (lua_getiuservalue(L, handle, TASK_TRACEBACK) == LUA_TNIL) {
+    task_push_traceback(L, handle);
+    if (lua_isnil(L, -1)) {
         lua_pop(L, 1);
         luaL_tolstring(L, -1, NULL);
     }
@@ -86,7 +113,7 @@ void report_unjoined(lua_State *L, int handle) {
         lua_pushliteral(L, "");
     } else {
         task_push_name_of(L, handle);
-        place_push(L, task->spawned[0]);
+        place_push(L, origin_of(task->origin)->lines[0]);
         lua_pushfstring(L, "error in task %s (spawned at %s)", lua_tostring(L, -2),
                         lua_tostring(L, -1));
         lua_replace(L, -3);
@@ -138,7 +165,6 @@ int report_adopt_traceback(lua_State *L) {
     lua_settop(L, 2);
     task_push(L, rt.tasks.current);
     lua_insert(L, 1);
-    lua_setiuservalue(L, 1, TASK_TRACEBACK);
-    lua_setiuservalue(L, 1, TASK_TRACED);
+    set_failure(L, 1);
     return 0;
 }

@@ -27,6 +27,7 @@
 #include "exact.h"
 #include "interrupt.h"
 #include "module.h"
+#include "origin.h"
 #include "pool.h"
 #include "socket.h"
 
@@ -270,6 +271,7 @@ int runtime_close(void) {
     interrupt_close();
     close_loop();
     clock_close();
+    origin_close();
     place_close();
     fflush(NULL);
     if (rt.interrupted) {

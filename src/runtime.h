@@ -49,7 +49,7 @@ struct sockets {
     struct socket *dirty; /* sockets with corked output */
     struct socket *dead;  /* closed ones, freed at the end of the tick */
     struct socket *lent;  /* whose input lies in `shared` */
-    uint64_t selections;  /* calls of select so far */
+    uint64_t selections;  /* lists that select has gone through so far */
     size_t draining;      /* closed sockets that still send */
     uint64_t tick;        /* when this tick began, for the bound on corking */
     struct output_block *free_blocks;

@@ -73,6 +73,7 @@ static void merge(struct msghdr *m, const struct mmsghdr *run, unsigned length, 
     m->msg_iovlen = length;
     m->msg_control = control;
     m->msg_controllen = sizeof(*control);
+    *control = (union control){.room = {0}}; /* the padding goes to the kernel, too */
     control->header = (struct cmsghdr){
         .cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT, .cmsg_len = CMSG_LEN(sizeof(size))};
     memcpy(CMSG_DATA(&control->header), &size, sizeof(size));

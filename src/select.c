@@ -91,14 +91,13 @@ static bool is_repeated(const struct entry *e, uint64_t selection) {
     if (e->socket == NULL) {
         return false;
     }
-    uint64_t *selected = &e->socket->selected[e->events == POLLOUT];
-    bool repeated = *selected == selection;
-    *selected = selection;
+    bool repeated = e->socket->selected == selection;
+    e->socket->selected = selection;
     return repeated;
 }
 
 static void collect(lua_State *L, struct selection *sel, int table, size_t n, int events) {
-    uint64_t selection = rt.sockets.selections;
+    uint64_t selection = ++rt.sockets.selections;
     for (size_t i = 1; i <= n; i++) {
         struct entry *e = &sel->entries[sel->count];
         memset(e, 0, sizeof(*e));
@@ -164,7 +163,6 @@ static struct selection *selection_new(lua_State *L) {
         lua_setfield(L, -2, "__gc");
     }
     lua_setmetatable(L, -2);
-    rt.sockets.selections++;
     collect(L, sel, RECEIVERS, receivers, POLLIN);
     collect(L, sel, SENDERS, senders, POLLOUT);
     return sel;

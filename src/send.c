@@ -273,8 +273,7 @@ static ssize_t pipe_receive(struct op *op, struct socket *from, struct socket *t
     const struct driver *driver = from->watch.driver;
     size_t moved = 0;
     ssize_t n = -EOPNOTSUPP;
-    if (op->as.pipe.bulk && driver == to->watch.driver && driver->forward &&
-        output_flush(to) == 0) {
+    if (op->bulk && driver == to->watch.driver && driver->forward && output_flush(to) == 0) {
         n = input_forward(from, to, &moved);
         op->as.pipe.moved += moved;
     }
@@ -282,7 +281,7 @@ static ssize_t pipe_receive(struct op *op, struct socket *from, struct socket *t
         n = input_fill(from, 0);
     }
     if (n >= 0) {
-        op->as.pipe.bulk = n >= PIPE_BULK && (moved == 0 || input_size(from) == 0);
+        op->bulk = n >= PIPE_BULK && (moved == 0 || input_size(from) == 0);
     }
     return n;
 }

@@ -96,7 +96,7 @@ struct socket {
     struct place accept_at; /* and the one that accepts from it */
     unsigned owner;         /* as its maker's: see dump.c */
     struct drain *drain;    /* closed by the script, still sending; or NULL */
-    uint64_t selected[2];   /* the last select that listed it to read, to write */
+    uint64_t selected;      /* the last list of a select that it was in */
 };
 
 struct socket_box {

@@ -146,10 +146,7 @@ static int task_body(lua_State *L) {
 static void set_origin(struct task *task, struct place at) {
     const struct task *spawner = rt.tasks.current;
     task->born = task->since = rt.sockets.tick;
-    task->spawned[0] = at;
-    if (spawner != NULL) {
-        memcpy(task->spawned + 1, spawner->spawned, sizeof(task->spawned) - sizeof(struct place));
-    }
+    task->origin = origin_number(at, spawner != NULL ? spawner->origin : 0);
     task->owner = spawner != NULL ? spawner->owner : rt.simulated ? SIM_OWNERS : 0;
 }
 
@@ -182,7 +179,7 @@ struct task *task_start(lua_State *L, lua_CFunction body, int nargs, const char 
     lua_insert(L, first);
     lua_pushcfunction(task->co, body);
     lua_xmove(L, task->co, nargs + 1);
-    task->nargs = nargs + 1;
+    task->nvalues = nargs + 1;
     link_task(task);
     make_ready(task);
     return task;
@@ -216,13 +213,11 @@ static void finish_broken(struct task *task) {
         task->reported = true;
         rt.tasks.unjoined_errors++;
     }
-    task->nresults = 1;
+    task->nvalues = 1;
 }
 
 static void resume(struct task *task) {
     lua_State *co = task->co;
-    int nargs = task->nargs;
-    task->nargs = 0;
     task->state = TASK_RUNNING;
     rt.tasks.current = task;
     rt.tasks.budget = TASK_BUDGET;
@@ -232,7 +227,7 @@ static void resume(struct task *task) {
         sim_enter(task);
     }
     scope_enter(co, task->base);
-    int status = lua_resume(co, rt.L, nargs, &task->nresults);
+    int status = lua_resume(co, rt.L, task->nvalues, &task->nvalues);
     scope_leave(NULL);
     if (status == LUA_YIELD && !rt.tasks.parking) {
         task->outcome = rt.closing ? TASK_CANCELLED : TASK_UNFINISHED; /* stopped by interrupt.c */
@@ -310,7 +305,7 @@ void task_drop(struct task *task) {
     scope_forget(task->co);
     task->scope = task->base = NULL;
     task->outcome = TASK_CANCELLED;
-    task->nresults = 0;
+    task->nvalues = 0;
     finish(task);
 }
 
@@ -327,7 +322,7 @@ void task_abandon(struct task *task) {
     scope_forget(task->co);
     lua_resetthread(task->co); /* runs pending `<close>` variables, which cannot wait */
     task->outcome = TASK_CANCELLED;
-    task->nresults = 0;
+    task->nvalues = 0;
     lua_settop(task->co, 0);
     finish(task);
     rt.tasks.current = NULL;

@@ -16,6 +16,7 @@
 
 #include "clock.h"
 #include "op.h"
+#include "origin.h"
 #include "place.h"
 #include "scope.h"
 #include "waitq.h"
@@ -27,8 +28,6 @@ enum __attribute__((packed)) task_outcome {
     TASK_FAILED,
     TASK_CANCELLED
 };
-
-#define TASK_ORIGINS 4 /* its own spawner's line, that of the spawner's spawner, ... */
 
 /* There may be very many: the order of the members leaves no holes. */
 struct task {
@@ -45,10 +44,10 @@ struct task {
     struct interest *set;     /* several: in memory anchored by the waiting call's stack, or `op` */
     struct waitq joiners;     /* who waits for its end */
     int handle;               /* registry reference to the handle until the task has ended */
-    int nargs;                /* what the first resume passes */
-    int nresults;             /* left on `co` once it has returned */
+    int nvalues; /* on `co`: what the first resume passes; once it has ended, the results */
     unsigned set_count;
-    unsigned owner; /* what it makes belongs to: see dump.c */
+    unsigned owner;  /* what it makes belongs to: see dump.c */
+    unsigned origin; /* the lines that spawned it, its spawner, ... */
     enum task_state state;
     enum wake wake; /* why it was woken */
     enum task_outcome outcome;
@@ -60,11 +59,10 @@ struct task {
     bool told;         /* its error was printed, or raised in a task that joined it */
     bool quiet;        /* its errors are its starter's business: not reported */
     struct place body; /* where its function begins: its name, if it was given none */
-    struct place spawned[TASK_ORIGINS];
-    uint64_t born;  /* tick in which it was spawned */
-    uint64_t since; /* tick in which its current wait began */
-    uint64_t limit; /* the current wait's own deadline, without that of scopes */
-    struct op op;   /* the operation it is parked in */
+    uint64_t born;     /* tick in which it was spawned */
+    uint64_t since;    /* tick in which its current wait began */
+    uint64_t limit;    /* the current wait's own deadline, without that of scopes */
+    struct op op;      /* the operation it is parked in */
 };
 
 #define TASK_TYPE "lariat.task"
@@ -72,11 +70,10 @@ struct task {
 /* User values of the handle. */
 enum {
     TASK_THREAD = 1,
-    TASK_TRACEBACK,
+    TASK_FAILURE, /* nil, or the error that has left a call last, and its traceback: see report.c */
     TASK_NAME,
     TASK_PARENT, /* the scope, or the server, it belongs to */
-    TASK_TRACED,
-    TASK_USER_VALUES = TASK_TRACED
+    TASK_USER_VALUES = TASK_PARENT
 };
 
 /* ---- scheduling ---- */
@@ -116,7 +113,8 @@ bool task_is_cancelled_value(lua_State *L, int index);
 void task_push_name_of(lua_State *L, int handle);
 
 /* ---- errors that nobody joins, see report.c ---- */
-int task_keep_traceback(lua_State *L);          /* message handler of bodies and scopes */
+int task_keep_traceback(lua_State *L);              /* message handler of bodies and scopes */
+void task_push_traceback(lua_State *L, int handle); /* what that kept, or nil */
 void report_unjoined(lua_State *L, int handle); /* of the task at `handle`, with the error on top */
 int report_onerror(lua_State *L);
 int report_error(lua_State *L);

@@ -44,7 +44,7 @@ void task_push_name_of(lua_State *L, int handle) {
     const struct task *task = lua_touserdata(L, handle);
     if (lua_getiuservalue(L, handle, TASK_NAME) == LUA_TNIL) {
         lua_pop(L, 1);
-        place_push(L, task->body.file ? task->body : task->spawned[0]);
+        place_push(L, task->body.file ? task->body : origin_of(task->origin)->lines[0]);
     }
 }
 
@@ -58,7 +58,7 @@ void task_push_name(lua_State *L, struct task *task) {
 
 static int push_results(lua_State *L, struct task *task) {
     lua_State *co = task->co;
-    int n = task->nresults;
+    int n = task->nvalues;
     if (task->outcome == TASK_CANCELLED) {
         lua_pushnil(L);
         lua_pushliteral(L, "cancelled");
@@ -160,7 +160,7 @@ static int method_name(lua_State *L) {
 static int method_traceback(lua_State *L) {
     struct task *task = task_check(L, 1);
     if (task->state == TASK_DONE) {
-        lua_getiuservalue(L, 1, TASK_TRACEBACK);
+        task_push_traceback(L, 1);
     } else {
         luaL_traceback(L, task->co, NULL, 0);
     }

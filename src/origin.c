@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Origins of tasks. There may be very many tasks, but they come from few lines: each chain of lines
+ * is kept once, in a table here, and a task has its number. A copy in each task was rejected: it is
+ * 28 bytes more of every idle connection.
+ *
+ * Invariant: the table only grows, so a number never dangles; number 0 is the chain of which nothing
+ * is known, also of what comes when ORIGINS chains are kept. `slots` is a hash of open addresses, at
+ * most half full.
+ */
+#include "origin.h"
+
+#include <string.h>
+
+#include "runtime.h"
+
+#define ORIGINS (1u << 16)
+#define FIRST_SLOTS 64u
+
+static struct {
+    struct origin *origins;   /* by number */
+    unsigned *slots;          /* numbers; 0: free */
+    unsigned count, size;     /* of origins, of slots: a power of two */
+    struct place at;          /* what was asked most recently, */
+    unsigned spawner, number; /* and the answer */
+} table;
+
+static unsigned hash(const struct origin *origin) {
+    unsigned h = 0;
+    for (int i = 0; i < ORIGIN_LINES; i++) {
+        h = (h ^ origin->lines[i].file * 8191u ^ (unsigned)origin->lines[i].line) * 2654435761u;
+        h ^= h >> 15;
+    }
+    return h;
+}
+
+/* The slot that has the origin, or the free one where it belongs. */
+static unsigned *find(const struct origin *origin) {
+    unsigned i = hash(origin) & (table.size - 1);
+    while (table.slots[i] != 0 &&
+           memcmp(&table.origins[table.slots[i]], origin, sizeof(*origin)) != 0) {
+        i = (i + 1) & (table.size - 1);
+    }
+    return &table.slots[i];
+}
+
+static void grow(void) {
+    runtime_free(table.slots);
+    table.size = table.size ? 2 * table.size : FIRST_SLOTS;
+    table.slots = runtime_alloc(table.size * sizeof(*table.slots));
+    memset(table.slots, 0, table.size * sizeof(*table.slots));
+    table.origins = runtime_realloc(table.origins, table.size / 2 * sizeof(*table.origins));
+    if (table.count == 0) {
+        table.origins[table.count++] = (struct origin){0};
+    }
+    for (unsigned number = 1; number < table.count; number++) {
+        *find(&table.origins[number]) = number;
+    }
+}
+
+static unsigned intern(const struct origin *origin) {
+    if (table.count == table.size / 2) {
+        grow();
+    }
+    unsigned *slot = find(origin);
+    if (*slot == 0 && table.count + 1 < ORIGINS) {
+        *slot = table.count++;
+        table.origins[*slot] = *origin;
+    }
+    return *slot;
+}
+
+unsigned origin_number(struct place at, unsigned spawner) {
+    bool again = table.number != 0 && table.spawner == spawner && table.at.file == at.file &&
+                 table.at.line == at.line;
+    if (!again) {
+        struct origin origin = {{at}};
+        memcpy(origin.lines + 1, origin_of(spawner)->lines, sizeof(origin) - sizeof(at));
+        table.number = intern(&origin);
+        table.spawner = spawner;
+        table.at = at;
+    }
+    return table.number;
+}
+
+const struct origin *origin_of(unsigned number) {
+    static const struct origin unknown = {{{0, 0}}};
+    return number != 0 ? &table.origins[number] : &unknown;
+}
+
+void origin_close(void) {
+    runtime_free(table.origins);
+    runtime_free(table.slots);
+    memset(&table, 0, sizeof(table));
+}
