@@ -66,7 +66,8 @@ end
 
 local function worker_command(line)
   local command = { core.fork.program, "--test", "--timeout=" .. settings.limit,
-    "--sim-worker=" .. line, "--sim-program=" .. settings.program, "--output=lariat.sim.quiet", "--filter=" .. pattern(),
+    "--sim-worker=" .. line, "--sim-program=" .. settings.program,
+    "--output=lariat.sim.quiet", "--filter=" .. pattern(),
     stdout = "inherit", stderr = "pipe" }
   if settings.seed then table.insert(command, "--seed=" .. settings.seed) end
   if settings.seeds then table.insert(command, "--seeds=" .. settings.seeds) end
