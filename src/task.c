@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The scheduler: spawn, wait, wake, cancel. Holds the only lua_resume that starts or continues a
- * task and the only lua_yieldk that suspends one (coroutine.c passes that yield through coroutines
- * of the script's own).
+ * The scheduler: spawn, wake, resume, cancel. Holds the only lua_resume that starts or continues a
+ * task; the only lua_yieldk that suspends one is in task_wait.c.
  *
  * A task is a coroutine whose body runs under lua_pcallk, so that `<close>` variables run, and may
  * wait, when an error or a cancellation leaves it. Readiness only queues a task; the attempt is
@@ -11,7 +10,6 @@
  */
 #include "task.h"
 
-#include <assert.h>
 #include <lauxlib.h>
 #include <string.h>
 
@@ -31,6 +29,12 @@ static void append(struct task **first, struct task **last, struct task *task) {
 /* A task of the world outside may be woken while a simulation runs: it runs when the world does. */
 static struct scheduler *scheduler_of(const struct task *task) {
     return rt.outer != NULL && !task_is_simulated(task) ? rt.outer : &rt.tasks;
+}
+
+/* Run again in the next tick. */
+void task_later(struct task *task) {
+    task->state = TASK_READY;
+    append(&rt.tasks.later_first, &rt.tasks.later_last, task);
 }
 
 static void make_ready(struct task *task) {
@@ -269,14 +273,6 @@ void task_run_ready(void) {
     s->running = false;
 }
 
-static void leave_queues(struct task *task) {
-    waitq_leave(&task->interest);
-    for (size_t i = 0; i < task->set_count; i++) {
-        waitq_leave(&task->set[i]);
-    }
-    task->set_count = 0;
-}
-
 /* Takes a task that is ready out of its queue. */
 static void unqueue(struct task **first, struct task **last, const struct task *task) {
     struct task *previous = NULL;
@@ -301,7 +297,7 @@ static void unschedule(struct task *task) {
 /* Its coroutine is left where it stands: no `<close>` variable runs. */
 void task_drop(struct task *task) {
     unschedule(task);
-    leave_queues(task);
+    task_leave_queues(task);
     scope_forget(task->co);
     task->scope = task->base = NULL;
     task->outcome = TASK_CANCELLED;
@@ -327,86 +323,4 @@ void task_abandon(struct task *task) {
     finish(task);
     rt.tasks.current = NULL;
     rt.running = NULL;
-}
-
-/* ---- waiting ---- */
-
-bool task_can_wait(lua_State *L) {
-    return rt.tasks.current != NULL && rt.running == L && !rt.tasks.pinned && lua_isyieldable(L);
-}
-
-bool task_must_raise(void) {
-    struct task *task = rt.tasks.current;
-    return task->interrupt != NULL || task->closing || scope_must_raise();
-}
-
-int task_raise(lua_State *L) {
-    struct task *task = rt.tasks.current;
-    if (task->closing) {
-        return lua_yield(L, 0); /* and is never resumed: see coroutine.c */
-    }
-    if (task->interrupt != NULL) {
-        char *message = task->interrupt;
-        luaL_where(L, 1);
-        lua_pushstring(L, message);
-        task->interrupt = NULL;
-        runtime_free(message);
-        lua_concat(L, 2);
-        return lua_error(L);
-    }
-    task_push_cancelled_value(L);
-    return lua_error(L);
-}
-
-void task_prepare(lua_State *L, const char *what) {
-    if (!task_can_wait(L)) {
-        luaL_error(L,
-                   "%s would have to wait, but Lua cannot suspend here (inside a metamethod or "
-                   "callback called from C, such as table.sort, string.gsub or __gc): call it "
-                   "outside, or spawn a task",
-                   what);
-    }
-    if (task_must_raise()) {
-        task_raise(L);
-    }
-}
-
-int task_park(lua_State *L, const char *what, uint64_t due, bool source, lua_KContext ctx,
-              lua_KFunction k) {
-    struct task *task = rt.tasks.current;
-    task->state = TASK_WAITING;
-    task->inner = L;
-    task->waiting_for = what;
-    task->since = rt.sockets.tick;
-    task->scope = rt.tasks.scope;
-    task->limit = due;
-    task->outside = source;
-    if (task->scope != NULL) {
-        uint64_t scope = scope_due(task->scope);
-        due = scope < due ? scope : due;
-    }
-    timer_set(&task->timer, due);
-    task->source = source || due != NEVER;
-    rt.tasks.sources += task->source;
-    rt.tasks.parking = true;
-    return lua_yieldk(L, 0, ctx, k);
-}
-
-int task_give_way(lua_State *L, lua_KContext ctx, lua_KFunction k) {
-    struct task *task = rt.tasks.current;
-    task->state = TASK_READY;
-    task->inner = L;
-    task->wake = WAKE_READY;
-    append(&rt.tasks.later_first, &rt.tasks.later_last, task);
-    rt.tasks.parking = true;
-    return lua_yieldk(L, 0, ctx, k);
-}
-
-enum wake task_resumed(void) {
-    struct task *task = rt.tasks.current;
-    leave_queues(task);
-    task->inner = NULL;
-    task->waiting_for = NULL;
-    timer_clear(&task->timer);
-    return task_must_raise() ? WAKE_CANCELLED : task->wake;
 }

@@ -81,6 +81,7 @@ struct task *task_spawn(lua_State *L, int nargs, const char *name); /* f, args -
 struct task *task_start(lua_State *L, lua_CFunction body, int nargs, const char *name,
                         struct place at); /* the same with body(f, args) */
 void task_run_ready(void);
+void task_later(struct task *task); /* run it again in the next tick */
 bool task_wake(struct task *task, enum wake why);
 bool task_cancel(struct task *task);                         /* false: it had ended */
 void task_interrupt(struct task *task, const char *message); /* raise this in it */
@@ -96,6 +97,7 @@ int task_give_way(lua_State *L, lua_KContext ctx, lua_KFunction k); /* run again
 enum wake task_resumed(void); /* leaves all queues; why it was woken */
 int task_raise(lua_State *L); /* raise the pending cancellation or interrupt */
 bool task_must_raise(void);
+void task_leave_queues(struct task *task);
 
 /* Charges the current turn; true once it is used up and the task should give way. */
 #define TASK_BUDGET 64         /* attempts that reach the driver, per turn */

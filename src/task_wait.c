@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Waiting: how a task suspends itself, and what its continuation finds. Holds the only lua_yieldk that
+ * suspends a task (coroutine.c passes that yield through coroutines of the script's own).
+ *
+ * Invariant: whatever can raise (Lua cannot suspend here, the task was cancelled) is checked by
+ * task_prepare, before a place in any queue is taken; a continuation has left all of them before
+ * anything else happens.
+ */
+#include "task.h"
+
+#include <lauxlib.h>
+
+#include "runtime.h"
+
+void task_leave_queues(struct task *task) {
+    waitq_leave(&task->interest);
+    for (size_t i = 0; i < task->set_count; i++) {
+        waitq_leave(&task->set[i]);
+    }
+    task->set_count = 0;
+}
+
+bool task_can_wait(lua_State *L) {
+    return rt.tasks.current != NULL && rt.running == L && !rt.tasks.pinned && lua_isyieldable(L);
+}
+
+bool task_must_raise(void) {
+    struct task *task = rt.tasks.current;
+    return task->interrupt != NULL || task->closing || scope_must_raise();
+}
+
+int task_raise(lua_State *L) {
+    struct task *task = rt.tasks.current;
+    if (task->closing) {
+        return lua_yield(L, 0); /* and is never resumed: see coroutine.c */
+    }
+    if (task->interrupt != NULL) {
+        char *message = task->interrupt;
+        luaL_where(L, 1);
+        lua_pushstring(L, message);
+        task->interrupt = NULL;
+        runtime_free(message);
+        lua_concat(L, 2);
+        return lua_error(L);
+    }
+    task_push_cancelled_value(L);
+    return lua_error(L);
+}
+
+void task_prepare(lua_State *L, const char *what) {
+    if (!task_can_wait(L)) {
+        luaL_error(L,
+                   "%s would have to wait, but Lua cannot suspend here (inside a metamethod or "
+                   "callback called from C, such as table.sort, string.gsub or __gc): call it "
+                   "outside, or spawn a task",
+                   what);
+    }
+    if (task_must_raise()) {
+        task_raise(L);
+    }
+}
+
+int task_park(lua_State *L, const char *what, uint64_t due, bool source, lua_KContext ctx,
+              lua_KFunction k) {
+    struct task *task = rt.tasks.current;
+    task->state = TASK_WAITING;
+    task->inner = L;
+    task->waiting_for = what;
+    task->since = rt.sockets.tick;
+    task->scope = rt.tasks.scope;
+    task->limit = due;
+    task->outside = source;
+    if (task->scope != NULL) {
+        uint64_t scope = scope_due(task->scope);
+        due = scope < due ? scope : due;
+    }
+    timer_set(&task->timer, due);
+    task->source = source || due != NEVER;
+    rt.tasks.sources += task->source;
+    rt.tasks.parking = true;
+    return lua_yieldk(L, 0, ctx, k);
+}
+
+int task_give_way(lua_State *L, lua_KContext ctx, lua_KFunction k) {
+    struct task *task = rt.tasks.current;
+    task->inner = L;
+    task->wake = WAKE_READY;
+    task_later(task);
+    rt.tasks.parking = true;
+    return lua_yieldk(L, 0, ctx, k);
+}
+
+enum wake task_resumed(void) {
+    struct task *task = rt.tasks.current;
+    task_leave_queues(task);
+    task->inner = NULL;
+    task->waiting_for = NULL;
+    timer_clear(&task->timer);
+    return task_must_raise() ? WAKE_CANCELLED : task->wake;
+}
