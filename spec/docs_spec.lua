@@ -142,7 +142,7 @@ end
 
 local result = sim.try({}, function(net)
   local host = net:host("host", function() end)
-  OBJECTS["lariat.sim.Network"] = methods_of(net)
+  OBJECTS["lariat.sim.Network"] = with_fields(net, "seed")
   OBJECTS["lariat.sim.Host"] = with_fields(host, "name", "address", "address6")
   error "so that there is one in the result"
 end)

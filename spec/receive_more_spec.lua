@@ -107,6 +107,8 @@ describe("a stream", function()
       assert.error_matches(function() near:receiveuntil "" end, "bad argument #1")
       assert.error_matches(function() near:receiveuntil(";", 5) end, "bad argument #2")
       assert.error_matches(function() near:receiveuntil(";", { max = 0 }) end, "bad argument #2")
+      assert.error_matches(function() near:receiveuntil(";", { maxx = 1 }) end,
+        "there is no option .maxx.")
       assert.error_matches(function() near:receiveuntil(";", { max = {} }) end, "max")
     end)
   end)

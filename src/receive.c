@@ -261,6 +261,24 @@ static int method_receiveany(lua_State *L) {
     return run(L, &op);
 }
 
+/* The options of receiveuntil, at index 3. */
+static void read_options(lua_State *L, struct op *op) {
+    luaL_checktype(L, 3, LUA_TTABLE);
+    for (lua_pushnil(L); lua_next(L, 3); lua_pop(L, 1)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+        if (strcmp(name, "inclusive") == 0) {
+            op->as.receive.inclusive = lua_toboolean(L, -1);
+        } else if (strcmp(name, "max") == 0) {
+            int is_integer;
+            lua_Integer max = lua_tointegerx(L, -1, &is_integer);
+            luaL_argcheck(L, is_integer && max > 0, 3, "max: positive number of bytes expected");
+            op->as.receive.max = (size_t)max;
+        } else {
+            luaL_argerror(L, 3, lua_pushfstring(L, "there is no option '%s'", name));
+        }
+    }
+}
+
 /* receiveuntil(delim [, {inclusive=, max=}]) -> string | nil, message, partial */
 static int method_receiveuntil(lua_State *L) {
     struct op op;
@@ -270,16 +288,7 @@ static int method_receiveuntil(lua_State *L) {
     op.as.receive.pattern = UNTIL;
     op.as.receive.max = op.socket ? op.socket->max_receive : 0;
     if (!lua_isnoneornil(L, 3)) {
-        luaL_checktype(L, 3, LUA_TTABLE);
-        lua_getfield(L, 3, "inclusive");
-        op.as.receive.inclusive = lua_toboolean(L, -1);
-        if (lua_getfield(L, 3, "max") != LUA_TNIL) {
-            int is_integer;
-            lua_Integer max = lua_tointegerx(L, -1, &is_integer);
-            luaL_argcheck(L, is_integer && max > 0, 3, "max: positive number of bytes expected");
-            op.as.receive.max = (size_t)max;
-        }
-        lua_pop(L, 2);
+        read_options(L, &op);
     }
     return run(L, &op);
 }

@@ -94,6 +94,7 @@ function Host:restart() end
 ---@field status? integer the exit status that is no failure; default 0
 
 ---@class lariat.sim.Network
+---@field seed integer
 local Network = {}
 
 --- A program that nobody waits for: the path of a script, or a function, and its arguments.

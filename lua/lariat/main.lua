@@ -154,7 +154,6 @@ end
 
 local function simulate(args, options)
   local script = options.script
-  if not args[script] then usage_error("'--sim' needs a script") end
   local chunk, message = loadfile(args[script] ~= "-" and args[script] or nil)
   if not chunk then fail(1, message) end
   local result = require "lariat.sim".try({ seed = options.sim }, function()
@@ -184,6 +183,7 @@ return function(...)
   if options.help then io.stdout:write(USAGE) return end
   if options.version then print(version_line()) end
   if options.test then return run_tests(args, script) end
+  if options.sim and not args[script] then usage_error("'--sim' needs a script, or '-'") end
   set_arg(args, args[script] and script or 1)
   if not options.noenv then run_init() end
   for _, action in ipairs(options.actions) do run_action(action) end

@@ -43,6 +43,7 @@ local function for_try(options)
   for name, value in pairs(options) do copy[name] = value end
   copy.seeds, copy.timeout = nil, nil
   if not faults.named(options) then copy.swarm = true end
+  if copy.echo == nil then copy.echo = settings.seed ~= nil end -- of many seeds it would be noise
   return copy
 end
 
