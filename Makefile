@@ -202,7 +202,7 @@ install: lariat  ## install under PREFIX=/usr/local (DESTDIR= is put in front)
 	install -m 755 lariat $(BIN)/lariat
 	install -m 644 docs/lariat.1 $(MAN)/lariat.1
 	install -m 644 README.md CHANGELOG.md LICENSE $(DOC)
-	install -m 644 $(wildcard docs/*.md) $(DOC)/docs
+	install -m 644 $(wildcard docs/*.md docs/*.svg) $(DOC)/docs
 	install -m 644 $(wildcard docs/types/*.lua) $(SHARE)/types
 
 uninstall:  ## remove what install put there
