@@ -63,10 +63,13 @@ describe("scale", function()
         table.concat(now, "\n"), table.concat(descriptors, "\n")))
       after[round] = memory()
     end
-    -- The first rounds fill the tables of allocators and libuv; the later ones add nothing. Under
-    -- sanitizers (SCALE above 1) freed memory is quarantined, and only descriptors tell.
-    local grown = after[8] - after[4]
-    assert.is_true(SCALE > 1 or grown < n, ("grew by %d KiB for %d"):format(grown, 4 * n))
+    -- A leak grows in every round; what allocators keep grows in steps, on a loaded machine, where
+    -- more output waits at a time, in any round. Under sanitizers (SCALE above 1) freed memory is
+    -- quarantined, and only descriptors tell.
+    local least = math.huge
+    for round = 5, 8 do least = math.min(least, after[round] - after[round - 1]) end
+    assert.is_true(SCALE > 1 or least < n / 5,
+      ("every round of %d: %s KiB"):format(n, table.concat(after, ", ")))
   end)
 
   it("keeps a ticker ticking beside a saturated receive loop", function()
