@@ -44,8 +44,6 @@ enum chance {
 
 void chance_open(uint64_t seed);
 uint64_t chance_of(uint64_t seed, uint64_t n); /* the n-th number of a stream of its own */
-uint64_t chance_next(enum chance stream);
-double chance_unit(enum chance stream);                                   /* [0, 1) */
 bool chance_happens(enum chance stream, double probability);              /* draws either way */
 uint64_t chance_between(enum chance stream, uint64_t low, uint64_t high); /* both included */
 

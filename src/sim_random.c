@@ -27,21 +27,21 @@ uint64_t chance_of(uint64_t seed, uint64_t n) {
     return scramble(scramble(seed + 0x9e3779b97f4a7c15u) + n * 0x9e3779b97f4a7c15u);
 }
 
-uint64_t chance_next(enum chance stream) {
+static uint64_t next(enum chance stream) {
     states[stream] += 0x9e3779b97f4a7c15u;
     return scramble(states[stream]);
 }
 
-double chance_unit(enum chance stream) {
-    return (double)(chance_next(stream) >> 11) * 0x1p-53;
+static double unit(enum chance stream) {
+    return (double)(next(stream) >> 11) * 0x1p-53;
 }
 
 bool chance_happens(enum chance stream, double probability) {
-    return chance_unit(stream) < probability;
+    return unit(stream) < probability;
 }
 
 uint64_t chance_between(enum chance stream, uint64_t low, uint64_t high) {
     uint64_t range = high - low + 1;
-    uint64_t drawn = chance_next(stream);
+    uint64_t drawn = next(stream);
     return range == 0 ? drawn : low + drawn % range;
 }

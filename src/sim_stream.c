@@ -4,7 +4,7 @@
  * what packets do to it. How streams begin is in sim_connect.c, how bytes travel in sim_flow.c.
  *
  * An end that its program has closed lives on until the peer has got everything; then, or when the
- * stream breaks, stream_settle() frees it. Data for an end that is gone is answered with a reset.
+ * stream breaks, settle() frees it. Data for an end that is gone is answered with a reset.
  */
 #include <errno.h>
 #include <poll.h>
@@ -18,19 +18,7 @@
 
 /* ---- the end of a stream ---- */
 
-void stream_fail(struct sim_socket *s, int error) {
-    bool ended = s->in != NULL && s->in->end_arrived;
-    if (s->state == STREAM_DEAD) {
-        return;
-    }
-    sim_socket_leave_flows(s);
-    s->error = ended && error == ECONNRESET ? EPIPE : error;
-    s->state = STREAM_DEAD;
-    sim_socket_changed(s);
-    stream_settle(s);
-}
-
-void stream_settle(struct sim_socket *s) {
+static void settle(struct sim_socket *s) {
     if (s->fd >= 0 || s->listener != NULL) {
         return;
     }
@@ -40,6 +28,18 @@ void stream_settle(struct sim_socket *s) {
         }
         sim_socket_free(s);
     }
+}
+
+void stream_fail(struct sim_socket *s, int error) {
+    bool ended = s->in != NULL && s->in->end_arrived;
+    if (s->state == STREAM_DEAD) {
+        return;
+    }
+    sim_socket_leave_flows(s);
+    s->error = ended && error == ECONNRESET ? EPIPE : error;
+    s->state = STREAM_DEAD;
+    sim_socket_changed(s);
+    settle(s);
 }
 
 /* ---- resets ---- */
@@ -143,7 +143,7 @@ void stream_receive_end(struct packet *p) {
     struct sim_socket *from = flow->from;
     acknowledge(p);
     if (over) {
-        stream_settle(from);
+        settle(from);
     }
 }
 
@@ -269,6 +269,6 @@ void stream_close(struct sim_socket *s) {
             s->out->ended = true;
         }
         flow_pump(s->out);
-        stream_settle(s);
+        settle(s);
     }
 }

@@ -59,7 +59,6 @@ void stream_reset(struct sim_socket *s);           /* tells the peer */
 void stream_send_reset(struct flow *flow);         /* tells that flow's sender */
 void stream_fail(struct sim_socket *s, int error); /* the connection is over, for this end */
 void stream_close(struct sim_socket *s);
-void stream_settle(struct sim_socket *s); /* frees what nobody needs any more */
 int stream_events(const struct sim_socket *s);
 ssize_t stream_recv(struct sim_socket *s, char *data, size_t size);
 ssize_t stream_send(struct sim_socket *s, const struct msghdr *message);
