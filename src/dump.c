@@ -95,11 +95,12 @@ static void push_peers(lua_State *L) {
         }
     }
     for (struct task *t = rt.tasks.all; t != NULL; t = t->all_next) {
-        if (t->joiners.first != NULL) {
+        const struct task_handle *handle = task_handle(L, t);
+        if (handle != NULL && handle->joiners.first != NULL) {
             lua_pushliteral(L, "task ");
             task_push_name(L, t);
             lua_concat(L, 2);
-            note_waiters(L, &t->joiners);
+            note_waiters(L, &handle->joiners);
             lua_pop(L, 1);
         }
     }
@@ -132,6 +133,12 @@ static void set_stack(lua_State *L, const struct task *t) {
     lua_setfield(L, -2, "traceback");
 }
 
+/* When it was spawned, as well as that is kept: no later than its current wait began. */
+static uint64_t begun(const struct task *t, uint64_t now) {
+    uint64_t age = ((unsigned)(now / TASK_AGE_NS) - t->born) * TASK_AGE_NS;
+    return now - age < t->since ? now - age : t->since;
+}
+
 /* With the table of peers at index `peers`. */
 static void push_task(lua_State *L, struct task *t, int peers) {
     static const char *const states[] = {"ready", "running", "waiting", "done"};
@@ -143,8 +150,8 @@ static void push_task(lua_State *L, struct task *t, int peers) {
     lua_setfield(L, -2, "name");
     lua_pushstring(L, states[t->state]);
     lua_setfield(L, -2, "status");
-    set_seconds_since(L, "age", t->born, now);
-    set_place(L, "spawned_at", origin_of(t->origin)->lines[0]);
+    set_seconds_since(L, "age", begun(t, now), now);
+    set_place(L, "spawned_at", origin_of(t->fate.origin)->lines[0]);
     if (t->state == TASK_WAITING) {
         lua_pushstring(L, t->waiting_for);
         lua_setfield(L, -2, "waiting_for");
@@ -243,7 +250,7 @@ static int fn_left(lua_State *L) {
 
 /* failed(task) -> whether its error has been told, and no join has raised it since */
 static int fn_failed(lua_State *L) {
-    lua_pushboolean(L, task_check(L, 1)->reported);
+    lua_pushboolean(L, task_fate(task_check(L, 1))->reported);
     return 1;
 }
 

@@ -40,7 +40,7 @@ static struct task *referenced(int reference) {
     struct task *task = NULL;
     if (reference != LUA_NOREF) {
         lua_rawgeti(rt.L, LUA_REGISTRYINDEX, reference);
-        task = lua_touserdata(rt.L, -1);
+        task = ((struct task_handle *)lua_touserdata(rt.L, -1))->task;
         lua_pop(rt.L, 1);
     }
     return task;

@@ -66,8 +66,7 @@ static int start(lua_State *L) {
     for (int i = 0; i < argc; i++) {
         lua_pushstring(L, argv[i]);
     }
-    rt.tasks.main = task_spawn(L, argc, "main");
-    luaL_ref(L, LUA_REGISTRYINDEX); /* for ever: others are compared with it */
+    task_spawn(L, argc, "main")->fate.main = true;
     lua_gc(L, LUA_GCRESTART);
     return 0;
 }

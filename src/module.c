@@ -112,7 +112,7 @@ static int versions(lua_State *L) {
 }
 
 static int on_deadlock(lua_State *L) {
-    rt.on_deadlock = lua_isnoneornil(L, 1) ? NULL : task_check(L, 1);
+    rt.on_deadlock = lua_isnoneornil(L, 1) ? NULL : task_check(L, 1)->task;
     return 0;
 }
 
@@ -153,8 +153,8 @@ static int open_lariat_core(lua_State *L) {
     lua_setfield(L, -2, "process");
     sim_open_module(L);
     lua_setfield(L, -2, "sim");
-    handler_open(L);
-    lua_setfield(L, -2, "handler");
+    service_open(L);
+    lua_setfield(L, -2, "service");
     readline_open(L);
     lua_setfield(L, -2, "readline");
     return 1;

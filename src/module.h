@@ -52,7 +52,7 @@ struct waitq *gate_test(lua_State *L, int index); /* NULL: not a gate */
 int standard_open(lua_State *L);
 int signal_open(lua_State *L);
 int process_open(lua_State *L);
-int handler_open(lua_State *L);
+void service_open(lua_State *L);
 int readline_open(lua_State *L);
 int fork_open(lua_State *L);
 void coroutine_install(lua_State *L);

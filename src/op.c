@@ -97,6 +97,7 @@ static int park(lua_State *L, struct op *op, int want, bool again) {
     }
     keep_address(L, op);
     uint64_t end = due(op);
+    again = again && op->queued;
     if (want == WANT_TURN) {
         join(op, want, true, true);
         return task_give_way(L, AFTER_TURN, op_resumed);

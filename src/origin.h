@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Where a task comes from: the line that spawned it, the one that spawned its spawner, and so on.
- * See origin.c.
+ * Where a task comes from: its function, the line that spawned it, the one that spawned its spawner,
+ * and so on. See origin.c.
  */
 #ifndef LARIAT_ORIGIN_H
 #define LARIAT_ORIGIN_H
@@ -12,10 +12,12 @@
 
 struct origin {
     struct place lines[ORIGIN_LINES];
+    struct place body; /* where the task's function begins; no file: its name is known otherwise */
 };
 
-unsigned origin_number(struct place at, unsigned spawner); /* of a task spawned there by that one */
-const struct origin *origin_of(unsigned number);           /* until the next origin_number */
+/* Of a task that runs `body` and was spawned at `at` by a task of that origin. */
+unsigned origin_number(struct place at, struct place body, unsigned spawner);
+const struct origin *origin_of(unsigned number); /* until the next origin_number */
 void origin_close(void);
 
 #endif

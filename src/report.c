@@ -84,9 +84,9 @@ int task_keep_traceback(lua_State *L) {
 }
 
 /* The traceback on top gets the lines of those that spawned the task's spawner. */
-static void add_origins(lua_State *L, const struct task *task) {
+static void add_origins(lua_State *L, const struct fate *fate) {
     bool first = true;
-    struct origin origin = *origin_of(task->origin);
+    struct origin origin = *origin_of(fate->origin);
     for (int i = 0; i < ORIGIN_LINES; i++) {
         if (origin.lines[i].file == 0) {
             continue;
@@ -99,8 +99,8 @@ static void add_origins(lua_State *L, const struct task *task) {
 }
 
 void report_unjoined(lua_State *L, int handle) {
-    struct task *task = lua_touserdata(L, handle);
-    task->reported = task->told = true;
+    struct fate *fate = task_fate(lua_touserdata(L, handle));
+    fate->reported = fate->told = true;
     rt.tasks.unjoined_errors++;
     lua_pushvalue(L, -1);
     task_push_traceback(L, handle);
@@ -108,12 +108,12 @@ void report_unjoined(lua_State *L, int handle) {
         lua_pop(L, 1);
         luaL_tolstring(L, -1, NULL);
     }
-    add_origins(L, task);
-    if (task == rt.tasks.main) {
+    add_origins(L, fate);
+    if (fate->main) {
         lua_pushliteral(L, "");
     } else {
         task_push_name_of(L, handle);
-        place_push(L, origin_of(task->origin)->lines[0]);
+        place_push(L, origin_of(fate->origin)->lines[0]);
         lua_pushfstring(L, "error in task %s (spawned at %s)", lua_tostring(L, -2),
                         lua_tostring(L, -1));
         lua_replace(L, -3);
@@ -152,10 +152,10 @@ int report_error(lua_State *L) {
 
 /* origins(task, traceback) -> the traceback, and the lines that spawned the task, its spawner, ... */
 int report_origins(lua_State *L) {
-    struct task *task = task_check(L, 1);
+    struct task_handle *handle = task_check(L, 1);
     luaL_checkstring(L, 2);
     lua_settop(L, 2);
-    add_origins(L, task);
+    add_origins(L, task_fate(handle));
     return 1;
 }
 

@@ -33,7 +33,6 @@ struct scheduler {
     struct task *later_first, *later_last; /* yielded: run in the next */
     struct task *all;                      /* every task that has not ended */
     struct task *current;                  /* the one whose coroutine runs, or NULL */
-    struct task *main;                     /* the script itself */
     struct scope *scope;                   /* the innermost one the running coroutine is in */
     size_t live;                           /* length of `all` */
     size_t sources;                        /* waits that something outside the tasks can end */
@@ -93,5 +92,7 @@ void runtime_exit(int status); /* ask the loop to end; tasks are unwound by runt
 void *runtime_alloc(size_t size);
 void *runtime_realloc(void *block, size_t size);
 void runtime_free(void *block);
+void *runtime_take(size_t size); /* small ones, of which there may be very many */
+void runtime_give_back(void *block, size_t size);
 
 #endif

@@ -170,7 +170,7 @@ static void keep_chain(lua_State *L) {
     }
     lua_settop(L, scope + 1);
     task_push(L, rt.tasks.current);
-    lua_getiuservalue(L, -1, TASK_PARENT);
+    lua_getiuservalue(L, -1, TASK_SCOPE);
     lua_rawseti(L, scope + 1, ++n);
     lua_pop(L, 1);
     lua_setiuservalue(L, scope, 1);
@@ -318,11 +318,11 @@ static int method_spawn(lua_State *L) {
     }
     struct place body = script_function(L, 3);
     struct task *task = task_spawn(L, lua_gettop(L) - 3, name);
-    task->quiet = true;
+    task_runs(task, body);
+    task->fate.quiet = true;
     task->base = scope;
-    task->body = body;
     lua_pushvalue(L, 1);
-    lua_setiuservalue(L, -2, TASK_PARENT);
+    lua_setiuservalue(L, -2, TASK_SCOPE);
     return 1;
 }
 

@@ -25,7 +25,7 @@
 struct entry {
     struct socket *socket; /* NULL: a foreign object */
     struct waitq *queue;   /* of a task, or of a gate that speaks for an object */
-    struct task *task;     /* ready when it has ended */
+    const struct task_handle *task; /* ready when it has ended */
     struct watch watch;    /* for a foreign descriptor */
     int fd;
     int events;        /* POLLIN or POLLOUT */
@@ -75,9 +75,10 @@ static void ask_foreign(lua_State *L, struct entry *e) {
 /* The object on top if it is one of those that tasks wake: it has a queue, and no descriptor. */
 static bool ask_waitable(lua_State *L, struct entry *e) {
     int top = lua_gettop(L);
-    e->task = luaL_testudata(L, top, TASK_TYPE);
-    if (e->task != NULL) {
-        e->queue = &e->task->joiners;
+    struct task_handle *handle = luaL_testudata(L, top, TASK_TYPE);
+    e->task = handle;
+    if (handle != NULL) {
+        e->queue = &handle->joiners;
     } else if (lua_istable(L, top) && lua_getfield(L, top, "watchers") != LUA_TNIL) {
         e->queue = gate_test(L, -1);
     }
@@ -192,7 +193,7 @@ static bool ready_by_kernel(const struct entry *e, int revents) {
 /* A gate's object says itself whether it is ready. */
 static bool waitable_ready(lua_State *L, const struct entry *e) {
     if (e->task != NULL) {
-        return e->task->state == TASK_DONE;
+        return e->task->task == NULL;
     }
     lua_geti(L, e->events == POLLIN ? RECEIVERS : SENDERS, e->index);
     lua_getfield(L, -1, "ready");

@@ -11,6 +11,7 @@
 #include "module.h"
 #include "result.h"
 #include "runtime.h"
+#include "server.h"
 #include "socket.h"
 
 #define DEFAULT_BACKLOG 32 /* LuaSocket's */
@@ -49,11 +50,11 @@ static struct place accepting_line(lua_State *L, struct socket *s) {
     return s->accept_at;
 }
 
-static int attempt_accept(lua_State *L, struct op *op) {
+int server_accept(lua_State *L, struct op *op) {
     struct socket *s = op->socket;
     int fd;
     if (!op->queued && waitq_has_exclusive(&s->watch.readers)) {
-        return WANT_READ; /* others came before */
+        return -EAGAIN;
     }
     task_spent(1);
     do {
@@ -61,17 +62,22 @@ static int attempt_accept(lua_State *L, struct op *op) {
         socklen_t length = sizeof(peer);
         fd = s->watch.driver->accept(s->watch.fd, &peer, &length);
     } while (fd == -ECONNABORTED);
-    if (fd == -EAGAIN) {
-        return WANT_READ;
-    }
     if (fd < 0) {
-        return result_fail(L, fd);
+        return fd;
     }
     enum socket_class class = relative(s, TCP_CLIENT, UNIX_CLIENT);
     struct socket *client = socket_new_at(L, class, s->family, accepting_line(L, s));
     socket_adopt(client, fd);
     client->connected = true;
-    return 1;
+    return 0;
+}
+
+static int attempt_accept(lua_State *L, struct op *op) {
+    int err = server_accept(L, op);
+    if (err == -EAGAIN) {
+        return WANT_READ;
+    }
+    return err < 0 ? result_fail(L, err) : 1;
 }
 
 static const struct op_type accept_op = {"accept", attempt_accept, accept_failed};

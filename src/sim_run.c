@@ -109,13 +109,13 @@ static bool stopped_from_outside(const struct outside *outside) {
     return rt.exiting || outside->tasks.current->interrupt != NULL;
 }
 
-static void run_loop(const struct outside *outside, const struct task *world) {
-    while (!sim.over && world->state != TASK_DONE && !stopped_from_outside(outside)) {
+static void run_loop(const struct outside *outside, const struct task_handle *world) {
+    while (!sim.over && world->task != NULL && !stopped_from_outside(outside)) {
         runtime_tick();
         if (arena_full()) {
             arena_collect();
         }
-        if (sim.over || world->state == TASK_DONE) {
+        if (sim.over || world->task == NULL) {
             return;
         }
         if (rt.tasks.ready_first != NULL || rt.tasks.later_first != NULL) {
@@ -158,8 +158,8 @@ static int run_inside(lua_State *L) {
     lua_insert(L, 1);
     machine_new("world");
     network_set_faults(&sim.faults);
-    struct task *world = task_spawn(L, 0, "world");
-    run_loop(outside, world);
+    task_spawn(L, 0, "world");
+    run_loop(outside, lua_touserdata(L, -1));
     lua_settop(L, 1);
     return 1;
 }

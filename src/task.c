@@ -125,13 +125,16 @@ static void unlink_task(struct task *task) {
 
 static int task_ended(lua_State *L, int status, lua_KContext ctx) {
     struct task *task = rt.tasks.current;
+    struct fate *fate = &task->fate;
     (void)ctx;
     if (status == LUA_OK || status == LUA_YIELD) {
-        task->outcome = TASK_RETURNED;
+        fate->outcome = TASK_RETURNED;
         return lua_gettop(L) - 1; /* all but the message handler */
     }
-    task->outcome = task_is_cancelled_value(L, -1) ? TASK_CANCELLED : TASK_FAILED;
-    if (task->outcome == TASK_FAILED && !waitq_has_exclusive(&task->joiners) && !task->quiet) {
+    fate->outcome = task_is_cancelled_value(L, -1) ? TASK_CANCELLED : TASK_FAILED;
+    const struct task_handle *handle = task_handle(L, task);
+    bool joined = handle != NULL && waitq_has_exclusive(&handle->joiners);
+    if (fate->outcome == TASK_FAILED && !joined && !fate->quiet) {
         task_push(L, task);
         lua_pushvalue(L, -2);
         report_unjoined(L, lua_gettop(L) - 1); /* may fail: the outcome stands already */
@@ -146,78 +149,98 @@ static int task_body(lua_State *L) {
     return task_ended(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, task_ended), 0);
 }
 
-/* Where it comes from. What makes it belongs to the same owner. */
-static void set_origin(struct task *task, struct place at) {
-    const struct task *spawner = rt.tasks.current;
-    task->born = task->since = rt.sockets.tick;
-    task->origin = origin_number(at, spawner != NULL ? spawner->origin : 0);
-    task->owner = spawner != NULL ? spawner->owner : rt.simulated ? SIM_OWNERS : 0;
+/* A coroutine with a function and its arguments, taken from L: the reference that keeps it. */
+static int make_coroutine(lua_State *L, lua_CFunction body, int nargs, lua_State **co) {
+    int first = lua_gettop(L) - nargs; /* index of the function */
+    *co = lua_newthread(L);
+    *(uintptr_t *)lua_getextraspace(*co) = 1; /* the mark of coroutine.c */
+    luaL_checkstack(*co, nargs + 2, "too many arguments");
+    int anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushcfunction(*co, body);
+    lua_xmove(L, *co, lua_gettop(L) - first + 1);
+    return anchor;
 }
 
-struct task *task_start(lua_State *L, lua_CFunction body, int nargs, const char *name,
-                        struct place at) {
-    int first = lua_gettop(L) - nargs; /* index of the function */
+struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct place at,
+                        struct place named) {
+    const struct task *spawner = rt.tasks.current;
     if (rt.closing) {
         luaL_error(L, "the runtime is closing: no task can be started");
     }
-    struct task *task = lua_newuserdatauv(L, sizeof(*task), TASK_USER_VALUES);
-    memset(task, 0, sizeof(*task));
-    task->timer.due = NEVER;
-    task->timer.fire = deadline_passed;
-    task->handle = LUA_NOREF;
-    task->state = TASK_DONE; /* until nothing below can raise any more */
-    luaL_setmetatable(L, TASK_TYPE);
-    task->co = lua_newthread(L);
-    *(uintptr_t *)lua_getextraspace(task->co) = 1; /* the mark of coroutine.c */
-    lua_setiuservalue(L, -2, TASK_THREAD);
-    set_origin(task, at);
-    if (name != NULL) {
-        lua_pushstring(L, name);
-        lua_setiuservalue(L, -2, TASK_NAME);
-    } else {
-        task->body = place_of_function(L, first);
-    }
-    luaL_checkstack(task->co, nargs + 2, "too many arguments");
-    lua_pushvalue(L, -1);
-    task->handle = luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_insert(L, first);
-    lua_pushcfunction(task->co, body);
-    lua_xmove(L, task->co, nargs + 1);
-    task->nvalues = nargs + 1;
+    lua_State *co;
+    int anchor = make_coroutine(L, body, nargs, &co);
+    struct task *task = runtime_take(sizeof(*task));
+    *task = (struct task){
+        .timer = {.due = NEVER, .fire = deadline_passed},
+        .co = co,
+        .anchor = anchor,
+        .owner = spawner != NULL ? spawner->owner
+                 : rt.simulated  ? SIM_OWNERS
+                                 : 0,
+        .born = (unsigned)(rt.sockets.tick / TASK_AGE_NS),
+        .since = rt.sockets.tick,
+        .fate = {.origin = origin_number(at, named, spawner != NULL ? spawner->fate.origin : 0),
+                 .nvalues = nargs + 1},
+    };
     link_task(task);
     make_ready(task);
     return task;
 }
 
 struct task *task_spawn(lua_State *L, int nargs, const char *name) {
-    return task_start(L, task_body, nargs, name, place_here(L));
+    struct place named = {0, 0};
+    if (name == NULL) {
+        named = place_of_function(L, lua_gettop(L) - nargs);
+    }
+    task_new_handle(L);
+    if (name != NULL) {
+        lua_pushstring(L, name);
+        lua_setiuservalue(L, -2, TASK_NAME);
+    }
+    lua_insert(L, -(nargs + 2));
+    struct task *task = task_start(L, task_body, nargs, place_here(L), named);
+    task_give_handle(L, task);
+    return task;
+}
+
+void task_runs(struct task *task, struct place body) {
+    const struct task *spawner = rt.tasks.current;
+    struct place at = origin_of(task->fate.origin)->lines[0];
+    task->fate.origin = origin_number(at, body, spawner != NULL ? spawner->fate.origin : 0);
+}
+
+/* Nobody is to mistake a later task, which may get the same memory, for this one. */
+static void forget(const struct task *task) {
+    rt.on_deadlock = task == rt.on_deadlock ? NULL : rt.on_deadlock;
+    rt.exit_caller = task == rt.exit_caller ? NULL : rt.exit_caller;
 }
 
 /* The coroutine has ended, one way or another. */
 static void finish(struct task *task) {
     task->state = TASK_DONE;
+    task_leave_queues(task);
     timer_remove(&task->timer);
     runtime_free(task->interrupt);
-    task->interrupt = NULL;
     unlink_task(task);
-    if (task == rt.tasks.main && task->outcome != TASK_RETURNED && !rt.closing) {
+    if (task->fate.main && task->fate.outcome != TASK_RETURNED && !rt.closing) {
         runtime_exit(1);
     }
-    waitq_wake_all(&task->joiners, WAKE_READY);
-    luaL_unref(rt.L, LUA_REGISTRYINDEX, task->handle);
-    task->handle = LUA_NOREF;
+    task_leave_handle(rt.L, task);
+    luaL_unref(rt.L, LUA_REGISTRYINDEX, task->anchor);
+    forget(task);
+    runtime_give_back(task, sizeof(*task));
 }
 
 /* lua_resume ended with an error: memory, an error in reporting an error, or a foreign yield. */
 static void finish_broken(struct task *task) {
-    if (task->outcome == TASK_UNFINISHED) {
-        task->outcome = TASK_FAILED;
+    if (task->fate.outcome == TASK_UNFINISHED) {
+        task->fate.outcome = TASK_FAILED;
         const char *message = lua_tostring(task->co, -1);
         lua_writestringerror("lariat: task died: %s\n", message ? message : "(no message)");
-        task->reported = true;
+        task->fate.reported = true;
         rt.tasks.unjoined_errors++;
     }
-    task->nvalues = 1;
+    task->fate.nvalues = 1;
 }
 
 static void resume(struct task *task) {
@@ -231,10 +254,11 @@ static void resume(struct task *task) {
         sim_enter(task);
     }
     scope_enter(co, task->base);
-    int status = lua_resume(co, rt.L, task->nvalues, &task->nvalues);
+    int status = lua_resume(co, rt.L, task->fate.nvalues, &task->fate.nvalues);
     scope_leave(NULL);
     if (status == LUA_YIELD && !rt.tasks.parking) {
-        task->outcome = rt.closing ? TASK_CANCELLED : TASK_UNFINISHED; /* stopped by interrupt.c */
+        task->fate.outcome =
+            rt.closing ? TASK_CANCELLED : TASK_UNFINISHED; /* stopped by interrupt.c */
         scope_forget(co);
         lua_resetthread(co);
         lua_settop(co, 0);
@@ -300,8 +324,8 @@ void task_drop(struct task *task) {
     task_leave_queues(task);
     scope_forget(task->co);
     task->scope = task->base = NULL;
-    task->outcome = TASK_CANCELLED;
-    task->nvalues = 0;
+    task->fate.outcome = TASK_CANCELLED;
+    task->fate.nvalues = 0;
     finish(task);
 }
 
@@ -317,8 +341,8 @@ void task_abandon(struct task *task) {
     task->state = TASK_RUNNING;
     scope_forget(task->co);
     lua_resetthread(task->co); /* runs pending `<close>` variables, which cannot wait */
-    task->outcome = TASK_CANCELLED;
-    task->nvalues = 0;
+    task->fate.outcome = TASK_CANCELLED;
+    task->fate.nvalues = 0;
     lua_settop(task->co, 0);
     finish(task);
     rt.tasks.current = NULL;

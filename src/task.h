@@ -4,11 +4,13 @@
  * holds interests, each a place in some object's queue of waiters; it keeps them until its
  * continuation runs, and a wake-up acts only on a task in state WAITING.
  *
- * One function resumes (task_run_ready) and one yields (task_park).
+ * The struct is the scheduler's and goes when the task ends; what scripts hold of it is a handle, made
+ * when one asks for it. One function resumes (task_run_ready) and one yields (task_park).
  */
 #ifndef LARIAT_TASK_H
 #define LARIAT_TASK_H
 
+#include <lauxlib.h>
 #include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,57 +31,55 @@ enum __attribute__((packed)) task_outcome {
     TASK_CANCELLED
 };
 
+/* What is known of a task also when it has ended. */
+struct fate {
+    unsigned origin; /* its function, the lines that spawned it, its spawner, ... */
+    int nvalues; /* on its coroutine: what the first resume passes; once it has ended, the results */
+    enum task_outcome outcome;
+    bool main;     /* the script itself */
+    bool reported; /* its error was printed and nobody has joined it yet */
+    bool told;     /* its error was printed, or raised in a task that joined it */
+    bool quiet;    /* its errors are its starter's business: not reported */
+};
+
 /* There may be very many: the order of the members leaves no holes. */
 struct task {
     struct timer timer; /* the deadline of the current wait */
     struct task *next;  /* in the ready or later queue */
     struct task *all_prev, *all_next;
-    lua_State *co;            /* anchored by the handle's first user value */
-    lua_State *inner;         /* the coroutine it waits in, itself or one it has resumed */
-    struct scope *base;       /* the scope it was spawned in, or NULL */
-    struct scope *scope;      /* the innermost one its current wait is in */
-    const char *waiting_for;  /* name of the operation it is parked in */
-    char *interrupt;          /* raised as an error at the next wake-up, owned */
-    struct interest interest; /* the usual single interest */
-    struct interest *set;     /* several: in memory anchored by the waiting call's stack, or `op` */
-    struct waitq joiners;     /* who waits for its end */
-    int handle;               /* registry reference to the handle until the task has ended */
-    int nvalues; /* on `co`: what the first resume passes; once it has ended, the results */
+    lua_State *co;                 /* kept by the anchor */
+    lua_State *inner;              /* the coroutine it waits in, itself or one it has resumed */
+    const struct service *service; /* whose connection it handles, or NULL: see serve.c */
+    struct scope *base;            /* the scope it was spawned in, or NULL */
+    struct scope *scope;           /* the innermost one its current wait is in */
+    const char *waiting_for;       /* name of the operation it is parked in */
+    char *interrupt;               /* raised as an error at the next wake-up, owned */
+    struct interest interest;      /* the usual single interest */
+    struct interest *set; /* several: in memory anchored by the waiting call's stack, or `op` */
+    uint64_t since;       /* tick in which its current wait began */
+    uint64_t limit;       /* the current wait's own deadline, without that of scopes */
+    struct op op;         /* the operation it is parked in */
     unsigned set_count;
-    unsigned owner;  /* what it makes belongs to: see dump.c */
-    unsigned origin; /* the lines that spawned it, its spawner, ... */
+    int anchor;     /* registry reference to its handle, or to the coroutine while it has none */
+    unsigned owner; /* what it makes belongs to: see dump.c */
+    unsigned born;  /* tick in which it was spawned, in units of TASK_AGE_NS */
+    struct fate fate;
     enum task_state state;
     enum wake wake; /* why it was woken */
-    enum task_outcome outcome;
-    bool cancel;       /* cancellation was asked for: every wait raises it */
-    bool outside;      /* something outside the tasks can end its current wait */
-    bool source;       /* that or a deadline can: counted in rt.tasks.sources */
-    bool closing;      /* another task closes the coroutine it waits in */
-    bool reported;     /* its error was printed and nobody has joined it yet */
-    bool told;         /* its error was printed, or raised in a task that joined it */
-    bool quiet;        /* its errors are its starter's business: not reported */
-    struct place body; /* where its function begins: its name, if it was given none */
-    uint64_t born;     /* tick in which it was spawned */
-    uint64_t since;    /* tick in which its current wait began */
-    uint64_t limit;    /* the current wait's own deadline, without that of scopes */
-    struct op op;      /* the operation it is parked in */
+    bool cancel;    /* cancellation was asked for: every wait raises it */
+    bool outside;   /* something outside the tasks can end its current wait */
+    bool source;    /* that or a deadline can: counted in rt.tasks.sources */
+    bool closing;   /* another task closes the coroutine it waits in */
 };
 
-#define TASK_TYPE "lariat.task"
-
-/* User values of the handle. */
-enum {
-    TASK_THREAD = 1,
-    TASK_FAILURE, /* nil, or the error that has left a call last, and its traceback: see report.c */
-    TASK_NAME,
-    TASK_PARENT, /* the scope, or the server, it belongs to */
-    TASK_USER_VALUES = TASK_PARENT
-};
+#define TASK_AGE_NS (1ull << 24) /* 17 ms: an age is right for two years */
 
 /* ---- scheduling ---- */
 struct task *task_spawn(lua_State *L, int nargs, const char *name); /* f, args -> handle */
-struct task *task_start(lua_State *L, lua_CFunction body, int nargs, const char *name,
-                        struct place at); /* the same with body(f, args) */
+/* The same with body(f, args), without a handle. */
+struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct place at,
+                        struct place named);
+void task_runs(struct task *task, struct place body); /* not the function it was given: a wrapper */
 void task_run_ready(void);
 void task_later(struct task *task); /* run it again in the next tick */
 bool task_wake(struct task *task, enum wake why);
@@ -104,15 +104,41 @@ void task_leave_queues(struct task *task);
 #define TASK_BUDGET_BYTES 4096 /* bytes that count as one attempt */
 bool task_spent(int cost);
 
+/* ---- what scripts hold of a task: see handle.c ---- */
+#define TASK_TYPE "lariat.task"
+
+struct task_handle {
+    struct task *task;     /* NULL once it has ended */
+    struct waitq joiners;  /* who waits for its end */
+    struct fate last_fate; /* once it has ended */
+};
+
+/* User values of a handle. */
+enum {
+    TASK_THREAD = 1,
+    TASK_FAILURE, /* nil, or the error that has left a call last, and its traceback: see report.c */
+    TASK_NAME,
+    TASK_SCOPE, /* that it was spawned in */
+    TASK_USER_VALUES = TASK_SCOPE
+};
+
+void handles_open(lua_State *L, const luaL_Reg *methods);
+void task_push(lua_State *L, struct task *task); /* its handle, made now if it has none */
+void task_new_handle(lua_State *L);
+void task_give_handle(lua_State *L, struct task *task);
+struct task_handle *task_handle(lua_State *L, const struct task *task); /* NULL: it has none */
+struct task_handle *task_check(lua_State *L, int index);
+struct fate *task_fate(struct task_handle *handle);
+lua_State *task_thread(lua_State *L, int handle);
+void task_push_name(lua_State *L, struct task *task);
+void task_push_name_of(lua_State *L, int handle);
+void task_leave_handle(lua_State *L, struct task *task); /* it has ended */
+
 /* ---- for scripts ---- */
-int task_open(lua_State *L); /* module lariat.task.core */
-struct task *task_check(lua_State *L, int index);
-void task_push(lua_State *L, struct task *task);
-void task_push_name(lua_State *L, struct task *task); /* while it has not ended */
-int task_sleep(lua_State *L);                         /* sleep(seconds) */
+int task_open(lua_State *L);  /* module lariat.task.core */
+int task_sleep(lua_State *L); /* sleep(seconds) */
 void task_push_cancelled_value(lua_State *L);
 bool task_is_cancelled_value(lua_State *L, int index);
-void task_push_name_of(lua_State *L, int handle);
 
 /* ---- errors that nobody joins, see report.c ---- */
 int task_keep_traceback(lua_State *L);              /* message handler of bodies and scopes */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What scripts see of tasks: the handle (join, cancel, status, name), spawn, sleep, yield, now,
- * current, and how an error that nobody joins is reported. Owns the unique value that cancellation
+ * What scripts see of tasks: the methods of handles (join, cancel, status, name), spawn, sleep,
+ * yield, now, current. Owns the unique value that cancellation
  * raises. lua/lariat/task.lua builds the module from these.
  */
 #include <lauxlib.h>
@@ -29,37 +29,14 @@ bool task_is_cancelled_value(lua_State *L, int index) {
     return same;
 }
 
-struct task *task_check(lua_State *L, int index) {
-    return luaL_checkudata(L, index, TASK_TYPE);
-}
-
-void task_push(lua_State *L, struct task *task) {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, task->handle);
-}
-
-/* ---- names ---- */
-
-/* The name it was given, or the line where its function begins, or the line that spawned it. */
-void task_push_name_of(lua_State *L, int handle) {
-    const struct task *task = lua_touserdata(L, handle);
-    if (lua_getiuservalue(L, handle, TASK_NAME) == LUA_TNIL) {
-        lua_pop(L, 1);
-        place_push(L, task->body.file ? task->body : origin_of(task->origin)->lines[0]);
-    }
-}
-
-void task_push_name(lua_State *L, struct task *task) {
-    task_push(L, task);
-    task_push_name_of(L, lua_gettop(L));
-    lua_remove(L, -2);
-}
-
 /* ---- methods ---- */
 
-static int push_results(lua_State *L, struct task *task) {
-    lua_State *co = task->co;
-    int n = task->nvalues;
-    if (task->outcome == TASK_CANCELLED) {
+/* Of the task that has ended, whose handle is at index 1. */
+static int push_results(lua_State *L) {
+    struct fate *fate = task_fate(lua_touserdata(L, 1));
+    lua_State *co = task_thread(L, 1);
+    int n = fate->nvalues;
+    if (fate->outcome == TASK_CANCELLED) {
         lua_pushnil(L);
         lua_pushliteral(L, "cancelled");
         return 2;
@@ -73,50 +50,53 @@ static int push_results(lua_State *L, struct task *task) {
         lua_pushvalue(co, first + i);
     }
     lua_xmove(co, L, n);
-    if (task->outcome == TASK_RETURNED) {
+    if (fate->outcome == TASK_RETURNED) {
         return n;
     }
-    if (task->reported) {
-        task->reported = false;
+    if (fate->reported) {
+        fate->reported = false;
         rt.tasks.unjoined_errors--;
     }
-    task->told = true;
+    fate->told = true;
     return lua_error(L);
 }
 
 /* A task failed, a task that joined it was to raise that, and is cancelled instead. */
-static void report_missed(lua_State *L, struct task *task) {
-    bool failed = task->state == TASK_DONE && task->outcome == TASK_FAILED;
-    if (failed && !task->told && !task->quiet && !waitq_has_exclusive(&task->joiners)) {
-        lua_pushvalue(task->co, -1);
-        lua_xmove(task->co, L, 1);
+static void report_missed(lua_State *L) {
+    const struct task_handle *handle = lua_touserdata(L, 1);
+    const struct fate *fate = &handle->last_fate;
+    bool failed = handle->task == NULL && fate->outcome == TASK_FAILED;
+    if (failed && !fate->told && !fate->quiet && !waitq_has_exclusive(&handle->joiners)) {
+        lua_State *co = task_thread(L, 1);
+        lua_pushvalue(co, -1);
+        lua_xmove(co, L, 1);
         report_unjoined(L, 1);
         lua_pop(L, 1);
     }
 }
 
 static int joined(lua_State *L, int status, lua_KContext ctx) {
-    struct task *task = (struct task *)ctx;
-    (void)status;
+    const struct task_handle *handle = lua_touserdata(L, 1);
+    (void)status, (void)ctx;
     if (task_resumed() == WAKE_CANCELLED) {
-        report_missed(L, task);
+        report_missed(L);
         return task_raise(L);
     }
-    if (task->state != TASK_DONE) {
+    if (handle->task != NULL) {
         lua_pushnil(L);
         lua_pushliteral(L, "timeout");
         return 2;
     }
-    return push_results(L, task);
+    return push_results(L);
 }
 
 static int method_join(lua_State *L) {
-    struct task *task = task_check(L, 1);
+    struct task_handle *handle = task_check(L, 1);
     double seconds = luaL_optnumber(L, 2, -1);
-    if (task->state == TASK_DONE) {
-        return push_results(L, task);
+    if (handle->task == NULL) {
+        return push_results(L);
     }
-    luaL_argcheck(L, task != rt.tasks.current, 1, "a task cannot join itself");
+    luaL_argcheck(L, handle->task != rt.tasks.current, 1, "a task cannot join itself");
     if (seconds == 0) {
         lua_pushnil(L);
         lua_pushliteral(L, "timeout");
@@ -125,20 +105,22 @@ static int method_join(lua_State *L) {
     task_prepare(L, "join");
     struct task *self = rt.tasks.current;
     self->interest.exclusive = true; /* as opposed to task.wait, which takes no results */
-    waitq_join(&task->joiners, &self->interest, self, false);
-    return task_park(L, "join", clock_after(seconds), false, (lua_KContext)task, joined);
+    waitq_join(&handle->joiners, &self->interest, self, false);
+    return task_park(L, "join", clock_after(seconds), false, 0, joined);
 }
 
 static int method_cancel(lua_State *L) {
-    lua_pushboolean(L, task_cancel(task_check(L, 1)));
+    struct task *task = task_check(L, 1)->task;
+    lua_pushboolean(L, task != NULL && task_cancel(task));
     return 1;
 }
 
 static int method_status(lua_State *L) {
     static const char *const states[] = {"ready", "running", "waiting", "done"};
     static const char *const outcomes[] = {"unfinished", "done", "failed", "cancelled"};
-    struct task *task = task_check(L, 1);
-    lua_pushstring(L, task->state == TASK_DONE ? outcomes[task->outcome] : states[task->state]);
+    const struct task_handle *handle = task_check(L, 1);
+    lua_pushstring(L, handle->task != NULL ? states[handle->task->state]
+                                           : outcomes[handle->last_fate.outcome]);
     return 1;
 }
 
@@ -158,11 +140,10 @@ static int method_name(lua_State *L) {
 }
 
 static int method_traceback(lua_State *L) {
-    struct task *task = task_check(L, 1);
-    if (task->state == TASK_DONE) {
+    if (task_check(L, 1)->task == NULL) {
         task_push_traceback(L, 1);
     } else {
-        luaL_traceback(L, task->co, NULL, 0);
+        luaL_traceback(L, task_thread(L, 1), NULL, 0);
     }
     return 1;
 }
@@ -218,7 +199,7 @@ static int fn_spawn(lua_State *L) {
 /* scoped(f, ...): a task that is cancelled when the `<close>` variable holding it goes. */
 static int fn_scoped(lua_State *L) {
     luaL_checktype(L, 1, LUA_TFUNCTION);
-    task_spawn(L, lua_gettop(L) - 1, NULL)->quiet = true;
+    task_spawn(L, lua_gettop(L) - 1, NULL)->fate.quiet = true;
     return 1;
 }
 
@@ -261,8 +242,10 @@ static int cancelled_tostring(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"join", method_join}, {"cancel", method_cancel},       {"status", method_status},
-    {"name", method_name}, {"traceback", method_traceback}, {NULL, NULL},
+    {"join", method_join},           {"cancel", method_cancel},
+    {"status", method_status},       {"name", method_name},
+    {"traceback", method_traceback}, {"__tostring", method_tostring},
+    {"__close", method_cancel},      {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {
@@ -295,15 +278,7 @@ static void make_cancelled_value(lua_State *L) {
 }
 
 int task_open(lua_State *L) {
-    luaL_newmetatable(L, TASK_TYPE);
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, method_tostring);
-    lua_setfield(L, -2, "__tostring");
-    lua_pushcfunction(L, method_cancel);
-    lua_setfield(L, -2, "__close");
-    lua_pop(L, 1);
-
+    handles_open(L, methods);
     gate_open(L);
     luaL_newlib(L, functions);
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &cancelled_key) == LUA_TNIL) {

@@ -6,7 +6,7 @@
 -- cancelled, so are they.
 
 local core = require "lariat.core"
-local task, start = core.task, core.handler.start
+local sleep = core.task.sleep
 
 local serve = {}
 
@@ -21,40 +21,19 @@ local PASSING = {
   ["Protocol error"] = true,
 }
 
--- Called with each connection when its handler has ended; `err` and `traceback` if it has failed.
-local function when_ended(state)
-  return function(conn, err, traceback)
-    conn:close()
-    state.active = state.active - 1
-    if state.awaited then state.gate:wake() end
-    if traceback then task.report(err, "error in handler of " .. state.name, traceback) end
-  end
-end
-
-local function wait_below(state, count)
-  while state.active > count do
-    state.awaited = true
-    state.gate:wait()
-  end
-end
-
-local function accept_loop(server, state, handler, ended, timeout)
-  local pause = FIRST_PAUSE
+-- Until the server is closed or cannot accept any more: why.
+local function accept(service, server, handler)
+  local pause, before = FIRST_PAUSE, 0
   while true do
-    if state.active >= state.limit then wait_below(state, state.limit - 1) end
-    local conn, message = server:accept()
-    if conn then
-      pause = FIRST_PAUSE
-      if timeout then conn:settimeout(timeout) end
-      state.active = state.active + 1
-      start(state.name, ended, handler, conn)
-    elseif message == "closed" then
-      return true
+    local full, message = service:accept(server, handler)
+    if service:accepted() > before then pause, before = FIRST_PAUSE, service:accepted() end
+    if full then
+      service:wait()
     elseif PASSING[message] then
-      task.sleep(pause)
+      sleep(pause)
       pause = math.min(pause * 2, LONGEST_PAUSE)
     else
-      return nil, message
+      return message
     end
   end
 end
@@ -89,15 +68,12 @@ function serve.serve(server, handler, options)
   end
   options = options or {}
   local limit = check_options(options)
-  local state = {
-    limit = limit, active = 0, gate = task.gate(), name = options.name or tostring(server),
-  }
-  local ended = when_ended(state)
-  local _ <close> = setmetatable({}, { __close = function() core.handler.cancel(ended) end })
+  local name = options.name or tostring(server)
+  local service <close> = core.service(name, limit, options.timeout) -- left early, it cancels them
   server:settimeout(nil) -- it waits as long as it takes, not in turns
-  local ok, message = accept_loop(server, state, handler, ended, options.timeout)
-  wait_below(state, 0)
-  if not ok then return nil, message end
+  local message = accept(service, server, handler)
+  service:finish()
+  if message ~= "closed" then return nil, message end
   return true
 end
 

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A server at work: one task accepts, and each connection has a task of its own that runs the
+ * handler. There may be very many of them, nearly all waiting, and they may come and go fast; so
+ * accepting is one operation, however many connections it brings, and a handler's task has no
+ * function of ours below the handler, no closure and no handle. What to do when accepting fails is
+ * said in lua/lariat/serve.lua.
+ *
+ * Invariant: however a handler is left, by an error, a cancellation or its own end, its connection
+ * is closed, in its task and where nothing can wait. The service lies on the stack of each of its
+ * tasks, which keeps it.
+ */
+#include "serve.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <string.h>
+
+#include "module.h"
+#include "result.h"
+#include "runtime.h"
+#include "server.h"
+#include "socket.h"
+#include "task.h"
+
+#define SERVICE_TYPE "lariat.service"
+
+struct service {
+    lua_Number limit;     /* handlers at once */
+    lua_Number timeout;   /* seconds, given to each connection; negative: none */
+    lua_Integer active;   /* handlers now */
+    lua_Integer accepted; /* connections so far */
+    struct waitq waiting; /* for handlers to end */
+    char name[];
+};
+
+void service_push_name(lua_State *L, const struct service *service) {
+    lua_pushstring(L, service->name);
+}
+
+/* ---- a handler's task ---- */
+
+/* Its stack once it has begun. */
+enum { MESSAGE_HANDLER = 1, SERVICE, CONNECTION, HANDLER };
+
+/* With the error in place of the handler. */
+static void report_failure(lua_State *L, struct task *task) {
+    lua_pushcfunction(L, report_error);
+    lua_pushvalue(L, HANDLER);
+    lua_pushfstring(L, "error in handler of %s", task->service->name);
+    task_push(L, task);
+    task_push_traceback(L, lua_gettop(L));
+    lua_remove(L, -2);
+    lua_call(L, 3, 0);
+}
+
+static int handled(lua_State *L, int status, lua_KContext ctx) {
+    struct task *task = rt.tasks.current;
+    struct service *service = lua_touserdata(L, SERVICE);
+    const struct socket_box *box = lua_touserdata(L, CONNECTION);
+    (void)ctx;
+    task->fate.outcome = status == LUA_OK || status == LUA_YIELD ? TASK_RETURNED
+                         : task_is_cancelled_value(L, HANDLER)   ? TASK_CANCELLED
+                                                                 : TASK_FAILED;
+    if (box->socket != NULL) {
+        socket_close(box->socket);
+    }
+    service->active--;
+    waitq_wake_all(&service->waiting, WAKE_READY);
+    if (task->fate.outcome == TASK_FAILED) {
+        report_failure(L, task);
+    }
+    return task->fate.outcome == TASK_RETURNED ? 0 : 1;
+}
+
+/* (service, connection, handler) */
+static int body(lua_State *L) {
+    lua_pushcfunction(L, task_keep_traceback);
+    lua_insert(L, MESSAGE_HANDLER);
+    lua_pushvalue(L, CONNECTION);
+    return handled(L, lua_pcallk(L, 1, 0, MESSAGE_HANDLER, 0, handled), 0);
+}
+
+/* ---- accepting ---- */
+
+/* Stack of accept. */
+enum { SELF = 1, SERVER, FUNCTION };
+
+/* A task for the connection on top, which is taken. */
+static void start(lua_State *L, struct service *service) {
+    struct socket *s = socket_test(L, -1)->socket;
+    s->timeout.block = service->timeout;
+    lua_pushvalue(L, SELF);
+    lua_insert(L, -2);
+    lua_pushvalue(L, FUNCTION);
+    struct task *task = task_start(L, body, 2, s->made_at, (struct place){0, 0});
+    task->service = service;
+    task->fate.quiet = true;
+    service->active++;
+    service->accepted++;
+}
+
+static int failed(lua_State *L, struct op *op, const char *why) {
+    (void)op;
+    return result_error(L, why);
+}
+
+/* Until nobody is there, the turn is used up, or there are as many handlers as there may be. Who
+ * else accepts from this server has a turn after each connection. */
+static int attempt(lua_State *L, struct op *op) {
+    struct service *service = lua_touserdata(L, SELF);
+    while ((lua_Number)service->active < service->limit) {
+        if (op->socket->closed) {
+            return failed(L, op, "closed"); /* by a finalizer */
+        }
+        int err = server_accept(L, op);
+        if (err < 0) {
+            return err == -EAGAIN ? WANT_READ : result_fail(L, err);
+        }
+        start(L, service);
+        op->queued = false;
+        if (rt.tasks.budget <= 0) {
+            return WANT_TURN;
+        }
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static const struct op_type accept_op = {"accept", attempt, failed};
+
+static struct service *check_service(lua_State *L) {
+    return luaL_checkudata(L, SELF, SERVICE_TYPE);
+}
+
+/* accept(server, handler): a task for each connection -> true once there are as many as there may
+ * be | nil, message */
+static int method_accept(lua_State *L) {
+    check_service(L);
+    const struct socket_box *box = socket_test(L, SERVER);
+    luaL_argcheck(L, box != NULL && (CLASS(box->class) & ANY_SERVER), SERVER, "server expected");
+    luaL_checktype(L, FUNCTION, LUA_TFUNCTION);
+    lua_settop(L, FUNCTION);
+    struct op op;
+    op_init(&op, &accept_op, box->socket);
+    return op.socket ? op_run(L, &op) : result_error(L, "closed");
+}
+
+/* ---- the service ---- */
+
+static int wait_below(lua_State *L, int status, lua_KContext ctx) {
+    struct service *service = lua_touserdata(L, SELF);
+    if (status == LUA_YIELD && task_resumed() == WAKE_CANCELLED) {
+        return task_raise(L);
+    }
+    if (service->active < (lua_Integer)ctx) {
+        return 0;
+    }
+    task_prepare(L, "serve");
+    struct task *task = rt.tasks.current;
+    waitq_join(&service->waiting, &task->interest, task, false);
+    return task_park(L, "serve", NEVER, false, ctx, wait_below);
+}
+
+/* wait(): until there is room for another handler */
+static int method_wait(lua_State *L) {
+    return wait_below(L, LUA_OK, (lua_KContext)check_service(L)->active);
+}
+
+/* finish(): until no handler runs any more */
+static int method_finish(lua_State *L) {
+    check_service(L);
+    return wait_below(L, LUA_OK, 1);
+}
+
+/* accepted() -> connections so far */
+static int method_accepted(lua_State *L) {
+    lua_pushinteger(L, check_service(L)->accepted);
+    return 1;
+}
+
+/* __close: cancels every handler */
+static int method_cancel(lua_State *L) {
+    const struct service *service = check_service(L);
+    for (struct task *task = rt.tasks.all; task != NULL; task = task->all_next) {
+        if (task->service == service) {
+            task_cancel(task);
+        }
+    }
+    return 0;
+}
+
+/* service(name, limit, timeout) */
+static int service_new(lua_State *L) {
+    size_t length;
+    const char *name = luaL_checklstring(L, 1, &length);
+    struct service *service = lua_newuserdatauv(L, sizeof(*service) + length + 1, 0);
+    *service =
+        (struct service){.limit = luaL_checknumber(L, 2), .timeout = luaL_optnumber(L, 3, -1)};
+    memcpy(service->name, name, length + 1);
+    luaL_setmetatable(L, SERVICE_TYPE);
+    return 1;
+}
+
+/* Pushes the function that makes one. */
+void service_open(lua_State *L) {
+    static const luaL_Reg methods[] = {{"accept", method_accept},
+                                       {"wait", method_wait},
+                                       {"finish", method_finish},
+                                       {"accepted", method_accepted},
+                                       {NULL, NULL}};
+    luaL_newmetatable(L, SERVICE_TYPE);
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, method_cancel);
+    lua_setfield(L, -2, "__close");
+    lua_pop(L, 1);
+    lua_pushcfunction(L, service_new);
+}

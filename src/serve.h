@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A server at work, for those who ask whose connection a task handles: see serve.c.
+ */
+#ifndef LARIAT_SERVE_H
+#define LARIAT_SERVE_H
+
+#include <lua.h>
+
+struct service;
+
+void service_push_name(lua_State *L, const struct service *service);
+
+#endif
