@@ -33,11 +33,12 @@ static int connect_failed(lua_State *L, struct op *op, const char *why) {
 
 static int attempt_connect(lua_State *L, struct op *op) {
     struct socket *s = op->socket;
-    int err = s->watch.driver->connect(s->watch.fd, op->address, op->address_size);
+    int err = s->watch.driver->connect(s->watch.fd, (const struct sockaddr *)&op->as.to->storage,
+                                       op->as.to->length);
     bool begun = s->connecting;
     if (err == -EINPROGRESS || err == -EALREADY) {
         s->connecting = true;
-        if (err == -EALREADY && s->timeout.block == 0 && op->start == 0) {
+        if (err == -EALREADY && socket_timeout(s)->block == 0 && op->start == 0) {
             return result_fail(L, err);
         }
         return WANT_WRITE;
@@ -56,7 +57,7 @@ static int attempt_connect(lua_State *L, struct op *op) {
     return result_fail(L, err);
 }
 
-static const struct op_type connect_op = {"connect", attempt_connect, connect_failed};
+static const struct op_type connect_op = {"connect", attempt_connect, connect_failed, true};
 
 int connect_to_address(lua_State *L, struct socket *s, const struct address *a, uint64_t start) {
     struct op op;
@@ -68,10 +69,9 @@ int connect_to_address(lua_State *L, struct socket *s, const struct address *a, 
     if (s->class != UNIX_MASTER) {
         socket_become(L, 1, TCP_CLIENT); /* even if it fails, as LuaSocket's */
     }
-    op.once = s->timeout.block == 0 || s->timeout.total == 0;
+    op.once = socket_timeout(s)->block == 0 || socket_timeout(s)->total == 0;
     op.start = start;
-    op.address = (const struct sockaddr *)&a->storage;
-    op.address_size = a->length;
+    op.as.to = a;
     return op_run(L, &op);
 }
 
@@ -269,7 +269,7 @@ static int race_resumed(lua_State *L, int status, lua_KContext ctx) {
 
 /* A socket that is bound, or may not wait, keeps its descriptor: it tries the first address. */
 static bool may_race(const struct socket *s, const struct addrinfo *info) {
-    bool patient = s->timeout.block != 0 && s->timeout.total != 0;
+    bool patient = socket_timeout(s)->block != 0 && socket_timeout(s)->total != 0;
     return info->ai_next != NULL && patient && !s->bound;
 }
 
@@ -293,7 +293,7 @@ static int connect_looked_up(lua_State *L, int status, lua_KContext ctx) {
     uint64_t start = (uint64_t)lua_tointeger(L, STARTED);
     int port = (int)lua_tointeger(L, PORT);
     if (may_race(s, lookup->result)) {
-        struct race *race = race_new(L, timeout_due(&s->timeout, start));
+        struct race *race = race_new(L, timeout_due(socket_timeout(s), start));
         race_add_addresses(race, lookup->result, port);
         lookup_free(lookup);
         return race_run(L, race);
@@ -320,5 +320,5 @@ int connect_to_host(lua_State *L, struct socket *s, const char *host, int port) 
     lua_pushinteger(L, port);
     lua_pushinteger(L, (lua_Integer)start);
     return lookup_wait(L, lookup_start(host, s->family, SOCK_STREAM),
-                       timeout_due(&s->timeout, start), connect_looked_up);
+                       timeout_due(socket_timeout(s), start), connect_looked_up);
 }

@@ -45,7 +45,8 @@ static struct {
 } inbox;
 
 bool datagrams_waiting(const struct socket *s) {
-    return s->batch != NULL || (inbox.lent == s && inbox.next < inbox.count);
+    return socket_type(s) == SOCK_DGRAM &&
+           (s->batch != NULL || (inbox.lent == s && inbox.next < inbox.count));
 }
 
 static void take_from_area(unsigned i, struct datagram *d) {
@@ -138,7 +139,7 @@ int datagrams_take(struct socket *s, struct datagram *d) {
         }
         take_from_area(inbox.next++, d);
     }
-    s->received += d->size;
+    socket_count_received(s, d->size);
     return 0;
 }
 
@@ -180,11 +181,10 @@ int datagrams_flush(void) {
     return 0;
 }
 
-static int send_now(struct socket *s, const char *data, size_t size, const struct sockaddr *to,
-                    socklen_t to_length) {
+static int send_now(struct socket *s, const char *data, size_t size, const struct address *to) {
     struct iovec part = {(void *)(uintptr_t)data, size};
-    struct msghdr message = {.msg_name = (void *)(uintptr_t)to,
-                             .msg_namelen = to_length,
+    struct msghdr message = {.msg_name = to ? (void *)(uintptr_t)&to->storage : NULL,
+                             .msg_namelen = to ? to->length : 0,
                              .msg_iov = &part,
                              .msg_iovlen = 1};
     ssize_t n = s->watch.driver->sendmsg(s->watch.fd, &message);
@@ -192,7 +192,7 @@ static int send_now(struct socket *s, const char *data, size_t size, const struc
     if (n < 0) {
         return (int)n;
     }
-    s->sent += size;
+    socket_count_sent(s, size);
     return 0;
 }
 
@@ -210,35 +210,33 @@ static bool sendable(const struct sockaddr *to) {
     return in->sin_port != 0 && in->sin_addr.s_addr != htonl(INADDR_BROADCAST);
 }
 
-static void enqueue(struct socket *s, const char *data, size_t size, const struct sockaddr *to,
-                    socklen_t to_length) {
+static void enqueue(struct socket *s, const char *data, size_t size, const struct address *to) {
     unsigned i = outbox.count++;
     outbox.socket = s;
     memcpy(outbox.bytes + outbox.used, data, size);
     if (to != NULL) {
-        memcpy(&outbox.to[i], to, to_length);
+        memcpy(&outbox.to[i], &to->storage, to->length);
     }
     outbox.parts[i] = (struct iovec){outbox.bytes + outbox.used, size};
     outbox.headers[i].msg_hdr = (struct msghdr){.msg_name = to ? &outbox.to[i] : NULL,
-                                                .msg_namelen = to_length,
+                                                .msg_namelen = to ? to->length : 0,
                                                 .msg_iov = &outbox.parts[i],
                                                 .msg_iovlen = 1};
     outbox.used += size;
-    s->sent += size;
+    socket_count_sent(s, size);
 }
 
-int datagram_send(struct socket *s, const char *data, size_t size, const struct sockaddr *to,
-                  socklen_t to_length) {
+int datagram_send(struct socket *s, const char *data, size_t size, const struct address *to) {
     if (s->out.error != 0) {
         int err = -s->out.error;
         s->out.error = 0;
         return err;
     }
     if (s->family == AF_UNIX || s->out.immediate) {
-        return send_now(s, data, size, to, to_length);
+        return send_now(s, data, size, to);
     }
-    if (to != NULL && !sendable(to)) {
-        return datagrams_flush() == -EAGAIN ? -EAGAIN : send_now(s, data, size, to, to_length);
+    if (to != NULL && !sendable((const struct sockaddr *)&to->storage)) {
+        return datagrams_flush() == -EAGAIN ? -EAGAIN : send_now(s, data, size, to);
     }
     if (size > largest_payload(s)) {
         return -EMSGSIZE;
@@ -247,10 +245,10 @@ int datagram_send(struct socket *s, const char *data, size_t size, const struct 
     if (outbox.socket != NULL && (outbox.socket != s || full || outbox.next > 0)) {
         task_spent(1);
         if (datagrams_flush() == -EAGAIN) {
-            return outbox.socket == s ? -EAGAIN : send_now(s, data, size, to, to_length);
+            return outbox.socket == s ? -EAGAIN : send_now(s, data, size, to);
         }
     }
-    enqueue(s, data, size, to, to_length);
+    enqueue(s, data, size, to);
     return 0;
 }
 

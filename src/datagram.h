@@ -25,8 +25,7 @@ int datagrams_take(struct socket *s, struct datagram *d); /* 0, -EAGAIN or -errn
 void datagrams_release(struct socket *s); /* what it has received and not taken is dropped */
 
 /* Queues or sends one datagram; `to` may be NULL. 0, -EAGAIN or -errno. */
-int datagram_send(struct socket *s, const char *data, size_t size, const struct sockaddr *to,
-                  socklen_t to_length);
+int datagram_send(struct socket *s, const char *data, size_t size, const struct address *to);
 int datagrams_flush(void);               /* the batch of whichever socket has one */
 void datagrams_forget(struct socket *s); /* before the descriptor goes: send what is queued */
 void datagrams_close(void);              /* free the shared memory */

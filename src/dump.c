@@ -168,6 +168,8 @@ static void push_task(lua_State *L, struct task *t, int peers) {
 /* ---- sockets ---- */
 
 static void push_socket(lua_State *L, const struct socket *s) {
+    uint64_t received, sent;
+    socket_traffic(s, &received, &sent);
     lua_createtable(L, 0, 8);
     lua_pushstring(L, socket_class_name(s->class));
     lua_setfield(L, -2, "class");
@@ -177,8 +179,8 @@ static void push_socket(lua_State *L, const struct socket *s) {
     if (push_address(L, s, s->watch.driver->getpeername)) {
         lua_setfield(L, -2, "peername");
     }
-    set_integer(L, "received", s->received);
-    set_integer(L, "sent", s->sent);
+    set_integer(L, "received", received);
+    set_integer(L, "sent", sent);
     set_integer(L, "queued", output_pending(s));
     set_place(L, "made_at", s->made_at);
     if (s->drain != NULL) {

@@ -52,7 +52,7 @@ static int gate_wake(lua_State *L) {
 
 int gate_new(lua_State *L) {
     struct waitq *gate = lua_newuserdatauv(L, sizeof(*gate), 0);
-    *gate = (struct waitq){NULL, NULL};
+    *gate = (struct waitq){NULL};
     luaL_setmetatable(L, GATE_TYPE);
     return 1;
 }

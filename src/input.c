@@ -75,7 +75,7 @@ void input_settle(struct socket *s) {
 const char *input_take(struct socket *s, size_t size) {
     const char *data = s->in.base + s->in.begin;
     s->in.begin += size;
-    s->received += size;
+    socket_count_received(s, size);
     return data;
 }
 
@@ -150,8 +150,8 @@ ssize_t input_forward(struct socket *s, struct socket *to, size_t *moved) {
     input_trim(s);
     if (n > 0) {
         *moved = (size_t)n - left;
-        s->received += *moved;
-        to->sent += *moved;
+        socket_count_received(s, *moved);
+        socket_count_sent(to, *moved);
     }
     return n;
 }

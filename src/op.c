@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "address.h"
 #include "driver.h"
 #include "result.h"
 #include "runtime.h"
@@ -36,7 +37,7 @@ uint64_t timeout_due(const struct timeout *t, uint64_t start) {
 
 /* When the wait that begins now must end; LuaSocket's rule for its two timeouts. */
 static uint64_t due(struct op *op) {
-    const struct timeout *t = &op->socket->timeout;
+    const struct timeout *t = socket_timeout(op->socket);
     if (t->block < 0 && t->total < 0) {
         return NEVER;
     }
@@ -53,7 +54,7 @@ static uint64_t due(struct op *op) {
 }
 
 static bool no_patience(const struct op *op) {
-    const struct timeout *t = &op->socket->timeout;
+    const struct timeout *t = socket_timeout(op->socket);
     return t->block == 0 || t->total == 0;
 }
 
@@ -64,9 +65,10 @@ enum resume_after { AFTER_READINESS, AFTER_PAUSE, AFTER_TURN };
 
 /* The address of an operation that waits for the first time is in the memory of a C function. */
 static void keep_address(lua_State *L, struct op *op) {
-    if (op->address != NULL && !op->queued) {
-        void *kept = lua_newuserdatauv(L, op->address_size, 0);
-        op->address = memcpy(kept, op->address, op->address_size);
+    if (op->type->addressed && op->as.to != NULL && !op->queued) {
+        struct address *kept = lua_newuserdatauv(L, sizeof(*kept), 0);
+        *kept = *op->as.to;
+        op->as.to = kept;
     }
 }
 
@@ -82,7 +84,7 @@ static void join(struct op *op, int want, bool exclusive, bool front) {
     task->interest.exclusive = exclusive;
     waitq_join(writing ? &watch->writers : &watch->readers, &task->interest, task, front);
     if (op->other != NULL) {
-        task->set = &task->op.as.pipe.end;
+        task->set = task->op.as.pipe.end;
         task->set_count = 1;
         *task->set = (struct interest){.end_only = true};
         waitq_join(&op->other->watch.readers, task->set, task, false);

@@ -11,7 +11,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "waitq.h"
 
@@ -20,6 +19,7 @@
 #define WANT_PAUSE (-3) /* readiness cannot be reported: try again after a back-off */
 #define WANT_TURN (-4)  /* it could go on, but has used up its turn */
 
+struct address;
 struct op;
 struct socket;
 
@@ -39,6 +39,7 @@ struct op_type {
     const char *name; /* what the script called, for messages and dumps */
     op_attempt attempt;
     op_fail fail;
+    bool addressed; /* `to` is moved to the caller's stack when the operation is parked */
 };
 
 /* One call. A parked one lies in its task and is attempted again there. */
@@ -47,25 +48,22 @@ struct op {
     struct socket *socket; /* whose readiness and timeouts apply */
     struct socket *other;  /* whose close ends it as well, or NULL */
     uint64_t start;        /* when the call first had to wait; 0: not yet */
-    /* Of datagrams and connects; moved to the caller's stack when the operation is parked. */
-    const struct sockaddr *address;
-    socklen_t address_size;
-    bool once;            /* with timeout 0: no second attempt */
-    bool queued;          /* it has waited in line: newcomers come after it */
-    bool bulk;            /* a pipe's: much came last time, worth the way without copying */
-    unsigned char pauses; /* back-offs so far, up to the longest */
+    bool once;             /* with timeout 0: no second attempt */
+    bool queued;           /* it has waited in line: newcomers come after it */
+    unsigned char pauses;  /* back-offs so far, up to the longest */
     union {
+        const struct address *to; /* of those with an address: see op_type */
         struct {
             size_t want;       /* bytes still wanted; the limit of receiveany */
             size_t scanned;    /* input already searched for the delimiter */
             size_t max;        /* the longest unit allowed; 0: any */
             const char *delim; /* anchored by the caller's stack */
-            size_t delim_size;
-            int pattern;
-            bool iterate; /* called as an iterator: raise instead of nil, message */
-            bool inclusive;
-            bool got;      /* "*a" received something */
-            bool prefixed; /* the caller's prefix is part of the result */
+            unsigned delim_size;
+            unsigned char pattern;
+            bool iterate : 1; /* called as an iterator: raise instead of nil, message */
+            bool inclusive : 1;
+            bool got : 1;      /* "*a" received something */
+            bool prefixed : 1; /* the caller's prefix is part of the result */
         } receive;
         struct {
             const char *data; /* anchored by the caller's stack */
@@ -76,14 +74,16 @@ struct op {
         } send;
         struct {
             uint64_t moved;
-            struct interest end; /* in the other stream's, while parked */
+            struct interest *end; /* in the other stream's, while parked; anchored by the stack */
+            bool bulk;            /* much came last time, worth the way without copying */
         } pipe;
         struct {
+            const struct address *to; /* first: the same as `to` above */
             size_t size;
             const char *data;
+            long done;
             bool from;
             bool iterate;
-            long done;
         } datagram;
     } as;
 };

@@ -275,7 +275,7 @@ static int set(lua_State *L, struct socket *s, const struct option *o) {
 int socket_setoption(lua_State *L) {
     struct socket_box *box = socket_test(L, 1);
     luaL_argcheck(L, box != NULL, 1, "socket expected");
-    const struct option *o = find(L, box->class, SET);
+    const struct option *o = find(L, socket_class(box), SET);
     return box->socket ? set(L, box->socket, o) : result_error(L, "setsockopt failed");
 }
 
@@ -333,6 +333,6 @@ static int get(lua_State *L, struct socket *s, const struct option *o) {
 int socket_getoption(lua_State *L) {
     struct socket_box *box = socket_test(L, 1);
     luaL_argcheck(L, box != NULL, 1, "socket expected");
-    const struct option *o = find(L, box->class, GET);
+    const struct option *o = find(L, socket_class(box), GET);
     return box->socket ? get(L, box->socket, o) : result_error(L, "getsockopt failed");
 }

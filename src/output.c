@@ -66,6 +66,9 @@ void outputs_free_blocks(void) {
         runtime_free(block);
     }
     rt.sockets.free_count = 0;
+    runtime_free(rt.sockets.dirty);
+    rt.sockets.dirty = NULL;
+    rt.sockets.dirty_count = rt.sockets.dirty_capacity = 0;
 }
 
 size_t output_pending(const struct socket *s) {
@@ -77,11 +80,19 @@ void output_discard(struct socket *s) {
     s->out.blocked = false;
 }
 
+static void grow_dirty(void) {
+    struct sockets *all = &rt.sockets;
+    all->dirty_capacity = all->dirty_capacity ? 2 * all->dirty_capacity : 64;
+    all->dirty = runtime_realloc(all->dirty, all->dirty_capacity * sizeof(struct socket *));
+}
+
 static void mark_dirty(struct socket *s) {
     if (!s->out.corked) {
         s->out.corked = true;
-        s->dirty_next = rt.sockets.dirty;
-        rt.sockets.dirty = s;
+        if (rt.sockets.dirty_count == rt.sockets.dirty_capacity) {
+            grow_dirty();
+        }
+        rt.sockets.dirty[rt.sockets.dirty_count++] = s;
     }
 }
 
@@ -102,7 +113,7 @@ static size_t append(struct socket *s, const char *data, size_t size) {
     }
     memcpy(block->data + block->end, data, size);
     block->end += size;
-    s->sent += size;
+    socket_count_sent(s, size);
     return size;
 }
 
@@ -156,7 +167,7 @@ static int write_once(struct socket *s, const char *data, size_t size, size_t *s
     }
     give_block(s);
     *sent += done - held;
-    s->sent += done - held;
+    socket_count_sent(s, done - held);
     return done - held < size ? -EAGAIN : 0;
 }
 
@@ -209,9 +220,8 @@ int output_through(struct socket *s, const char *data, size_t size, size_t *sent
 }
 
 /* Writable: go on with the block, unless a sender waits who will write it with his own bytes. */
-bool output_on_writable(struct watch *w) {
-    struct socket *s = (struct socket *)w;
-    if (output_pending(s) == 0 || waitq_has_exclusive(&w->writers)) {
+bool output_on_writable(struct socket *s) {
+    if (output_pending(s) == 0 || waitq_has_exclusive(&s->watch.writers)) {
         return false;
     }
     int err = output_flush(s);
@@ -222,9 +232,8 @@ bool output_on_writable(struct watch *w) {
 }
 
 void outputs_flush(void) {
-    struct socket *s;
-    while ((s = rt.sockets.dirty) != NULL) {
-        rt.sockets.dirty = s->dirty_next;
+    while (rt.sockets.dirty_count > 0) {
+        struct socket *s = rt.sockets.dirty[--rt.sockets.dirty_count];
         s->out.corked = false;
         if (!s->out.blocked && !s->closed) {
             output_flush(s);

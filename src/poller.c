@@ -71,8 +71,12 @@ static struct entry *entry_of(int fd) {
         while (size <= index) {
             size *= 2;
         }
-        poller.entries = runtime_realloc(poller.entries, size * sizeof(*poller.entries));
-        memset(poller.entries + poller.size, 0, (size - poller.size) * sizeof(*poller.entries));
+        struct entry *entries = runtime_zeroed(size * sizeof(*entries));
+        if (poller.size > 0) {
+            memcpy(entries, poller.entries, poller.size * sizeof(*entries));
+        }
+        runtime_free(poller.entries);
+        poller.entries = entries;
         poller.size = size;
     }
     return &poller.entries[index];
@@ -150,7 +154,7 @@ int poller_watch(struct watch *w, int events) {
         return 0;
     }
     if (e->owner != NULL && e->owner != w) {
-        if (w->flush == NULL || e->owner->flush != NULL) {
+        if (!w->is_socket || e->owner->is_socket) {
             return -EEXIST;
         }
         evict(w->fd); /* a select found the number by another object's getfd: it joins us */

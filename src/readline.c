@@ -274,7 +274,7 @@ static int wait_for_keys(lua_State *L) {
 static int typed(lua_State *L, int status, lua_KContext ctx) {
     (void)status, (void)ctx;
     if (task_resumed() == WAKE_CANCELLED) {
-        abandon(rt.tasks.current->interrupt != NULL);
+        abandon(rt.tasks.current->interrupted);
         return task_raise(L);
     }
     if (edit.editing) {

@@ -219,11 +219,11 @@ static bool complete_by_prefix(lua_State *L, struct op *op) {
     return op->as.receive.want == 0;
 }
 
-static const struct op_type receive_op = {"receive", attempt_receive, failed};
-static const struct op_type receiveany_op = {"receiveany", attempt_receive, failed};
-static const struct op_type receiveuntil_op = {"receiveuntil", attempt_receive, failed};
-static const struct op_type peek_op = {"peek", attempt_receive, failed};
-static const struct op_type lines_op = {"lines", attempt_receive, failed};
+static const struct op_type receive_op = {"receive", attempt_receive, failed, false};
+static const struct op_type receiveany_op = {"receiveany", attempt_receive, failed, false};
+static const struct op_type receiveuntil_op = {"receiveuntil", attempt_receive, failed, false};
+static const struct op_type peek_op = {"peek", attempt_receive, failed, false};
+static const struct op_type lines_op = {"lines", attempt_receive, failed, false};
 
 /* receive([pattern [, prefix]]) -> data, nil, nil | nil, message, partial */
 static int method_receive(lua_State *L) {
@@ -283,8 +283,11 @@ static void read_options(lua_State *L, struct op *op) {
 static int method_receiveuntil(lua_State *L) {
     struct op op;
     op_init(&op, &receiveuntil_op, socket_check(L, ANY_STREAM, "client"));
-    op.as.receive.delim = luaL_checklstring(L, 2, &op.as.receive.delim_size);
-    luaL_argcheck(L, op.as.receive.delim_size > 0, 2, "delimiter is empty");
+    size_t delim_size;
+    op.as.receive.delim = luaL_checklstring(L, 2, &delim_size);
+    luaL_argcheck(L, delim_size > 0, 2, "delimiter is empty");
+    luaL_argcheck(L, delim_size <= INT32_MAX, 2, "delimiter is too long");
+    op.as.receive.delim_size = (unsigned)delim_size;
     op.as.receive.pattern = UNTIL;
     op.as.receive.max = op.socket ? op.socket->max_receive : 0;
     if (!lua_isnoneornil(L, 3)) {
@@ -308,7 +311,7 @@ static int method_peek(lua_State *L) {
  * stream, and so keeps the box. */
 struct lines {
     const struct socket_box *box;
-    int pattern;
+    unsigned char pattern;
     size_t want;
 };
 

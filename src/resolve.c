@@ -185,7 +185,7 @@ int resolve_then(lua_State *L, const char *what, struct socket *s, const char *h
     lua_pushinteger(L, port);
     lua_pushlightuserdata(L, (void *)(uintptr_t)use);
     return lookup_wait(L, lookup_start(host, s->family, socket_type(s)),
-                       timeout_due(&s->timeout, clock_now()), resolved);
+                       timeout_due(socket_timeout(s), clock_now()), resolved);
 }
 
 /* ---- socket.dns ---- */

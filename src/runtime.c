@@ -50,6 +50,10 @@ void *runtime_alloc(size_t size) {
     return checked(malloc(size), size);
 }
 
+void *runtime_zeroed(size_t size) {
+    return checked(calloc(1, size), size);
+}
+
 void *runtime_realloc(void *block, size_t size) {
     return checked(realloc(block, size), size);
 }

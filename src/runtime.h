@@ -44,13 +44,14 @@ struct scheduler {
 };
 
 struct sockets {
-    struct socket *all;   /* every open or draining socket */
-    struct socket *dirty; /* sockets with corked output */
-    struct socket *dead;  /* closed ones, freed at the end of the tick */
-    struct socket *lent;  /* whose input lies in `shared` */
-    uint64_t selections;  /* lists that select has gone through so far */
-    size_t draining;      /* closed sockets that still send */
-    uint64_t tick;        /* when this tick began, for the bound on corking */
+    struct socket *all;    /* every open or draining socket */
+    struct socket **dirty; /* sockets with corked output */
+    size_t dirty_count, dirty_capacity;
+    struct socket *dead; /* closed ones, freed at the end of the tick */
+    struct socket *lent; /* whose input lies in `shared` */
+    uint64_t selections; /* lists that select has gone through so far */
+    size_t draining;     /* closed sockets that still send */
+    uint64_t tick;       /* when this tick began, for the bound on corking */
     struct output_block *free_blocks;
     size_t free_count;
     char *shared; /* one receive buffer for everybody: SHARED_SIZE bytes */
@@ -90,6 +91,7 @@ void runtime_exit(int status); /* ask the loop to end; tasks are unwound by runt
 
 /* Memory that is not Lua's. Out of memory ends the process with a message. */
 void *runtime_alloc(size_t size);
+void *runtime_zeroed(size_t size); /* of zeros; what of it is never touched takes no memory */
 void *runtime_realloc(void *block, size_t size);
 void runtime_free(void *block);
 void *runtime_take(size_t size); /* small ones, of which there may be very many */

@@ -23,10 +23,10 @@
 #define SELECTION_TYPE "lariat.selection"
 
 struct entry {
-    struct socket *socket; /* NULL: a foreign object */
-    struct waitq *queue;   /* of a task, or of a gate that speaks for an object */
+    struct socket *socket;          /* NULL: a foreign object */
+    struct waitq *queue;            /* of a task, or of a gate that speaks for an object */
     const struct task_handle *task; /* ready when it has ended */
-    struct watch watch;    /* for a foreign descriptor */
+    struct watch watch;             /* for a foreign descriptor */
     int fd;
     int events;        /* POLLIN or POLLOUT */
     lua_Integer index; /* in the script's table */

@@ -142,7 +142,7 @@ static const char *check_data(lua_State *L, size_t *size) {
     return data;
 }
 
-static const struct op_type send_op = {"send", attempt_send, send_failed};
+static const struct op_type send_op = {"send", attempt_send, send_failed, false};
 
 /* send(data [, i [, j]]) -> last, nil, nil | nil, message, last; data: string or table */
 static int method_send(lua_State *L) {
@@ -189,7 +189,7 @@ static int attempt_flush(lua_State *L, struct op *op) {
     return result_ok(L, err);
 }
 
-static const struct op_type flush_op = {"flush", attempt_flush, result_only};
+static const struct op_type flush_op = {"flush", attempt_flush, result_only, false};
 
 /* flush() -> 1 once the kernel has everything that was sent | nil, message */
 static int method_flush(lua_State *L) {
@@ -273,7 +273,8 @@ static ssize_t pipe_receive(struct op *op, struct socket *from, struct socket *t
     const struct driver *driver = from->watch.driver;
     size_t moved = 0;
     ssize_t n = -EOPNOTSUPP;
-    if (op->bulk && driver == to->watch.driver && driver->forward && output_flush(to) == 0) {
+    if (op->as.pipe.bulk && driver == to->watch.driver && driver->forward &&
+        output_flush(to) == 0) {
         n = input_forward(from, to, &moved);
         op->as.pipe.moved += moved;
     }
@@ -281,7 +282,7 @@ static ssize_t pipe_receive(struct op *op, struct socket *from, struct socket *t
         n = input_fill(from, 0);
     }
     if (n >= 0) {
-        op->bulk = n >= PIPE_BULK && (moved == 0 || input_size(from) == 0);
+        op->as.pipe.bulk = n >= PIPE_BULK && (moved == 0 || input_size(from) == 0);
     }
     return n;
 }
@@ -344,17 +345,20 @@ static int attempt_pipe(lua_State *L, struct op *op) {
     }
 }
 
-static const struct op_type pipe_op = {"pipe", attempt_pipe, pipe_failed};
+static const struct op_type pipe_op = {"pipe", attempt_pipe, pipe_failed, false};
 
 /* a:pipe(b) -> bytes moved until a's end, which is passed on | nil, message, bytes moved */
 static int method_pipe(lua_State *L) {
     struct op op;
     op_init(&op, &pipe_op, socket_check(L, ANY_STREAM, "client"));
     struct socket_box *to = socket_test(L, 2);
-    luaL_argcheck(L, to != NULL && (CLASS(to->class) & ANY_STREAM), 2, "stream socket expected");
+    luaL_argcheck(L, to != NULL && (CLASS(socket_class(to)) & ANY_STREAM), 2,
+                  "stream socket expected");
     if (op.socket == NULL || to->socket == NULL) {
         return pipe_failed(L, &op, "closed");
     }
+    lua_settop(L, 2);
+    op.as.pipe.end = lua_newuserdatauv(L, sizeof(*op.as.pipe.end), 0);
     return op_run(L, &op);
 }
 

@@ -66,8 +66,7 @@ static int attempt_send_many(lua_State *L, struct op *op) {
         }
         const char *data = push_data(L, op->as.datagram.done + 1, &size);
         struct address *to = plan->connected ? NULL : &plan->to[op->as.datagram.done];
-        int err = datagram_send(s, data, size, to ? (struct sockaddr *)&to->storage : NULL,
-                                to ? to->length : 0);
+        int err = datagram_send(s, data, size, to);
         lua_pop(L, 1);
         if (err == -EAGAIN) {
             return s->family == AF_UNIX ? WANT_PAUSE : WANT_WRITE;
@@ -80,7 +79,7 @@ static int attempt_send_many(lua_State *L, struct op *op) {
     return 1;
 }
 
-static const struct op_type send_many_op = {"sendmany", attempt_send_many, send_many_failed};
+static const struct op_type send_many_op = {"sendmany", attempt_send_many, send_many_failed, false};
 
 static int send_all(lua_State *L) {
     struct op op;
@@ -174,7 +173,7 @@ static int look_up(lua_State *L, struct plan *plan) {
         if (found == NAME) {
             task_prepare(L, "sendmany");
             struct lookup *lookup = lookup_start(lua_tostring(L, -1), s->family, SOCK_DGRAM);
-            return lookup_wait(L, lookup, timeout_due(&s->timeout, clock_now()), looked_up);
+            return lookup_wait(L, lookup, timeout_due(socket_timeout(s), clock_now()), looked_up);
         }
         int failure = found == NOWHERE ? 3 : accept_address(L, plan);
         if (failure) {

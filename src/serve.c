@@ -88,12 +88,12 @@ enum { SELF = 1, SERVER, FUNCTION };
 
 /* A task for the connection on top, which is taken. */
 static void start(lua_State *L, struct service *service) {
-    struct socket *s = socket_test(L, -1)->socket;
-    s->timeout.block = service->timeout;
+    struct socket_box *box = lua_touserdata(L, -1);
+    box->timeout.block = service->timeout;
     lua_pushvalue(L, SELF);
     lua_insert(L, -2);
     lua_pushvalue(L, FUNCTION);
-    struct task *task = task_start(L, body, 2, s->made_at, (struct place){0, 0});
+    struct task *task = task_start(L, body, 2, box->socket->made_at, (struct place){0, 0});
     task->service = service;
     task->fate.quiet = true;
     service->active++;
@@ -127,7 +127,7 @@ static int attempt(lua_State *L, struct op *op) {
     return 1;
 }
 
-static const struct op_type accept_op = {"accept", attempt, failed};
+static const struct op_type accept_op = {"accept", attempt, failed, false};
 
 static struct service *check_service(lua_State *L) {
     return luaL_checkudata(L, SELF, SERVICE_TYPE);
@@ -138,7 +138,8 @@ static struct service *check_service(lua_State *L) {
 static int method_accept(lua_State *L) {
     check_service(L);
     const struct socket_box *box = socket_test(L, SERVER);
-    luaL_argcheck(L, box != NULL && (CLASS(box->class) & ANY_SERVER), SERVER, "server expected");
+    luaL_argcheck(L, box != NULL && (CLASS(socket_class(box)) & ANY_SERVER), SERVER,
+                  "server expected");
     luaL_checktype(L, FUNCTION, LUA_TFUNCTION);
     lua_settop(L, FUNCTION);
     struct op op;

@@ -80,7 +80,7 @@ static int attempt_accept(lua_State *L, struct op *op) {
     return err < 0 ? result_fail(L, err) : 1;
 }
 
-static const struct op_type accept_op = {"accept", attempt_accept, accept_failed};
+static const struct op_type accept_op = {"accept", attempt_accept, accept_failed, false};
 
 /* accept() -> client socket | nil, message */
 static int method_accept(lua_State *L) {

@@ -106,7 +106,7 @@ static bool stopped_from_outside(const struct outside *outside) {
     if (++ticks % INTERRUPT_TICKS == 0) {
         interrupt_poll();
     }
-    return rt.exiting || outside->tasks.current->interrupt != NULL;
+    return rt.exiting || outside->tasks.current->interrupted;
 }
 
 static void run_loop(const struct outside *outside, const struct task_handle *world) {

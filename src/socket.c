@@ -25,6 +25,7 @@
 struct drain {
     struct timer limit; /* first: see drain_expired */
     struct socket *socket;
+    uint64_t received, sent; /* as its box has said */
 };
 
 /* ---- objects ---- */
@@ -38,11 +39,11 @@ struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, 
         luaL_error(L, "the runtime is closing: no socket can be made");
     }
     struct socket_box *box = socket_push_box(L, class);
-    struct socket *s = runtime_alloc(sizeof(*s));
-    *s = (struct socket){.box = box, .class = class, .family = family};
+    struct socket *s = runtime_take(sizeof(*s));
+    *s = (struct socket){.box = box, .class = class, .family = (sa_family_t)family};
     watch_init(&s->watch, rt.driver, -1);
-    s->watch.flush = output_on_writable;
-    s->timeout = (struct timeout){-1, -1};
+    s->watch.is_socket = true;
+    box->timeout = (struct timeout){-1, -1};
     box->born = (double)clock_now() / 1e9;
     s->made_at = at;
     s->owner = rt.tasks.current ? rt.tasks.current->owner : 0;
@@ -72,7 +73,7 @@ int socket_create_descriptor(struct socket *s, int family) {
     if (fd < 0) {
         return fd;
     }
-    s->family = family;
+    s->family = (sa_family_t)family;
     socket_adopt(s, fd);
     options_start(s->watch.driver, fd, family, socket_type(s));
     int err = options_replay(s, fd);
@@ -124,12 +125,15 @@ static bool discards_on_close(struct socket *s) {
     return err == 0 && linger.l_onoff && linger.l_linger == 0;
 }
 
-static bool start_drain(struct socket *s) {
+static bool start_drain(struct socket *s, const struct socket_box *box) {
     if (output_pending(s) == 0 || discards_on_close(s) || output_flush(s) != -EAGAIN) {
         return false;
     }
     s->drain = runtime_alloc(sizeof(*s->drain));
-    *s->drain = (struct drain){.limit = {.due = NEVER, .fire = drain_expired}, .socket = s};
+    *s->drain = (struct drain){.limit = {.due = NEVER, .fire = drain_expired},
+                               .socket = s,
+                               .received = box->received,
+                               .sent = box->sent};
     rt.sockets.draining++;
     timer_set(&s->drain->limit, clock_now() + DRAIN_NS);
     watch_arm(&s->watch, POLLOUT);
@@ -140,21 +144,24 @@ void socket_close(struct socket *s) {
     if (s->closed) {
         return;
     }
+    struct socket_box *box = s->box;
     s->closed = true;
-    if (s->box != NULL) {
-        s->box->received = s->received;
-        s->box->sent = s->sent;
-        s->box->timeout = s->timeout;
-        s->box->socket = NULL;
-        s->box = NULL;
+    box->socket = NULL;
+    s->box = NULL;
+    if (socket_type(s) == SOCK_DGRAM) {
+        datagrams_release(s);
+        datagrams_forget(s);
     }
-    datagrams_release(s);
-    datagrams_forget(s);
     waitq_wake_all(&s->watch.readers, WAKE_CLOSED);
     waitq_wake_all(&s->watch.writers, WAKE_CLOSED);
-    if (!start_drain(s)) {
+    if (!start_drain(s, box)) {
         bury(s);
     }
+}
+
+void socket_traffic(const struct socket *s, uint64_t *received, uint64_t *sent) {
+    *received = s->box != NULL ? s->box->received : s->drain != NULL ? s->drain->received : 0;
+    *sent = s->box != NULL ? s->box->sent : s->drain != NULL ? s->drain->sent : 0;
 }
 
 void socket_abort(struct socket *s) {
@@ -180,7 +187,7 @@ void sockets_free_dead(void) {
         *link = s->all_next;
         input_discard(s);
         options_forget(s);
-        runtime_free(s);
+        runtime_give_back(s, sizeof(*s));
     }
 }
 

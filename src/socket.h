@@ -57,12 +57,12 @@ struct input {
 struct output {
     struct output_block *block; /* NULL: nothing pending */
     int error;                  /* of an earlier flush: reported by the next send or flush */
-    bool corked;                /* in the dirty list */
-    bool blocked;               /* the kernel refused more: wait for writable */
-    bool immediate;             /* setoption("cork", false) */
-    bool ended;                 /* the script has shut the sending side */
-    bool shutdown;              /* shut it in earnest once all is sent */
-    bool told;                  /* the error has been reported already */
+    bool corked : 1;            /* in the dirty list */
+    bool blocked : 1;           /* the kernel refused more: wait for writable */
+    bool immediate : 1;         /* setoption("cork", false) */
+    bool ended : 1;             /* the script has shut the sending side */
+    bool shutdown : 1;          /* shut it in earnest once all is sent */
+    bool told : 1;              /* the error has been reported already */
 };
 
 struct datagrams;    /* a received batch, see datagram.c */
@@ -70,41 +70,40 @@ struct drain;        /* what a closed socket has yet to send, see socket.c */
 struct saved_option; /* an option set before there is a descriptor, see options.c */
 
 /* What a message touches comes first and lies together: with thousands of sockets it is the cache
- * that a message waits for. */
+ * that a message waits for. The order leaves no holes. */
 struct socket {
     struct watch watch; /* first: the descriptor and who waits for it */
     struct input in;
     struct output out;
-    uint64_t received, sent; /* bytes */
-    size_t max_receive;      /* 0: no limit */
-    bool eof;                /* the peer has ended its side */
-    bool connecting;         /* connect() is under way */
-    bool bound;              /* bind() has given it a local address */
-    bool connected;          /* known to be: output may be corked (not after eof) */
+    struct socket_box *box; /* NULL once closed */
+    size_t max_receive;     /* 0: no limit */
+    bool eof;               /* the peer has ended its side */
+    bool connecting;        /* connect() is under way */
+    bool bound;             /* bind() has given it a local address */
+    bool connected;         /* known to be: output may be corked (not after eof) */
     bool closed;
     unsigned char standard; /* 1 + the standard descriptor it stands for; 0: none */
-    struct timeout timeout;
-    struct socket *dirty_next;
+    enum socket_class class;
+    sa_family_t family;      /* AF_UNSPEC until known */
+    unsigned owner;          /* as its maker's: see dump.c */
     struct socket *all_prev; /* among the open and draining ones */
     struct socket *all_next; /* among those, or among the dead */
-    struct socket_box *box;  /* NULL once closed */
-    enum socket_class class;
-    int family; /* AF_UNSPEC until known */
-    struct datagrams *batch;
+    union {
+        struct datagrams *batch; /* of datagrams */
+        struct place accept_at;  /* of servers: the script's line that accepts */
+    };
     struct saved_option *options;
-    struct place made_at;   /* the script's line that made it */
-    struct place accept_at; /* and the one that accepts from it */
-    unsigned owner;         /* as its maker's: see dump.c */
-    struct drain *drain;    /* closed by the script, still sending; or NULL */
-    uint64_t selected;      /* the last list of a select that it was in */
+    struct place made_at; /* the script's line that made it */
+    struct drain *drain;  /* closed by the script, still sending; or NULL */
+    uint64_t selected;    /* the last list of a select that it was in */
 };
 
+/* What scripts can also ask and set when the socket is closed is kept in its box. */
 struct socket_box {
-    const void *mark;      /* tells a box from other userdata: see socket_lua.c */
-    struct socket *socket; /* NULL once closed */
-    enum socket_class class;
+    const char *mark;        /* tells a box from other userdata, and its class: see socket_lua.c */
+    struct socket *socket;   /* NULL once closed */
     double born;             /* clock_now() in seconds, for getstats */
-    uint64_t received, sent; /* what getstats and gettimeout say after close */
+    uint64_t received, sent; /* bytes */
     struct timeout timeout;
 };
 
@@ -121,6 +120,8 @@ int socket_create_descriptor(struct socket *s, int family); /* 0 or -errno */
 void socket_adopt(struct socket *s, int fd);                /* fd becomes the socket's own */
 struct socket_box *socket_push_box(lua_State *L, enum socket_class class); /* without socket */
 bool socket_awaited(const struct socket *s); /* does a task wait for it? */
+void socket_traffic(const struct socket *s, uint64_t *received, uint64_t *sent); /* bytes */
+enum socket_class socket_class(const struct socket_box *box);
 void socket_become(lua_State *L, int index, enum socket_class class);
 const char *socket_class_name(enum socket_class class);
 int socket_type(const struct socket *s); /* SOCK_STREAM or SOCK_DGRAM */
@@ -147,8 +148,8 @@ int output_through(struct socket *s, const char *data, size_t size, size_t *sent
 int output_flush(struct socket *s); /* 0: all sent, -EAGAIN, or -errno */
 size_t output_pending(const struct socket *s);
 void output_discard(struct socket *s);
-bool output_on_writable(struct watch *w);
-void outputs_flush(void); /* every corked socket, and the batch of datagrams */
+bool output_on_writable(struct socket *s); /* true: there is more to write */
+void outputs_flush(void);                  /* every corked socket, and the batch of datagrams */
 void outputs_free_blocks(void);
 void outputs_flush_if_late(void); /* the same once the tick has lasted long */
 
@@ -166,6 +167,21 @@ static inline size_t input_size(const struct socket *s) {
 }
 static inline const char *input_data(const struct socket *s) {
     return s->in.base + s->in.begin;
+}
+
+/* ---- what its box keeps; a closed one has none ---- */
+static inline void socket_count_received(struct socket *s, size_t size) {
+    if (s->box != NULL) {
+        s->box->received += size;
+    }
+}
+static inline void socket_count_sent(struct socket *s, size_t size) {
+    if (s->box != NULL) {
+        s->box->sent += size;
+    }
+}
+static inline const struct timeout *socket_timeout(const struct socket *s) {
+    return &s->box->timeout;
 }
 
 #endif

@@ -35,9 +35,13 @@ static const char *const class_names[SOCKET_CLASSES] = {
     [FILE_STREAM] = "stream",
 };
 
-static const char box_mark;
+static const char marks[SOCKET_CLASSES]; /* whose addresses are the marks */
 
 /* ---- classes and checks ---- */
+
+enum socket_class socket_class(const struct socket_box *box) {
+    return (enum socket_class)(box->mark - marks);
+}
 
 const char *socket_class_name(enum socket_class class) {
     return class_names[class];
@@ -58,7 +62,7 @@ static void push_metatable(lua_State *L, enum socket_class class) {
 
 struct socket_box *socket_push_box(lua_State *L, enum socket_class class) {
     struct socket_box *box = lua_newuserdatauv(L, sizeof(*box), 0);
-    *box = (struct socket_box){.mark = &box_mark, .class = class};
+    *box = (struct socket_box){.mark = &marks[class]};
     push_metatable(L, class);
     lua_setmetatable(L, -2);
     return box;
@@ -67,8 +71,9 @@ struct socket_box *socket_push_box(lua_State *L, enum socket_class class) {
 /* The userdata at `index` if it is a box of one of the classes. */
 static inline struct socket_box *box_of(lua_State *L, int index, unsigned classes) {
     struct socket_box *box = lua_touserdata(L, index);
-    bool ours = box != NULL && lua_rawlen(L, index) == sizeof(*box) && box->mark == &box_mark;
-    return ours && (CLASS(box->class) & classes) ? box : NULL;
+    bool ours = box != NULL && lua_rawlen(L, index) == sizeof(*box) &&
+                (uintptr_t)box->mark - (uintptr_t)marks < SOCKET_CLASSES;
+    return ours && (CLASS(socket_class(box)) & classes) ? box : NULL;
 }
 
 struct socket_box *socket_test(lua_State *L, int index) {
@@ -78,7 +83,7 @@ struct socket_box *socket_test(lua_State *L, int index) {
 /* The family, "tcp" of "tcp{client}", is the object's own if the method knows it. */
 static const char *expected_family(const struct socket_box *box, unsigned classes) {
     for (int class = 0; box != NULL && class < SOCKET_CLASSES; class ++) {
-        const char *own = class_names[box->class];
+        const char *own = class_names[socket_class(box)];
         size_t length = strcspn(own, "{");
         if ((classes & CLASS(class)) && strncmp(class_names[class], own, length + 1) == 0) {
             return own;
@@ -108,7 +113,7 @@ struct socket *socket_check(lua_State *L, unsigned classes, const char *role) {
 void socket_become(lua_State *L, int index, enum socket_class class) {
     struct socket_box *box = socket_test(L, index);
     index = lua_absindex(L, index);
-    box->class = class;
+    box->mark = &marks[class];
     box->socket->class = class;
     push_metatable(L, class);
     lua_setmetatable(L, index);
@@ -138,19 +143,14 @@ static int method_gc(lua_State *L) {
 
 static int method_tostring(lua_State *L) {
     struct socket_box *box = check_box(L, ANY_SOCKET, "any");
-    lua_pushfstring(L, "%s: %p", class_names[box->class], lua_topointer(L, 1));
+    lua_pushfstring(L, "%s: %p", class_names[socket_class(box)], lua_topointer(L, 1));
     return 1;
 }
 
-static struct timeout *timeout_of(lua_State *L, struct socket *s) {
-    return s ? &s->timeout : &socket_test(L, 1)->timeout;
-}
-
 static int method_settimeout(lua_State *L) {
-    struct socket *s = socket_check(L, ANY_SOCKET, "any");
+    struct timeout *timeout = &check_box(L, ANY_SOCKET, "any")->timeout;
     double seconds = luaL_optnumber(L, 2, -1);
     const char *mode = luaL_optstring(L, 3, "b");
-    struct timeout *timeout = timeout_of(L, s);
     switch (*mode) {
     case 'b': timeout->block = seconds; break;
     case 'r':
@@ -162,27 +162,24 @@ static int method_settimeout(lua_State *L) {
 }
 
 static int method_gettimeout(lua_State *L) {
-    struct socket *s = socket_check(L, ANY_SOCKET, "any");
-    lua_pushnumber(L, timeout_of(L, s)->block);
-    lua_pushnumber(L, timeout_of(L, s)->total);
+    const struct timeout *timeout = &check_box(L, ANY_SOCKET, "any")->timeout;
+    lua_pushnumber(L, timeout->block);
+    lua_pushnumber(L, timeout->total);
     return 2;
 }
 
 static int method_getstats(lua_State *L) {
     struct socket_box *box = check_box(L, HAS_STATS, "client");
-    struct socket *s = box->socket;
-    lua_pushinteger(L, (lua_Integer)(s ? s->received : box->received));
-    lua_pushinteger(L, (lua_Integer)(s ? s->sent : box->sent));
+    lua_pushinteger(L, (lua_Integer)box->received);
+    lua_pushinteger(L, (lua_Integer)box->sent);
     lua_pushnumber(L, (double)clock_now() / 1e9 - box->born);
     return 3;
 }
 
 static int method_setstats(lua_State *L) {
     struct socket_box *box = check_box(L, HAS_STATS, "client");
-    struct socket unused = {0};
-    struct socket *s = box->socket ? box->socket : &unused;
-    s->received = (uint64_t)luaL_optnumber(L, 2, (lua_Number)s->received);
-    s->sent = (uint64_t)luaL_optnumber(L, 3, (lua_Number)s->sent);
+    box->received = (uint64_t)luaL_optnumber(L, 2, (lua_Number)box->received);
+    box->sent = (uint64_t)luaL_optnumber(L, 3, (lua_Number)box->sent);
     if (lua_isnumber(L, 4)) {
         box->born = (double)clock_now() / 1e9 - lua_tonumber(L, 4);
     }

@@ -83,15 +83,6 @@ bool task_cancel(struct task *task) {
     return true;
 }
 
-void task_interrupt(struct task *task, const char *message) {
-    if (task->state == TASK_DONE || task->interrupt != NULL) {
-        return;
-    }
-    task->interrupt = runtime_alloc(strlen(message) + 1);
-    strcpy(task->interrupt, message);
-    task_wake(task, WAKE_CANCELLED);
-}
-
 bool task_spent(int cost) {
     rt.tasks.budget -= cost;
     return rt.tasks.budget <= 0;
@@ -220,7 +211,7 @@ static void finish(struct task *task) {
     task->state = TASK_DONE;
     task_leave_queues(task);
     timer_remove(&task->timer);
-    runtime_free(task->interrupt);
+    runtime_free(task_take_interruption(task));
     unlink_task(task);
     if (task->fate.main && task->fate.outcome != TASK_RETURNED && !rt.closing) {
         runtime_exit(1);

@@ -53,7 +53,6 @@ struct task {
     struct scope *base;            /* the scope it was spawned in, or NULL */
     struct scope *scope;           /* the innermost one its current wait is in */
     const char *waiting_for;       /* name of the operation it is parked in */
-    char *interrupt;               /* raised as an error at the next wake-up, owned */
     struct interest interest;      /* the usual single interest */
     struct interest *set; /* several: in memory anchored by the waiting call's stack, or `op` */
     uint64_t since;       /* tick in which its current wait began */
@@ -65,11 +64,12 @@ struct task {
     unsigned born;  /* tick in which it was spawned, in units of TASK_AGE_NS */
     struct fate fate;
     enum task_state state;
-    enum wake wake; /* why it was woken */
-    bool cancel;    /* cancellation was asked for: every wait raises it */
-    bool outside;   /* something outside the tasks can end its current wait */
-    bool source;    /* that or a deadline can: counted in rt.tasks.sources */
-    bool closing;   /* another task closes the coroutine it waits in */
+    enum wake wake;   /* why it was woken */
+    bool cancel;      /* cancellation was asked for: every wait raises it */
+    bool outside;     /* something outside the tasks can end its current wait */
+    bool source;      /* that or a deadline can: counted in rt.tasks.sources */
+    bool closing;     /* another task closes the coroutine it waits in */
+    bool interrupted; /* a message is to be raised in it: see task_wait.c */
 };
 
 #define TASK_AGE_NS (1ull << 24) /* 17 ms: an age is right for two years */
@@ -85,6 +85,7 @@ void task_later(struct task *task); /* run it again in the next tick */
 bool task_wake(struct task *task, enum wake why);
 bool task_cancel(struct task *task);                         /* false: it had ended */
 void task_interrupt(struct task *task, const char *message); /* raise this in it */
+char *task_take_interruption(struct task *task);             /* the caller's to free, or NULL */
 void task_abandon(struct task *task);                        /* close without running it */
 void task_drop(struct task *task);                           /* forget without closing it */
 

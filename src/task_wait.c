@@ -10,6 +10,7 @@
 #include "task.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
 #include "runtime.h"
 
@@ -21,13 +22,51 @@ void task_leave_queues(struct task *task) {
     task->set_count = 0;
 }
 
+/* ---- interruptions: rare, so they are kept here and not in each task ---- */
+
+static struct interruption {
+    struct interruption *next;
+    const struct task *task;
+    char *message;
+} * interruptions;
+
+void task_interrupt(struct task *task, const char *message) {
+    if (task->interrupted) {
+        return;
+    }
+    struct interruption *new = runtime_alloc(sizeof(*new));
+    *new = (struct interruption){interruptions, task, runtime_alloc(strlen(message) + 1)};
+    strcpy(new->message, message);
+    interruptions = new;
+    task->interrupted = true;
+    task_wake(task, WAKE_CANCELLED);
+}
+
+char *task_take_interruption(struct task *task) {
+    struct interruption **link = &interruptions;
+    if (!task->interrupted) {
+        return NULL;
+    }
+    while ((*link)->task != task) {
+        link = &(*link)->next;
+    }
+    struct interruption *taken = *link;
+    char *message = taken->message;
+    *link = taken->next;
+    runtime_free(taken);
+    task->interrupted = false;
+    return message;
+}
+
+/* ---- waiting ---- */
+
 bool task_can_wait(lua_State *L) {
     return rt.tasks.current != NULL && rt.running == L && !rt.tasks.pinned && lua_isyieldable(L);
 }
 
 bool task_must_raise(void) {
     struct task *task = rt.tasks.current;
-    return task->interrupt != NULL || task->closing || scope_must_raise();
+    return task->interrupted || task->closing || scope_must_raise();
 }
 
 int task_raise(lua_State *L) {
@@ -35,11 +74,10 @@ int task_raise(lua_State *L) {
     if (task->closing) {
         return lua_yield(L, 0); /* and is never resumed: see coroutine.c */
     }
-    if (task->interrupt != NULL) {
-        char *message = task->interrupt;
+    if (task->interrupted) {
         luaL_where(L, 1);
+        char *message = task_take_interruption(task);
         lua_pushstring(L, message);
-        task->interrupt = NULL;
         runtime_free(message);
         lua_concat(L, 2);
         return lua_error(L);

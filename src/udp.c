@@ -83,9 +83,10 @@ static int attempt_receive(lua_State *L, struct op *op) {
     return op->as.datagram.from ? 1 + address_push_host_port(L, &d.from) : 1;
 }
 
-static const struct op_type receive_op = {"receive", attempt_receive, datagram_failed};
-static const struct op_type receivefrom_op = {"receivefrom", attempt_receive, datagram_failed};
-static const struct op_type datagrams_op = {"datagrams", attempt_receive, datagram_failed};
+static const struct op_type receive_op = {"receive", attempt_receive, datagram_failed, false};
+static const struct op_type receivefrom_op = {"receivefrom", attempt_receive, datagram_failed,
+                                              false};
+static const struct op_type datagrams_op = {"datagrams", attempt_receive, datagram_failed, false};
 
 static int receive(lua_State *L, bool from) {
     struct op op;
@@ -152,7 +153,7 @@ static int attempt_many(lua_State *L, struct op *op) {
     return 1;
 }
 
-static const struct op_type receivemany_op = {"receivemany", attempt_many, datagram_failed};
+static const struct op_type receivemany_op = {"receivemany", attempt_many, datagram_failed, false};
 
 /* receivemany([max]) -> {{datagram, host, port}, ...}, at least one | nil, message */
 static int method_receivemany(lua_State *L) {
@@ -202,16 +203,15 @@ static int attempt_send(lua_State *L, struct op *op) {
     if (s->watch.fd < 0) {
         return result_fail(L, -EBADF);
     }
-    int err =
-        datagram_send(s, op->as.datagram.data, op->as.datagram.size, op->address, op->address_size);
+    int err = datagram_send(s, op->as.datagram.data, op->as.datagram.size, op->as.datagram.to);
     if (err == -EAGAIN) {
         return s->family == AF_UNIX ? WANT_PAUSE : WANT_WRITE;
     }
     return sent(L, err, op->as.datagram.size);
 }
 
-static const struct op_type send_op = {"send", attempt_send, datagram_failed};
-static const struct op_type sendto_op = {"sendto", attempt_send, datagram_failed};
+static const struct op_type send_op = {"send", attempt_send, datagram_failed, true};
+static const struct op_type sendto_op = {"sendto", attempt_send, datagram_failed, true};
 
 /* The datagram at index 2, to a peer or (NULL) to the connected one. It is an operation only if it
  * has to wait: nearly always there is room in the batch. */
@@ -224,8 +224,7 @@ static int send_datagram(lua_State *L, const struct op_type *type, struct socket
         return result_error(L, "closed");
     }
     if (rt.tasks.budget > 0) {
-        int err = datagram_send(s, data, size, to ? (const struct sockaddr *)&to->storage : NULL,
-                                to ? to->length : 0);
+        int err = datagram_send(s, data, size, to);
         if (err != -EAGAIN) {
             return sent(L, err, size);
         }
@@ -233,10 +232,7 @@ static int send_datagram(lua_State *L, const struct op_type *type, struct socket
     op_init(&op, type, s);
     op.as.datagram.data = data;
     op.as.datagram.size = size;
-    if (to != NULL) {
-        op.address = (const struct sockaddr *)&to->storage;
-        op.address_size = to->length;
-    }
+    op.as.datagram.to = to;
     return op_run(L, &op);
 }
 

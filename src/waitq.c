@@ -11,13 +11,19 @@
 #include "task.h"
 
 void waitq_join(struct waitq *queue, struct interest *interest, struct task *task, bool front) {
+    struct interest *first = queue->first;
     assert(interest->queue == NULL);
     interest->task = task;
     interest->queue = queue;
-    interest->prev = front ? NULL : queue->last;
-    interest->next = front ? queue->first : NULL;
-    *(interest->prev ? &interest->prev->next : &queue->first) = interest;
-    *(interest->next ? &interest->next->prev : &queue->last) = interest;
+    interest->prev = first != NULL ? first->prev : interest;
+    interest->next = front ? first : NULL;
+    if (first != NULL && !front) {
+        first->prev->next = interest;
+    }
+    if (first != NULL) {
+        first->prev = interest;
+    }
+    queue->first = first == NULL || front ? interest : first;
 }
 
 void waitq_leave(struct interest *interest) {
@@ -25,8 +31,10 @@ void waitq_leave(struct interest *interest) {
     if (queue == NULL) {
         return;
     }
-    *(interest->prev ? &interest->prev->next : &queue->first) = interest->next;
-    *(interest->next ? &interest->next->prev : &queue->last) = interest->prev;
+    *(queue->first == interest ? &queue->first : &interest->prev->next) = interest->next;
+    if (queue->first != NULL) {
+        (interest->next != NULL ? interest->next : queue->first)->prev = interest->prev;
+    }
     interest->queue = NULL;
 }
 

@@ -23,7 +23,7 @@ struct interest {
 };
 
 struct waitq {
-    struct interest *first, *last;
+    struct interest *first; /* whose prev is the last one */
 };
 
 void waitq_join(struct waitq *queue, struct interest *interest, struct task *task, bool front);

@@ -11,6 +11,7 @@
 
 #include "driver.h"
 #include "runtime.h"
+#include "socket.h"
 
 void watch_init(struct watch *w, const struct driver *driver, int fd) {
     *w = (struct watch){.driver = driver, .fd = fd};
@@ -50,7 +51,7 @@ void watch_ready(struct watch *w, int events) {
         }
     }
     if (events & POLLOUT) {
-        bool more = w->flush != NULL && w->flush(w);
+        bool more = w->is_socket && output_on_writable((struct socket *)w);
         if (!waitq_wake_first(&w->writers, WAKE_READY) && !more) {
             spent |= POLLOUT;
         }

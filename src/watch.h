@@ -15,13 +15,12 @@ struct driver;
 
 struct watch {
     const struct driver *driver;
-    int fd;       /* -1: none */
-    short armed;  /* POLLIN | POLLOUT as asked of the driver, as in struct pollfd */
-    bool drained; /* the last read took all there was: no need to ask before an event */
+    int fd;         /* -1: none */
+    short armed;    /* POLLIN | POLLOUT as asked of the driver, as in struct pollfd */
+    bool drained;   /* the last read took all there was: no need to ask before an event */
+    bool is_socket; /* the first member of one, whose output goes first when it is writable */
     struct waitq readers;
     struct waitq writers;
-    /* Called when writable, before a waiter is woken; true: there is more to write. */
-    bool (*flush)(struct watch *w);
 };
 
 void watch_init(struct watch *w, const struct driver *driver, int fd);
