@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EVENTS = 256, LARGEST = 65507 };
+enum { EVENTS = 256, LARGEST = 65507, BATCH = 16 };
 
 struct peer {
     int fd;
@@ -39,50 +39,80 @@ struct udp {
     struct histogram *latency;
 };
 
-static unsigned char datagram[LARGEST], received[LARGEST];
+/* Datagrams go and come by the batch, so that the client has time to spare when the server has none:
+ * one that sends each with a call of its own is busier than a server that does not. */
+static struct batch {
+    unsigned char bytes[BATCH][LARGEST + 1];
+    struct iovec parts[BATCH];
+    struct mmsghdr headers[BATCH];
+} going, coming;
 
-static void ask(struct udp *udp, struct peer *peer, uint64_t now) {
-    memcpy(datagram, &peer->asked, sizeof peer->asked);
-    if (send(peer->fd, datagram, udp->size, 0) < 0) {
-        fail("%s: send: %s", udp->target->name, strerror(errno));
+static void batch_open(struct batch *batch, size_t size) {
+    for (size_t i = 0; i < BATCH; i++) {
+        memset(batch->bytes[i], 'u', size);
+        batch->parts[i] = (struct iovec){batch->bytes[i], size};
+        batch->headers[i].msg_hdr = (struct msghdr){.msg_iov = &batch->parts[i], .msg_iovlen = 1};
     }
-    peer->asked_at[peer->asked++ % udp->depth] = now;
-    udp->in_flight++;
 }
 
-static void check_datagram(struct udp *udp, struct peer *peer, ssize_t count, uint64_t *number) {
-    memcpy(number, received, sizeof *number);
-    if ((size_t)count != udp->size ||
-        memcmp(received + sizeof *number, datagram + sizeof *number, udp->size - sizeof *number)) {
+static void ask(struct udp *udp, struct peer *peer, uint64_t wanted, uint64_t now) {
+    while (wanted > 0) {
+        unsigned count = 0;
+        for (; count < wanted && count < BATCH; count++) {
+            memcpy(going.bytes[count], &peer->asked, sizeof peer->asked);
+            peer->asked_at[peer->asked++ % udp->depth] = now;
+        }
+        if (sendmmsg(peer->fd, going.headers, count, 0) != (int)count) {
+            fail("%s: send: %s", udp->target->name, strerror(errno));
+        }
+        udp->in_flight += count;
+        wanted -= count;
+    }
+}
+
+static uint64_t check_datagram(struct udp *udp, const struct peer *peer, unsigned i) {
+    const unsigned char *received = coming.bytes[i];
+    uint64_t number;
+    memcpy(&number, received, sizeof number);
+    if (coming.headers[i].msg_len != udp->size ||
+        memcmp(received + sizeof number, going.bytes[0] + sizeof number,
+               udp->size - sizeof number) != 0) {
         fail("%s: a datagram came back changed", udp->target->name);
     }
-    if (*number >= peer->asked || *number + udp->depth < peer->asked ||
-        peer->asked_at[*number % udp->depth] == 0) {
-        fail("%s: datagram %llu came back unasked", udp->target->name, (unsigned long long)*number);
+    if (number >= peer->asked || number + udp->depth < peer->asked ||
+        peer->asked_at[number % udp->depth] == 0) {
+        fail("%s: datagram %llu came back unasked", udp->target->name, (unsigned long long)number);
     }
+    return number;
+}
+
+static void answered(struct udp *udp, struct peer *peer, unsigned i, uint64_t now) {
+    uint64_t number = check_datagram(udp, peer, i);
+    if (now < udp->stop_ns) {
+        udp->slice->answered++;
+        histogram_add(udp->latency, now - peer->asked_at[number % udp->depth]);
+    }
+    peer->asked_at[number % udp->depth] = 0;
+    udp->slice->messages++;
+    udp->in_flight--;
 }
 
 static uint64_t serve_event(struct udp *udp, struct peer *peer) {
-    uint64_t now, number;
-    uint64_t answered = 0;
-    for (;;) {
-        ssize_t count = recv(peer->fd, received, sizeof received, 0);
+    uint64_t now, free_places = 0;
+    int count;
+    do {
+        count = recvmmsg(peer->fd, coming.headers, BATCH, 0, NULL);
         now = now_ns();
-        if (count < 0 && errno == EAGAIN) break;
-        if (count < 0) fail("%s: recv: %s", udp->target->name, strerror(errno));
-        check_datagram(udp, peer, count, &number);
-        if (now < udp->stop_ns) {
-            udp->slice->answered++;
-            histogram_add(udp->latency, now - peer->asked_at[number % udp->depth]);
-        }
-        peer->asked_at[number % udp->depth] = 0;
-        udp->slice->messages++;
-        udp->in_flight--;
-        answered++;
-    }
+        if (count < 0 && errno != EAGAIN) fail("%s: recv: %s", udp->target->name, strerror(errno));
+        for (int i = 0; i < count; i++) answered(udp, peer, (unsigned)i, now);
+    } while (count == BATCH); /* the event tells of what comes later */
     if (now >= udp->stop_ns) return now;
     /* Numbers are given in order, so a place in the ring is used again only when it is empty. */
-    while (answered-- > 0 && peer->asked_at[peer->asked % udp->depth] == 0) ask(udp, peer, now);
+    while (free_places < udp->depth &&
+           peer->asked_at[(peer->asked + free_places) % udp->depth] == 0) {
+        free_places++;
+    }
+    ask(udp, peer, free_places, now);
     return now;
 }
 
@@ -106,7 +136,7 @@ static void udp_run(void *state, uint64_t window_ns, struct slice *slice,
     udp->latency = latency;
     udp->stop_ns = start + window_ns;
     for (size_t i = 0; i < udp->count; i++) {
-        for (uint64_t j = 0; j < udp->depth; j++) ask(udp, &udp->peers[i], now);
+        ask(udp, &udp->peers[i], udp->depth, now);
     }
     while (udp->in_flight > 0) {
         now = serve_batch(udp);
@@ -137,7 +167,8 @@ static void *udp_open(const struct target *target, const struct options *options
     if (options->size < (long)sizeof(uint64_t) || options->size > LARGEST) {
         fail("udp: --size must be from %zu to %d", sizeof(uint64_t), LARGEST);
     }
-    memset(datagram, 'u', sizeof datagram);
+    batch_open(&going, (size_t)options->size);
+    batch_open(&coming, (size_t)options->size + 1);
     udp->target = target;
     udp->count = (size_t)options->connections;
     udp->size = (size_t)options->size;

@@ -14,7 +14,7 @@
 package.path = arg[0]:gsub("[^/]*$", "") .. "?.lua;" .. package.path
 local picture = require "picture"
 
-local BUSY_ENOUGH = 0.95 -- with time to spare it was the client that could not do more
+local BUSY_ENOUGH = 0.85 -- with time to spare it was the client that could not do more
 local VOID_BELOW, VOID_ABOVE = 0.97, 1.03
 
 local KIB = 1024

@@ -194,6 +194,59 @@ describe("a server", function()
     assert.equal(3, unwound)
   end)
 
+  it("has handlers whose task is the same one whenever it is asked for, also by a weak table", function()
+    local kept, seen = setmetatable({}, { __mode = "k" }), nil
+    local port, server <close> = net.server(function(conn)
+      kept[task.current()] = "mine"
+      collectgarbage()
+      conn:send(conn:receive() .. "\n")
+      seen = kept[task.current()]
+    end)
+    local client <close> = connect(port)
+    assert.equal("hello", ask(client, "hello"))
+    assert.is_nil(client:receive())
+    assert.equal("mine", seen)
+    assert.is_table(server)
+  end)
+
+  it("has handlers that others may join, and that have a name and an end", function()
+    local handler
+    local listener = assert(socket.bind("127.0.0.1", 0))
+    local _, port = listener:getsockname()
+    local serving = task.spawn(listener.serve, listener, function(conn)
+      handler = task.current()
+      conn:receive()
+    end, { name = "greeter" })
+    local client = connect(port)
+    while not handler do task.yield() end
+    assert.equal("greeter", handler:name())
+    assert.equal("waiting", handler:status())
+    local joiner = task.spawn(handler.join, handler)
+    task.yield()
+    client:close()
+    assert.equal(0, select("#", joiner:join()))
+    collectgarbage()
+    assert.equal("done", handler:status())
+    assert.equal("greeter", handler:name())
+    assert.is_false(handler:cancel())
+    serving:cancel()
+  end)
+
+  it("that shares its listener with another has every second connection", function()
+    local listener = assert(socket.bind("127.0.0.1", 0))
+    local _, port = listener:getsockname()
+    local served = { 0, 0 }
+    for i = 1, 2 do
+      task.spawn(listener.serve, listener, function() served[i] = served[i] + 1 end)
+    end
+    task.yield()
+    local clients = {}
+    for i = 1, 10 do clients[i] = connect(port) end
+    for i = 1, 10 do assert.is_nil(clients[i]:receive()) end
+    listener:close()
+    assert.same({ 5, 5 }, served)
+  end)
+
   it("with arguments that make no sense names them", function()
     local server <close> = assert(socket.bind("127.0.0.1", 0))
     assert.error_matches(function() server:serve() end, "bad argument #1 to 'serve'")
