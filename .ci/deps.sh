@@ -53,7 +53,8 @@ lint     cppcheck        command:cppcheck      lints C
 valgrind valgrind        command:valgrind      the memory checker
 peers    lua-luv         module:luv            benchmarked against: libuv in Lua
 peers    lua-cqueues     module:cqueues        benchmarked against: cqueues
-peers    lua-copas       module:copas          benchmarked against: copas
+peers    lua5.1          command:lua5.1        what Debian's copas runs on
+peers    lua-copas       file:/usr/share/lua/5.1/copas.lua benchmarked against: copas
 peers    nodejs          command:node          benchmarked against: Node
 END
 }

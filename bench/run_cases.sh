@@ -79,20 +79,21 @@ start_peer() {
 start_peers() {
     start_peer luv luv.lua lua5.4
     start_peer cqueues cqueues.lua lua5.4
-    start_peer copas copas.lua lua5.4
+    start_peer copas copas.lua lua5.1
     start_peer node node.js node
 }
 
 # find_peers: says once what is not installed.
 declare -A lacking
 find_peers() {
-    local module
+    local module lua
     if [ "${found_peers:-no}" = yes ]; then return; fi
     found_peers=yes
     for module in luv cqueues copas; do
-        lua5.4 -e "require '$module'" 2>/dev/null && continue
+        if [ "$module" = copas ]; then lua=lua5.1; else lua=lua5.4; fi
+        "$lua" -e "require '$module'" 2>/dev/null && continue
         lacking[$module]=yes
-        skip "peer $module: lua5.4 has no such module (make deps-peers)"
+        skip "peer $module: $lua has no such module (make deps-peers)"
     done
     if ! command -v node >/dev/null; then
         lacking[node]=yes

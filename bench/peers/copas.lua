@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- The benchmark's servers on copas, under lua5.4: a coroutine for each connection, over LuaSocket.
--- Usage: lua5.4 copas.lua echo|lines|get|udp [PORT]
+-- The benchmark's servers on copas: a coroutine for each connection, over LuaSocket. Debian has it
+-- for Lua 5.1.
+-- Usage: lua5.1 copas.lua echo|lines|get|udp [PORT]
 
 local copas = require "copas"
 local socket = require "socket"
@@ -30,15 +31,15 @@ if mode == "udp" then
   end)
 else
   server = assert(socket.bind("127.0.0.1", port, 1024))
-  copas.addserver(server, function(conn)
-    conn:setoption("tcp-nodelay", true)
-    conn = copas.wrap(conn)
+  copas.addserver(server, function(client)
+    client:setoption("tcp-nodelay", true)
+    local conn = copas.wrap(client)
     while true do
       if mode == "echo" then
-        local data, err, partial = conn:receivepartial(65536)
+        local data, err, partial = copas.receivePartial(client, 65536)
         data = data or partial
-        if not data or data == "" or err == "closed" then return end
-        conn:send(data)
+        if data and data ~= "" then conn:send(data) end
+        if err == "closed" then return end
       else
         local line = conn:receive "*l"
         if not line then return end
