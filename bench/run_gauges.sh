@@ -110,11 +110,11 @@ gauge_timeouts() {
 redis_rates() {
     "${first[@]}" "${on_client_core[@]}" timeout 60 \
         redis-benchmark -h 127.0.0.1 -p "$1" -P 16 -t set,get -n "$(sized 300000 2000)" --csv 2>/dev/null |
-        awk -F '"' '$2 == "SET" { set = $4 } $2 == "GET" { get = $4 } END { print set, get }'
+        awk -F '"' '$2 == "SET" { set = $4 } $2 == "GET" { get = $4 } END { printf "%d %d\n", set, get }'
 }
 
 gauge_redis() {
-    local program redis_port lariat_port set get
+    local program redis_port lariat_port round turn turns set get
     local their_sets=() their_gets=() our_sets=() our_gets=()
     for program in redis-server redis-benchmark; do
         command -v $program >/dev/null && continue
@@ -134,11 +134,19 @@ gauge_redis() {
         (exec 3<>"/dev/tcp/127.0.0.1/$redis_port") 2>/dev/null && break
         sleep 0.1
     done
-    for _ in $(seq "$(sized 5 1)"); do
-        read -r set get < <(redis_rates "$redis_port")
-        their_sets+=("${set:-0}") their_gets+=("${get:-0}")
-        read -r set get < <(redis_rates "$lariat_port")
-        our_sets+=("${set:-0}") our_gets+=("${get:-0}")
+    # A round before the first, to warm up, is not counted; who goes first changes with every round.
+    for round in $(seq 0 "$(sized 11 1)"); do
+        turns=("$redis_port" "$lariat_port")
+        if [ $((round % 2)) = 1 ]; then turns=("$lariat_port" "$redis_port"); fi
+        for turn in "${turns[@]}"; do
+            read -r set get < <(redis_rates "$turn")
+            if [ "$round" = 0 ]; then continue; fi
+            if [ "$turn" = "$lariat_port" ]; then
+                our_sets+=("$set") our_gets+=("$get")
+            else
+                their_sets+=("$set") their_gets+=("$get")
+            fi
+        done
     done
     if [ "$(median "${our_gets[@]}")" = 0 ] || [ "$(median "${their_gets[@]}")" = 0 ]; then
         unmeasured redis && return

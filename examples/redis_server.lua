@@ -23,34 +23,22 @@ if arg[3] or not port or port < 0 or port > 65535 then
 end
 
 -- Clients may send many commands before they read the first reply (pipelining). What has come is
--- taken in one piece, commands are cut from it, and the replies leave together once it is used up.
+-- taken in one piece, and commands are cut from it; the replies leave together, because `send` only
+-- collects until all tasks wait.
 local function handle(conn)
-  local replies = {}
-
-  local function receive()
-    if replies[1] then
-      if not conn:send(replies) then return nil end
-      replies = {}
-    end
-    return conn:receiveany()
-  end
-
   conn:setoption("keepalive", true)
-  local read_command = new_reader(receive)
+  local read_command = new_reader(function() return conn:receiveany() end)
   while true do
     local words, message = read_command()
     if not words then
-      -- After a violation nobody knows where the next command begins: say so and hang up.
-      if message then replies[#replies + 1] = protocol.error("Protocol error: " .. message) end
-      break
+      if message then conn:send(protocol.error("Protocol error: " .. message)) end
+      return
     end
     if words[1] then
       local reply, quit = run(words)
-      replies[#replies + 1] = reply
-      if quit then break end
+      if not conn:send(reply) or quit then return end
     end
   end
-  conn:send(replies)
 end
 
 local server, message = socket.bind(host, port, 511)

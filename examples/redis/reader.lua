@@ -11,9 +11,23 @@ local LONGEST_STRING = 16 * 1024 * 1024
 local MOST_STRINGS = 1024 * 1024 -- in one command
 local LARGEST = 64 * 1024 * 1024 -- bytes of one command
 
--- The four bytes with which a short string begins, and what they say: "$5\r\n" -> 5, "$12\r" -> 12.
-local SIZES = {}
+-- What commands usually consist of: to look it up is faster than to parse it. First the four bytes
+-- with which a short string or list begins, and what they say: "$5\r\n" -> 5, "$12\r" -> 12.
+local SIZES, COUNTS = {}, {}
 for size = 0, 99 do SIZES[("$" .. size .. "\r\n"):sub(1, 4)] = size end
+for count = 1, 9 do COUNTS["*" .. count .. "\r\n"] = count end
+
+-- Then a whole beginning, up to the length of the second word: "*2\r\n$3\r\nGET\r\n$16\r", 17 bytes
+-- if the name has three letters, 18 if four. It says what the words are and where the second lies.
+local BEGINNINGS = {}
+for name, count in pairs { GET = 2, DEL = 2, TTL = 2, INCR = 2, DECR = 2, SET = 3 } do
+  for head, size in pairs(SIZES) do
+    local text = ("*%d\r\n$%d\r\n%s\r\n%s"):format(count, #name, name, head)
+    local first = #text + (size < 10 and 0 or 1)
+    local words = count == 2 and { name, "" } or { name, "", "" }
+    BEGINNINGS[text] = { words = words, whole = count == 2, first = first, rest = first + size + 2 }
+  end
+end
 
 -- The number in a line such as "*3" or "$5", or nil.
 local function length_in(line)
@@ -28,6 +42,7 @@ end
 
 --- Makes a function that reads the next command: a list of words (maybe empty), or nil and what
 --- to tell the client, if anything. It calls `receive` for more when those bytes are used up.
+--- The list is lent: whoever reads the next command, on any connection, may write to it.
 return function(receive)
   local data, at = "", 1 -- what has come, and where the part begins that has not been read
 
@@ -43,23 +58,6 @@ return function(receive)
     end
     data, at = table.concat(pieces), 1
     return true
-  end
-
-  -- A command of two or three short words, if it is all here; looked up rather than parsed.
-  local function usual_command()
-    local bytes, head, from = data, sub(data, at, at + 3), at + 4
-    local words = head == "*2\r\n" and { "", "" } or head == "*3\r\n" and { "", "", "" }
-    if not words then return nil end
-    for i = 1, #words do
-      local size = SIZES[sub(bytes, from, from + 3)]
-      if not size then return nil end
-      local first = from + (size < 10 and 4 or 5)
-      from = first + size + 2
-      words[i] = sub(bytes, first, from - 3)
-    end
-    if from > #bytes + 1 then return nil end
-    at = from
-    return words
   end
 
   -- A line, without its end; false: it is too long; nil: the client is gone.
@@ -86,6 +84,17 @@ return function(receive)
     return size
   end
 
+  -- A short string at `from`, if it is all here.
+  local function short_string(from)
+    local size = SIZES[sub(data, from, from + 3)]
+    if not size then return nil end
+    local first = from + (size < 10 and 4 or 5)
+    local rest = first + size + 2
+    if rest > #data + 1 then return nil end
+    at = rest
+    return sub(data, first, rest - 3)
+  end
+
   -- One string of the array: its length on a line, its bytes, CR LF.
   local function read_string()
     local size, message = read_size()
@@ -96,18 +105,22 @@ return function(receive)
     return sub(data, first, first + size - 1)
   end
 
-  return function()
-    if at > #data and not fill(1) then return nil end
-    local usual = usual_command()
-    if usual then return usual end
-    local line = read_line()
-    if not line then return nil, line == false and "too big inline request" end
-    if byte(line) ~= 42 then return words_in(line) end -- "*"
-    local count = length_in(line)
-    if not count or count > MOST_STRINGS then return nil, "invalid multibulk length" end
-    local words, bytes = {}, 0
+  -- Any command, part by part.
+  local function read_words()
+    local count = COUNTS[sub(data, at, at + 3)]
+    if count then
+      at = at + 4
+    else
+      local line = read_line()
+      if not line then return nil, line == false and "too big inline request" end
+      if byte(line) ~= 42 then return words_in(line) end -- "*"
+      count = length_in(line)
+      if not count or count > MOST_STRINGS then return nil, "invalid multibulk length" end
+    end
+    local words, bytes = { nil, nil, nil }, 0 -- with room for the usual number
     for i = 1, count do
-      local word, message = read_string()
+      local word, message = short_string(at), nil
+      if not word then word, message = read_string() end
       if not word then return nil, message end
       words[i] = word
       bytes = bytes + #word
@@ -115,4 +128,26 @@ return function(receive)
     end
     return words
   end
+
+  -- A usual command, if it is all here, or else any.
+  local function read_command()
+    local usual = BEGINNINGS[sub(data, at, at + 16)] or BEGINNINGS[sub(data, at, at + 17)]
+    if usual then
+      local words, rest = usual.words, at + usual.rest
+      words[2] = sub(data, at + usual.first, rest - 3)
+      if not usual.whole then
+        words[3] = short_string(rest)
+        if words[3] then return words end
+      elseif rest <= #data + 1 then
+        at = rest
+        return words
+      end
+    elseif at > #data then
+      if not fill(1) then return nil end
+      return read_command()
+    end
+    return read_words()
+  end
+
+  return read_command
 end

@@ -80,6 +80,36 @@ describe("the redis server", function()
       send "*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$4\r\na\r\n\0\r\n*2\r\n$3\r\nGET\r\n$1\r\nb\r\n")
   end)
 
+  it("does not mind where the bytes are cut, nor what others send meanwhile", function()
+    local text, expected = "", ""
+    for _, exchange in ipairs {
+      { "SET", "k", "value", reply = "+OK\r\n" },
+      { "SET", "a key of 17 bytes", "a value of 19 bytes", reply = "+OK\r\n" },
+      { "GET", "a key of 17 bytes", reply = "$19\r\na value of 19 bytes\r\n" },
+      { "GET", "k", reply = "$5\r\nvalue\r\n" },
+      { "GET", "", reply = "$-1\r\n" },
+      { "INCR", "k", reply = "-ERR value is not an integer or out of range\r\n" },
+      { "MGET", "k", ("x"):rep(100), reply = "*2\r\n$5\r\nvalue\r\n$-1\r\n" },
+      { "EXISTS", "k", reply = ":1\r\n" },
+      { "DEL", "k", "nope", reply = ":1\r\n" },
+    } do
+      local words = {}
+      for i, word in ipairs(exchange) do words[i] = ("$%d\r\n%s\r\n"):format(#word, word) end
+      text = text .. ("*%d\r\n"):format(#words) .. table.concat(words)
+      expected = expected .. exchange.reply
+    end
+    local conn <close> = assert(socket.connect(LOOPBACK, server.port))
+    local other <close> = assert(socket.connect(LOOPBACK, server.port))
+    for cut = 1, #text do
+      conn:send(text:sub(1, cut))
+      conn:flush()
+      other:send "*2\r\n$3\r\nGET\r\n$5\r\nother\r\n*3\r\n$3\r\nSET\r\n$1\r\no\r\n$1\r\np\r\n"
+      assert.equal("$-1\r\n+OK\r\n", other:receive(10))
+      conn:send(text:sub(cut + 1))
+      assert.equal(expected, conn:receive(#expected))
+    end
+  end)
+
   it("hangs up on violations, and says why", function()
     local function refused(text, why)
       assert.equal("-ERR Protocol error: " .. why .. "\r\n", send(text .. "PING\r\n"))
