@@ -4,6 +4,8 @@
 --   "*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n"
 -- or a line typed by hand, "ECHO hi".
 
+local heads = require "redis.heads"
+
 local byte, find, sub = string.byte, string.find, string.sub
 
 local LONGEST_LINE = 64 * 1024
@@ -11,23 +13,7 @@ local LONGEST_STRING = 16 * 1024 * 1024
 local MOST_STRINGS = 1024 * 1024 -- in one command
 local LARGEST = 64 * 1024 * 1024 -- bytes of one command
 
--- What commands usually consist of: to look it up is faster than to parse it. First the four bytes
--- with which a short string or list begins, and what they say: "$5\r\n" -> 5, "$12\r" -> 12.
-local SIZES, COUNTS = {}, {}
-for size = 0, 99 do SIZES[("$" .. size .. "\r\n"):sub(1, 4)] = size end
-for count = 1, 9 do COUNTS["*" .. count .. "\r\n"] = count end
-
--- Then a whole beginning, up to the length of the second word: "*2\r\n$3\r\nGET\r\n$16\r", 17 bytes
--- if the name has three letters, 18 if four. It says what the words are and where the second lies.
-local BEGINNINGS = {}
-for name, count in pairs { GET = 2, DEL = 2, TTL = 2, INCR = 2, DECR = 2, SET = 3 } do
-  for head, size in pairs(SIZES) do
-    local text = ("*%d\r\n$%d\r\n%s\r\n%s"):format(count, #name, name, head)
-    local first = #text + (size < 10 and 0 or 1)
-    local words = count == 2 and { name, "" } or { name, "", "" }
-    BEGINNINGS[text] = { words = words, whole = count == 2, first = first, rest = first + size + 2 }
-  end
-end
+local sizes, counts, beginnings = heads.sizes, heads.counts, heads.beginnings
 
 -- The number in a line such as "*3" or "$5", or nil.
 local function length_in(line)
@@ -86,7 +72,7 @@ return function(receive)
 
   -- A short string at `from`, if it is all here.
   local function short_string(from)
-    local size = SIZES[sub(data, from, from + 3)]
+    local size = sizes[sub(data, from, from + 3)]
     if not size then return nil end
     local first = from + (size < 10 and 4 or 5)
     local rest = first + size + 2
@@ -107,7 +93,7 @@ return function(receive)
 
   -- Any command, part by part.
   local function read_words()
-    local count = COUNTS[sub(data, at, at + 3)]
+    local count = counts[sub(data, at, at + 3)]
     if count then
       at = at + 4
     else
@@ -131,7 +117,7 @@ return function(receive)
 
   -- A usual command, if it is all here, or else any.
   local function read_command()
-    local usual = BEGINNINGS[sub(data, at, at + 16)] or BEGINNINGS[sub(data, at, at + 17)]
+    local usual = beginnings[sub(data, at, at + 16)] or beginnings[sub(data, at, at + 17)]
     if usual then
       local words, rest = usual.words, at + usual.rest
       words[2] = sub(data, at + usual.first, rest - 3)
