@@ -63,6 +63,13 @@ describe("socket.dns", function()
     assert.is_string(message)
   end)
 
+  it("looks up no name with a zero byte in it", function()
+    for _, name in ipairs { "toip", "getaddrinfo", "tohostname", "getnameinfo" } do
+      assert.same({ nil, "host contains a zero byte" }, { dns[name] "localhost\0.invalid" })
+    end
+    assert.same({ nil, "service contains a zero byte" }, { dns.getnameinfo("localhost", "80\0") })
+  end)
+
   it("names a wrong argument", function()
     for _, name in ipairs { "toip", "getaddrinfo", "tohostname" } do
       assert.error_matches(function() dns[name]() end, "bad argument #1 to")

@@ -337,6 +337,9 @@ static int method_lines(lua_State *L) {
     struct op op;
     op_init(&op, &lines_op, socket_check(L, ANY_STREAM, "client"));
     parse_pattern(L, &op);
+    if (op.as.receive.pattern == COUNT) {
+        luaL_argcheck(L, luaL_checkinteger(L, 2) > 0, 2, "positive number of bytes expected");
+    }
     lua_settop(L, 1);
     struct lines *lines = lua_newuserdatauv(L, sizeof(*lines), 0);
     *lines = (struct lines){socket_test(L, 1), op.as.receive.pattern, op.as.receive.want};

@@ -250,9 +250,10 @@ int datagram_send_to(lua_State *L, struct socket *s, const struct address *a) {
 static int method_sendto(lua_State *L) {
     struct socket *s = socket_check(L, CLASS(UDP_UNCONNECTED), "unconnected");
     luaL_checkstring(L, 2);
-    const char *host = luaL_checkstring(L, 3);
+    const char *host;
     int port = 0;
-    int bad = address_check_port(L, 4, &port);
+    int bad = address_check_text(L, 3, "host", &host);
+    bad = bad ? bad : address_check_port(L, 4, &port);
     if (bad || s == NULL) {
         return bad ? bad : result_error(L, "closed");
     }
@@ -295,11 +296,12 @@ static int disconnect(lua_State *L, struct socket *s) {
 /* setpeername("*") or setpeername(host, port) -> 1 | nil, message */
 static int method_setpeername(lua_State *L) {
     struct socket *s = socket_check(L, ANY_UDP, "any");
-    const char *host = luaL_checkstring(L, 2);
+    const char *host;
+    int bad = address_check_text(L, 2, "host", &host);
     bool connected = s != NULL && s->class == UDP_CONNECTED;
     bool reset = strcmp(host, "*") == 0;
     int port = 0;
-    int bad = reset ? 0 : address_check_port(L, 3, &port);
+    bad = bad || reset ? bad : address_check_port(L, 3, &port);
     if (bad || s == NULL) {
         return bad ? bad : result_error(L, "closed");
     }
