@@ -97,7 +97,7 @@ end
 
 local function connect_unix(path, options)
   local client, message = core.unix_stream()
-  if not client then return nil, message end
+  if not client then return nil, nil, message end
   client:settimeout(options.timeout)
   return client, client:connect(path)
 end
@@ -105,7 +105,7 @@ end
 local function connect_inet(address, port, options)
   local client, ok, message
   client, message = FAMILIES[options.family or "unspec"]()
-  if not client then return nil, message end
+  if not client then return nil, nil, message end
   client:settimeout(options.timeout)
   if options.local_address then
     ok, message = client:bind(options.local_address, options.local_port or 0)
@@ -176,7 +176,7 @@ function socket.connect(...)
   end
   if not ok then
     if client then client:close() end
-    return nil, message or ok
+    return nil, message
   end
   client:settimeout(nil)
   return client
@@ -191,8 +191,10 @@ function socket.connect6(address, port, local_address, local_port)
 end
 
 local function bind_unix(path, backlog)
-  local server = core.unix_stream()
-  local ok, message = server:bind(path)
+  local server, message = core.unix_stream()
+  if not server then return nil, message end
+  local ok
+  ok, message = server:bind(path)
   if ok then ok, message = server:listen(backlog) end
   if not ok then server:close() return nil, message end
   return server

@@ -139,7 +139,8 @@ static int ended(lua_State *L, struct op *op, ssize_t n) {
 static int attempt_receive(lua_State *L, struct op *op) {
     struct socket *s = op->socket;
     if (waitq_has_exclusive(&s->watch.readers)) {
-        return result_error(L, "socket busy reading");
+        const char *why = "socket busy reading";
+        return op->as.receive.iterate ? luaL_error(L, "%s", why) : result_error(L, why);
     }
     for (;;) {
         size_t size = 0, shown = 0;

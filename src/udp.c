@@ -52,6 +52,11 @@ static int datagram_failed(lua_State *L, struct op *op, const char *why) {
     return result_error(L, why);
 }
 
+static int iteration_failed(lua_State *L, struct op *op, const char *why) {
+    (void)op;
+    return strcmp(why, "closed") == 0 ? result_error(L, why) : luaL_error(L, "%s", why);
+}
+
 static void push_datagram(lua_State *L, const struct op *op, const struct datagram *d) {
     size_t size = d->size < op->as.datagram.size ? d->size : op->as.datagram.size;
     lua_pushlstring(L, d->data, size);
@@ -86,7 +91,7 @@ static int attempt_receive(lua_State *L, struct op *op) {
 static const struct op_type receive_op = {"receive", attempt_receive, datagram_failed, false};
 static const struct op_type receivefrom_op = {"receivefrom", attempt_receive, datagram_failed,
                                               false};
-static const struct op_type datagrams_op = {"datagrams", attempt_receive, datagram_failed, false};
+static const struct op_type datagrams_op = {"datagrams", attempt_receive, iteration_failed, false};
 
 static int receive(lua_State *L, bool from) {
     struct op op;
