@@ -346,7 +346,9 @@ local serve = require "lariat.serve"
 
 for _, family in ipairs { "tcp", "unixstream" } do
   core.methods(family .. "{server}").serve = serve.serve
-  core.methods(family .. "{master}").serve = serve.serve
+  core.methods(family .. "{master}").serve = function()
+    misuse.error("calling 'serve' on bad self (%s{server} expected)", family)
+  end
 end
 
 local SERVE_OPTIONS = {

@@ -243,8 +243,9 @@ describe("misuse names the script's line and the argument", function()
     }
   end)
 
-  it("of a method that another class has, called by our own code", function()
+  it("of a method that another class has", function()
     local master <close> = socket.tcp()
-    of(function() master:serve(nothing) end, "calling 'accept' on bad self (tcp{server} expected)")
+    of(function() master:serve(nothing) end, "calling 'serve' on bad self (tcp{server} expected)")
+    of(function() master:send "x" end, "calling 'send' on bad self (tcp{client} expected)")
   end)
 end)
