@@ -6,6 +6,7 @@
 
 local core = require "socket.core"
 local lariat = require "lariat.core"
+local misuse = require "lariat.misuse"
 local task = lariat.task
 
 local socket = {
@@ -39,6 +40,9 @@ exception.__tostring = function(self) return tostring(self[1]) end
 ---@param finalizer? fun()
 ---@return fun(...): ...
 function socket.newtry(finalizer)
+  if finalizer ~= nil and not misuse.callable(finalizer) then
+    misuse.type(1, "newtry", "function", finalizer)
+  end
   return function(...)
     if ... then return ... end
     if finalizer then finalizer() end
@@ -60,17 +64,29 @@ end
 ---@param f function
 ---@return function
 function socket.protect(f)
-  return function(...) return unwrap(pcall(f, ...)) end
+  return function(...)
+    if not misuse.callable(f) then misuse.error("attempt to call a %s value", type(f)) end
+    return unwrap(pcall(f, ...))
+  end
 end
 
 -- Helpers ------------------------------------------------------------------------------------
 
--- What LuaSocket's C code says of a bad argument.
-local function check_string(fname, n, ...)
+-- As LuaSocket's C code: what can be had as a string is one.
+local function check_string(name, n, ...)
   local value = select(n, ...)
   if type(value) == "string" or type(value) == "number" then return end
-  local got = n > select("#", ...) and "no value" or type(value)
-  error(("bad argument #%d to '%s' (string expected, got %s)"):format(n, fname, got), 3)
+  misuse.type(n, name, "string", value, n > select("#", ...))
+end
+
+local function check_backlog(name, n, backlog)
+  if backlog == nil then return end
+  local number = tonumber(backlog)
+  if not number then misuse.type(n, name, "number", backlog) end
+  local integer = math.tointeger(number)
+  if not integer or integer < -1 << 31 or integer >= 1 << 31 then
+    misuse.argument(n, name, "backlog expected: an integer, got %s", tostring(backlog))
+  end
 end
 
 local FAMILIES = { inet = core.tcp4, inet6 = core.tcp6, unspec = core.tcp }
@@ -81,7 +97,7 @@ end
 
 local function connect_unix(path, options)
   local client, message = core.unix_stream()
-  if not client then return nil, message end
+  if not client then return nil, nil, message end
   client:settimeout(options.timeout)
   return client, client:connect(path)
 end
@@ -89,7 +105,7 @@ end
 local function connect_inet(address, port, options)
   local client, ok, message
   client, message = FAMILIES[options.family or "unspec"]()
-  if not client then return nil, message end
+  if not client then return nil, nil, message end
   client:settimeout(options.timeout)
   if options.local_address then
     ok, message = client:bind(options.local_address, options.local_port or 0)
@@ -99,28 +115,36 @@ local function connect_inet(address, port, options)
 end
 
 local CONNECT_OPTIONS = {
-  timeout = "number", local_address = "string", local_port = "number", family = "string",
+  timeout = "seconds", local_address = "string", local_port = "integer", family = "string",
 }
+local UNIX_OPTIONS = { timeout = "seconds" }
 
-local function check_connect_options(options)
-  for name, value in pairs(options) do
-    local expected = CONNECT_OPTIONS[name]
-    if not expected then error(("bad option '%s' of connect (unknown)"):format(name), 4) end
-    if type(value) ~= expected then
-      error(("bad option '%s' of connect (%s expected, got %s)"):format(name, expected,
-        type(value)), 4)
-    end
+local function check_family(n, family)
+  if family and not FAMILIES[family] then
+    misuse.argument(n, "connect", "invalid option '%s'", family)
   end
-  return options
 end
 
 -- The options of connect, from a table or from LuaSocket's positions.
 local function connect_options(...)
   local _, _, third, local_port, family = ...
-  if type(third) == "table" then return check_connect_options(third) end
-  if third then check_string("connect", 3, ...) end
-  if family then check_string("connect", 5, ...) end
+  if type(third) == "table" then
+    misuse.check_options(3, "connect", third, CONNECT_OPTIONS)
+    check_family(3, third.family)
+    return third
+  end
+  if third ~= nil then check_string("connect", 3, ...) end
+  if local_port ~= nil then check_string("connect", 4, ...) end
+  if family ~= nil then check_string("connect", 5, ...) end
+  check_family(5, family)
   return { local_address = third, local_port = local_port, family = family }
+end
+
+local function unix_options(options, ...)
+  if options == nil then options = {} end
+  misuse.check_options(2, "connect", options, UNIX_OPTIONS)
+  if ... ~= nil then misuse.argument(3, "connect", "a unix socket has no port and no local end") end
+  return options
 end
 
 --- Connects a new client, to a host and port or to "unix:/path".
@@ -139,13 +163,10 @@ function socket.connect(...)
   local path = unix_path(address)
   local options
   if path then
-    options = type(port) == "table" and port or {}
+    options = unix_options(select(2, ...))
   else
     check_string("connect", 2, ...)
     options = connect_options(...)
-  end
-  if options.family and not FAMILIES[options.family] then
-    error(("bad argument #5 to 'connect' (invalid option '%s')"):format(options.family), 2)
   end
   local client, ok, message
   if path then
@@ -155,7 +176,7 @@ function socket.connect(...)
   end
   if not ok then
     if client then client:close() end
-    return nil, message or ok
+    return nil, message
   end
   client:settimeout(nil)
   return client
@@ -170,8 +191,10 @@ function socket.connect6(address, port, local_address, local_port)
 end
 
 local function bind_unix(path, backlog)
-  local server = core.unix_stream()
-  local ok, message = server:bind(path)
+  local server, message = core.unix_stream()
+  if not server then return nil, message end
+  local ok
+  ok, message = server:bind(path)
   if ok then ok, message = server:listen(backlog) end
   if not ok then server:close() return nil, message end
   return server
@@ -195,7 +218,13 @@ end
 ---@return table? server
 ---@return string? message
 function socket.bind(host, port, backlog)
-  if unix_path(host) then return bind_unix(unix_path(host), backlog) end
+  check_string("bind", 1, host)
+  check_backlog("bind", 3, backlog)
+  if unix_path(host) then
+    if port ~= nil then misuse.argument(2, "bind", "a unix socket has no port") end
+    return bind_unix(unix_path(host), backlog)
+  end
+  check_string("bind", 2, host, port)
   if host == "*" then host = "0.0.0.0" end
   local found, message = core.dns.getaddrinfo(host)
   if not found then return nil, message end
@@ -210,17 +239,39 @@ end
 
 --- Makes a function that picks from `choices` by name; what is not a string means "default".
 function socket.choose(choices)
+  if type(choices) ~= "table" then misuse.type(1, "choose", "table", choices) end
   return function(name, option, more)
     if type(name) ~= "string" then
       name, option, more = "default", name, option
     end
     local f = choices[name or "nil"]
-    if not f then error("unknown key (" .. tostring(name) .. ")", 3) end
+    if not f then misuse.error("unknown key (%s)", name) end
     return f(option, more)
   end
 end
 
 -- Sinks and sources --------------------------------------------------------------------------
+
+-- Any object will do that has the method; TLS connections are tables.
+local function check_stream(sock, name, method)
+  local indexable = type(sock) == "table" or type(sock) == "userdata"
+  if not (indexable and sock[method]) then
+    misuse.error("bad argument to '%s' (socket with a method '%s' expected, got %s)", name, method,
+      misuse.kind(sock))
+  end
+end
+
+-- A sink's function for what is not the end.
+local function sender(sock)
+  check_stream(sock, "sink", "send")
+  return function(chunk)
+    local kind = type(chunk)
+    if kind ~= "string" and kind ~= "number" and kind ~= "table" then
+      misuse.type(1, "sink", "string", chunk)
+    end
+    return sock:send(chunk)
+  end
+end
 
 local function filter_of(sock, methods)
   methods.getfd = function() return sock:getfd() end
@@ -230,9 +281,10 @@ end
 
 socket.sinkt = {
   ["close-when-done"] = function(sock)
+    local send = sender(sock)
     return setmetatable(filter_of(sock, {}), {
       __call = function(_, chunk, message)
-        if chunk then return sock:send(chunk) end
+        if chunk then return send(chunk) end
         sock:close()
         if message then return nil, message end
         return 1
@@ -240,9 +292,10 @@ socket.sinkt = {
     })
   end,
   ["keep-open"] = function(sock)
+    local send = sender(sock)
     return setmetatable(filter_of(sock, {}), {
       __call = function(_, chunk)
-        if chunk then return sock:send(chunk) end
+        if chunk then return send(chunk) end
         return 1
       end,
     })
@@ -253,6 +306,11 @@ socket.sink = socket.choose(socket.sinkt)
 
 socket.sourcet = {
   ["by-length"] = function(sock, length)
+    check_stream(sock, "source", "receive")
+    if type(length) ~= "number" then misuse.type(3, "source", "number", length) end
+    if length ~= math.huge and length % 1 ~= 0 then
+      misuse.argument(3, "source", "number of bytes expected, got %s", tostring(length))
+    end
     return setmetatable(filter_of(sock, {}), {
       __call = function()
         if length <= 0 then return nil end
@@ -264,6 +322,7 @@ socket.sourcet = {
     })
   end,
   ["until-closed"] = function(sock)
+    check_stream(sock, "source", "receive")
     local done
     return setmetatable(filter_of(sock, {}), {
       __call = function()
@@ -287,8 +346,14 @@ local serve = require "lariat.serve"
 
 for _, family in ipairs { "tcp", "unixstream" } do
   core.methods(family .. "{server}").serve = serve.serve
-  core.methods(family .. "{master}").serve = serve.serve
+  core.methods(family .. "{master}").serve = function()
+    misuse.error("calling 'serve' on bad self (%s{server} expected)", family)
+  end
 end
+
+local SERVE_OPTIONS = {
+  limit = "number", timeout = "seconds", name = "string", backlog = "integer", ready = "function",
+}
 
 --- Binds, and serves until another task closes the server: see server:serve.
 ---@param host string
@@ -299,16 +364,28 @@ end
 ---@return true?
 ---@return string? message
 function socket.serve(host, port, handler, options)
-  if type(port) == "function" then port, handler, options = nil, port, handler end
-  if type(handler) ~= "function" then
-    error("bad argument #3 to 'serve' (function expected, got " .. type(handler) .. ")", 2)
+  local n = 3 -- which argument the handler is
+  if type(port) == "function" then n, port, handler, options = 2, nil, port, handler end
+  if type(handler) ~= "function" then misuse.type(n, "serve", "function", handler) end
+  if options == nil then options = {} end
+  misuse.check_options(n + 1, "serve", options, SERVE_OPTIONS)
+  local limit = options.limit
+  if limit and (limit ~= limit or limit < 1) then
+    misuse.argument(n + 1, "serve", "option 'limit': positive number of connections expected")
   end
-  options = options or {}
   local server, message = socket.bind(host, port, options.backlog or 128)
   if not server then return nil, message end
   local _ <close> = server -- nobody else has it: however serving ends, so does listening
   if options.ready then options.ready(server) end
   return server:serve(handler, options)
+end
+
+local STREAMS = { ["tcp{client}"] = true, ["unixstream{client}"] = true, ["stream"] = true }
+
+local function check_relayed(n, stream)
+  if type(stream) ~= "userdata" or not STREAMS[misuse.kind(stream)] then
+    misuse.type(n, "relay", "stream", stream)
+  end
 end
 
 --- Copies both ways until both ends have ended, passing each end on.
@@ -317,12 +394,8 @@ end
 ---@return integer? from_a bytes moved from a to b
 ---@return integer|string from_b bytes moved from b to a, or a message
 function socket.relay(a, b)
-  for n = 1, 2 do
-    local got = type((select(n, a, b)))
-    if got ~= "userdata" then
-      error(("bad argument #%d to 'relay' (stream expected, got %s)"):format(n, got), 2)
-    end
-  end
+  check_relayed(1, a)
+  check_relayed(2, b)
   local gate, running, failure = task.gate(), 2, nil
   local function copy(from, to)
     local ok, moved, message = pcall(from.pipe, from, to)

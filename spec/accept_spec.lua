@@ -165,6 +165,37 @@ describe("accept", function()
   end)
 end)
 
+describe("a server out of memory", function()
+  it("closes the connection that it can make no object for", function()
+    if os.getenv "ASAN_OPTIONS" then return end -- the sanitizer itself needs more than the limit
+    local child <close> = assert(lariat.run { "sh", "-c", 'ulimit -v 60000; exec "$0" -e "$1"',
+      LARIAT, [[
+      local socket = require "socket"
+      local server = assert(socket.bind("127.0.0.1", 0))
+      local client = assert(socket.connect("127.0.0.1", (select(2, server:getsockname()))))
+      client:settimeout(5)
+      local accept, rep, n, held = server.accept, string.rep, 0, {}
+      for i = 1, 1e5 do held[i] = false end
+      local function fill(size)
+        local ok, text = true, nil
+        while ok do
+          ok, text = pcall(rep, "x", size)
+          n = n + 1
+          held[n] = text
+        end
+      end
+      for exponent = 24, 9, -1 do fill(1 << exponent) end
+      for size = 240, 41, -8 do fill(size) end
+      local _, message = pcall(accept, server)
+      held = nil
+      print(message)
+      print((select(2, client:receive())))
+    ]] })
+    assert.equal("not enough memory\nclosed\n", (child.stdout:receive "*a"))
+    assert.same({ "exit", 0 }, { child:wait() })
+  end)
+end)
+
 describe("a server out of descriptors", function()
   -- Clients in this process; the server in a child that may open few descriptors.
   local function start(script)

@@ -7,6 +7,8 @@ local net = require "spec.support.net"
 local socket = require "socket"
 local task = require "lariat.task"
 
+local LARIAT = os.getenv "LARIAT" or "./lariat"
+
 -- A port of the loopback address where nobody listens.
 local function free_port()
   local server <close> = assert(socket.bind("127.0.0.1", 0))
@@ -170,9 +172,30 @@ describe("connecting", function()
     assert.error_matches(function() client:connect() end, "bad argument #1 to 'connect'")
     assert.error_matches(function() client:connect("127.0.0.1") end,
       "bad argument #2 to 'connect'")
+    assert.same({ nil, "host contains a zero byte" }, { client:connect("127.0.0.1\0.invalid", 1) })
+    assert.same({ nil, "host contains a zero byte" }, { socket.connect("127.0.0.1\0", 1) })
+    assert.equal("tcp{master}", client.class)
     local ok, message = socket.connect("no-such-host.invalid", 80)
     assert.is_nil(ok)
     assert.is_string(message)
+  end)
+
+  it("or binding without a descriptor left says so, in every form", function()
+    local script = [[
+      local socket, held = require "socket", {}
+      repeat held[#held + 1] = socket.udp4() until not socket.udp4()
+      print(socket.connect("127.0.0.1", 9))
+      print(socket.connect4("127.0.0.1", 9))
+      print(socket.connect6("::1", 9))
+      print(socket.connect("127.0.0.1", 9, "127.0.0.1"))
+      print(socket.connect("unix:/nowhere"))
+      print(socket.bind("127.0.0.1", 0))
+      print(socket.bind("unix:/nowhere"))
+    ]]
+    local child <close> = assert(require "lariat".run { "sh", "-c",
+      'ulimit -n 40; exec "$0" -e "$1"', LARIAT, script })
+    assert.equal(("nil\tToo many open files\n"):rep(7), (child.stdout:receive "*a"))
+    assert.same({ "exit", 0 }, { child:wait() })
   end)
 
   it("to an IPv6 address on an IPv4 socket fails", function()

@@ -63,6 +63,22 @@ describe("socket.dns", function()
     assert.is_string(message)
   end)
 
+  it("says of what cannot be a name that nobody knows it, as LuaSocket does", function()
+    local unknown = { nil, "host or service not provided, or not known" }
+    for _, name in ipairs { "", ("a"):rep(300), ("a."):rep(2000), "\xff\xfe" } do
+      assert.same(unknown, { dns.getaddrinfo(name) })
+      assert.same(unknown, { socket.connect(name, 1) })
+      assert.same(unknown, { socket.bind(name, 0) })
+    end
+  end)
+
+  it("looks up no name with a zero byte in it", function()
+    for _, name in ipairs { "toip", "getaddrinfo", "tohostname", "getnameinfo" } do
+      assert.same({ nil, "host contains a zero byte" }, { dns[name] "localhost\0.invalid" })
+    end
+    assert.same({ nil, "service contains a zero byte" }, { dns.getnameinfo("localhost", "80\0") })
+  end)
+
   it("names a wrong argument", function()
     for _, name in ipairs { "toip", "getaddrinfo", "tohostname" } do
       assert.error_matches(function() dns[name]() end, "bad argument #1 to")

@@ -210,6 +210,8 @@ describe("a stream", function()
 
     it("with a pattern that makes no sense are a mistake at once", function()
       assert.error_matches(function() near:lines "x" end, "bad argument #1 to 'lines'")
+      assert.error_matches(function() near:lines(1.5) end, "bad argument #1 to 'lines'")
+      assert.error_matches(function() near:lines(0) end, "positive number of bytes expected")
     end)
   end)
 

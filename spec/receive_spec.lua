@@ -215,6 +215,10 @@ describe("several tasks on one socket", function()
     for _, method in ipairs { "receiveany", "peek" } do
       assert.same({ nil, "socket busy reading" }, { near[method](near, 1) })
     end
+    assert.error_matches(function()
+      for _ in near:lines() do error "a line" end
+      error "that was no end of the stream"
+    end, "socket busy reading")
     far:send "for the first\n"
     assert.equal("for the first", first:join())
     far:send "free again\n"

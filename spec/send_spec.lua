@@ -90,6 +90,7 @@ describe("send", function()
     assert.error_matches(function() near:send() end, "bad argument #1 to 'send'")
     assert.error_matches(function() near:send(true) end, "bad argument #1 to 'send'")
     assert.error_matches(function() near:send("x", "y") end, "bad argument #2 to 'send'")
+    assert.error_matches(function() near:send("x", 1, 0 / 0) end, "bad argument #3 to 'send'")
     assert.error_matches(function() near:send { "x", false } end, "element 2: string expected")
     assert.error_matches(function() near:send { { print } } end, "element 1: string expected")
     local endless = {}

@@ -194,7 +194,7 @@ describe("a server", function()
     assert.equal(3, unwound)
   end)
 
-  it("has handlers whose task is the same one whenever it is asked for, also by a weak table", function()
+  it("has handlers whose task is always the same one, also for a weak table", function()
     local kept, seen = setmetatable({}, { __mode = "k" }), nil
     local port, server <close> = net.server(function(conn)
       kept[task.current()] = "mine"

@@ -143,6 +143,17 @@ describe("an option", function()
     assert.error_matches(function() near:setoption() end, "bad argument #1 to 'setoption'")
   end)
 
+  it("of a number that the kernel cannot be told is refused", function()
+    for _, value in ipairs { 0 / 0, 1 / 0, 1e300, 1 << 40 } do
+      assert.error_matches(function() near:setoption("tcp-keepidle", value) end, "out of range")
+      assert.error_matches(function()
+        near:setoption("linger", { on = true, timeout = value })
+      end, "out of range")
+    end
+    assert.error_matches(function() near:setoption("recv-timeout", 0 / 0) end, "seconds expected")
+    assert.error_matches(function() near:setoption("bindtodevice", "lo\0x") end, "zero byte")
+  end)
+
   it("of a closed socket cannot be had", function()
     near:close()
     assert.same({ nil, "setsockopt failed" }, { near:setoption("keepalive", true) })
@@ -171,6 +182,9 @@ describe("timeouts", function()
     assert.same({ 2, -3 }, { near:gettimeout() })
     assert.error_matches(function() near:settimeout(1, "x") end, "bad argument #2 to 'settimeout'")
     assert.error_matches(function() near:settimeout "x" end, "bad argument #1 to 'settimeout'")
+    assert.error_matches(function() near:settimeout(0 / 0) end,
+      "bad argument #1 to 'settimeout' %(seconds expected, got nan%)")
+    assert.same({ 2, -3 }, { near:gettimeout() })
   end)
 
   it("end a wait in either mode", function()
@@ -222,6 +236,8 @@ describe("statistics", function()
     near:close()
     received, sent = near:getstats()
     assert.same({ 100, 204 }, { received, sent })
+    assert.error_matches(function() far:setstats(0 / 0) end, "number of bytes expected")
+    assert.error_matches(function() far:setstats(0, 1e300) end, "number of bytes expected")
     far:close()
   end)
 end)
@@ -286,6 +302,17 @@ describe("a descriptor", function()
     far:close()
   end)
 
+  it("that is no number of one is refused", function()
+    local near, far = net.pair()
+    local own = near:getfd()
+    for _, fd in ipairs { -5, 1 << 40 } do
+      assert.error_matches(function() near:setfd(fd) end, "bad argument #1 to 'setfd' %(descriptor")
+    end
+    assert.equal(own, near:getfd())
+    near:close()
+    far:close()
+  end)
+
   it("is dirty while bytes wait in the object", function()
     local near, far = net.pair()
     assert.is_false(near:dirty())
@@ -297,5 +324,20 @@ describe("a descriptor", function()
     near:close()
     far:close()
     assert.is_false(near:dirty())
+  end)
+end)
+
+describe("the metatable", function()
+  it("of an object whose finalizer the runtime relies on stays", function()
+    local master <close> = socket.tcp4()
+    local watch <close> = require "lariat".signal "USR2"
+    for _, object in ipairs { master, watch, task.current() } do
+      local before = getmetatable(object)
+      assert.error_matches(function() debug.setmetatable(object, nil) end, "keeps its metatable")
+      assert.equal(before, getmetatable(object))
+    end
+    local own = {}
+    assert.equal(own, debug.setmetatable(own, { __name = "lariat.mine" }))
+    assert.error_matches(function() debug.setmetatable({}, 5) end, "nil or table expected")
   end)
 end)

@@ -105,6 +105,13 @@ describe("binding a TCP socket", function()
     end
   end)
 
+  it("to a host with a zero byte in it, which would be cut there, fails", function()
+    local server <close> = socket.tcp()
+    local message = "host contains a zero byte"
+    assert.same({ nil, message }, { server:bind("127.0.0.1\0.invalid", 0) })
+    assert.same({ nil, message }, { socket.bind("127.0.0.1\0.invalid", 0) })
+  end)
+
   it("to a port that is a word fails", function()
     local server <close> = socket.tcp()
     local ok, message = server:bind("127.0.0.1", "x")

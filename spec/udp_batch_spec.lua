@@ -2,6 +2,7 @@
 --
 -- Datagrams in batches: one system call receives or sends many, and nobody can tell.
 
+local misuse = require "spec.support.misuse"
 local socket = require "socket"
 local task = require "lariat.task"
 
@@ -277,6 +278,14 @@ describe("datagrams", function()
     task.yield()
     a:close()
     assert.equal("ended", (ended:join()))
+  end)
+
+  it("raises a timeout, which is no end", function()
+    local a <close> = bound()
+    for _, seconds in ipairs { 0, 0.005 } do
+      a:settimeout(seconds)
+      misuse.of(function() for _ in a:datagrams() do error "a datagram" end end, "timeout")
+    end
   end)
 
   it("passes empty datagrams on without ending", function()

@@ -283,6 +283,14 @@ describe("a destination", function()
     assert.has_error(function() udp:sendto({}, "127.0.0.1", 9) end)
   end)
 
+  it("with a zero byte in it is told", function()
+    local udp <close> = socket.udp4()
+    for _, method in ipairs { "setpeername", "setsockname" } do
+      assert.same({ nil, "host contains a zero byte" }, { udp[method](udp, "127.0.0.1\0x", 9) })
+    end
+    assert.same({ nil, "host contains a zero byte" }, { udp:sendto("x", "127.0.0.1\0x", 9) })
+  end)
+
   it("that is a broadcast address needs the option", function()
     local a <close> = socket.udp4()
     a:settimeout(5)

@@ -143,6 +143,9 @@ describe("a unix stream", function()
     assert(server)
     assert.same({ nil, "address already in use" }, { socket.bind("unix:" .. path) })
     assert.same({ nil, "path too long" }, { socket.bind("unix:" .. ("x"):rep(108)) })
+    local cut = { nil, "path contains a zero byte" } -- the kernel would take what is before it
+    assert.same(cut, { socket.bind("unix:" .. fresh_path() .. "\0more") })
+    assert.same(cut, { unix.dgram():sendto("x", path .. "\0more") })
     assert.same({ nil, "No such file or directory" },
       { socket.bind "unix:/no-such-directory/socket" })
     local s <close> = unix.stream()

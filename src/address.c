@@ -25,6 +25,17 @@ const char *address_family_name(int family) {
     }
 }
 
+int address_check_text(lua_State *L, int index, const char *what, const char **text) {
+    size_t size;
+    *text = luaL_checklstring(L, index, &size);
+    if (strlen(*text) == size) {
+        return 0;
+    }
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s contains a zero byte", what);
+    return 2;
+}
+
 /* A port is an integer, or a string holding one, as LuaSocket takes it. */
 int address_check_port(lua_State *L, int index, int *port) {
     int is_integer;

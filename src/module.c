@@ -16,6 +16,7 @@
 #include "embedded.h"
 #include "exact.h"
 #include "interrupt.h"
+#include "place.h"
 #include "resolve.h"
 #include "runtime.h"
 #include "sim.h"
@@ -122,6 +123,17 @@ static int is_a_terminal(lua_State *L) {
     return 1;
 }
 
+/* where() -> "file:line", the script's line that called our Lua code, or nil */
+static int where(lua_State *L) {
+    struct place p = place_here(L);
+    if (p.file != 0) {
+        place_push(L, p);
+    } else {
+        lua_pushnil(L);
+    }
+    return 1;
+}
+
 static int flush_all(lua_State *L) {
     (void)L;
     outputs_flush();
@@ -129,9 +141,13 @@ static int flush_all(lua_State *L) {
 }
 
 static int open_lariat_core(lua_State *L) {
-    static const luaL_Reg functions[] = {{"versions", versions},    {"on_deadlock", on_deadlock},
-                                         {"flush", flush_all},      {"wait", task_wait},
-                                         {"isatty", is_a_terminal}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"versions", versions},
+                                         {"on_deadlock", on_deadlock},
+                                         {"flush", flush_all},
+                                         {"wait", task_wait},
+                                         {"isatty", is_a_terminal},
+                                         {"where", where},
+                                         {NULL, NULL}};
     luaL_newlib(L, functions);
     task_open(L);
     lua_setfield(L, -2, "task");
@@ -157,6 +173,29 @@ static int open_lariat_core(lua_State *L) {
     lua_setfield(L, -2, "service");
     readline_open(L);
     lua_setfield(L, -2, "readline");
+    return 1;
+}
+
+/* ---- debug ---- */
+
+/* Ours rely on their finalizers: the runtime has pointers to them. */
+static bool is_ours(lua_State *L, int index) {
+    bool ours = lua_isuserdata(L, index) && socket_test(L, index) != NULL;
+    if (!ours && lua_isuserdata(L, index) && luaL_getmetafield(L, index, "__name") != LUA_TNIL) {
+        const char *name = lua_tostring(L, -1);
+        ours = name != NULL && strncmp(name, "lariat.", 7) == 0;
+        lua_pop(L, 1);
+    }
+    return ours;
+}
+
+/* debug.setmetatable as Lua's, but for objects of ours */
+static int set_metatable(lua_State *L) {
+    int type = lua_type(L, 2);
+    luaL_argexpected(L, type == LUA_TNIL || type == LUA_TTABLE, 2, "nil or table");
+    luaL_argcheck(L, !is_ours(L, 1), 1, "an object of lariat's keeps its metatable");
+    lua_settop(L, 2);
+    lua_setmetatable(L, 1);
     return 1;
 }
 
@@ -198,7 +237,10 @@ void module_open_globals(lua_State *L) {
     lua_getglobal(L, "os");
     lua_pushcfunction(L, module_exit);
     lua_setfield(L, -2, "exit");
-    lua_pop(L, 1);
+    lua_getglobal(L, "debug");
+    lua_pushcfunction(L, set_metatable);
+    lua_setfield(L, -2, "setmetatable");
+    lua_pop(L, 2);
 }
 
 /* Before lua_close: what holds handles of the loop lets them go. */

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -167,6 +168,13 @@ static bool check_boolean(lua_State *L, int index) {
     return lua_toboolean(L, index);
 }
 
+/* Any number in the range of what the kernel takes, cut to an integer as LuaSocket does. */
+static int check_int(lua_State *L, int index) {
+    lua_Number n = luaL_checknumber(L, index);
+    luaL_argcheck(L, n >= INT_MIN && n <= INT_MAX, 3, "number out of range");
+    return (int)n;
+}
+
 static int set_linger(lua_State *L, struct socket *s, const struct option *o) {
     struct linger linger;
     luaL_checktype(L, 3, LUA_TTABLE);
@@ -178,7 +186,7 @@ static int set_linger(lua_State *L, struct socket *s, const struct option *o) {
     if (!lua_isnumber(L, -1)) {
         luaL_argerror(L, 3, "number 'timeout' field expected");
     }
-    linger.l_linger = (int)lua_tonumber(L, -1);
+    linger.l_linger = check_int(L, -1);
     return apply(L, s, o, &linger, sizeof(linger));
 }
 
@@ -217,7 +225,7 @@ static int set_membership6(lua_State *L, struct socket *s, const struct option *
         if (!lua_isnumber(L, -1)) {
             luaL_argerror(L, 3, "number 'interface' field expected");
         }
-        request.ipv6mr_interface = (unsigned)lua_tonumber(L, -1);
+        request.ipv6mr_interface = (unsigned)check_int(L, -1);
     }
     return apply(L, s, o, &request, sizeof(request));
 }
@@ -233,7 +241,7 @@ static int set_address4(lua_State *L, struct socket *s, const struct option *o) 
 
 static int set_timeout(lua_State *L, struct socket *s, const struct option *o) {
     double seconds = luaL_checknumber(L, 3);
-    luaL_argcheck(L, seconds >= 0 && seconds < 1e9, 3, "seconds must not be negative");
+    luaL_argcheck(L, seconds >= 0 && seconds < 1e9, 3, "seconds expected, from 0 to 1e9");
     struct timeval value = {.tv_sec = (time_t)seconds};
     value.tv_usec = (suseconds_t)((seconds - (double)value.tv_sec) * 1e6);
     return apply(L, s, o, &value, sizeof(value));
@@ -252,15 +260,16 @@ static int set(lua_State *L, struct socket *s, const struct option *o) {
     const char *text;
     switch (o->kind) {
     case BOOLEAN: number = check_boolean(L, 3); return apply(L, s, o, &number, sizeof(number));
-    case INTEGER:
-        number = (int)luaL_checknumber(L, 3);
-        return apply(L, s, o, &number, sizeof(number));
+    case INTEGER: number = check_int(L, 3); return apply(L, s, o, &number, sizeof(number));
     case LINGER: return set_linger(L, s, o);
     case TIMEOUT: return set_timeout(L, s, o);
     case ADDRESS4: return set_address4(L, s, o);
     case MEMBERSHIP4: return set_membership4(L, s, o);
     case MEMBERSHIP6: return set_membership6(L, s, o);
-    case DEVICE: text = luaL_checklstring(L, 3, &size); return apply(L, s, o, text, size + 1);
+    case DEVICE:
+        text = luaL_checklstring(L, 3, &size);
+        luaL_argcheck(L, strlen(text) == size, 3, "name contains a zero byte");
+        return apply(L, s, o, text, size + 1);
     case CORK:
         s->out.immediate = !check_boolean(L, 3);
         outputs_flush();

@@ -105,6 +105,31 @@ void place_push(lua_State *L, struct place p) {
     }
 }
 
+/* What a C function raises that our own Lua code has called: luaL_error would name a line of that. */
+int place_error(lua_State *L, const char *message) {
+    struct place p = place_here(L);
+    if (p.file != 0) {
+        place_push(L, p);
+        message = lua_pushfstring(L, "%s: %s", lua_tostring(L, -1), message);
+    }
+    lua_pushstring(L, message);
+    return lua_error(L);
+}
+
+int place_argerror(lua_State *L, int arg, const char *message) {
+    lua_Debug function = {.name = NULL};
+    lua_getstack(L, 0, &function);
+    lua_getinfo(L, "n", &function);
+    bool method = strcmp(function.namewhat, "method") == 0;
+    const char *name = function.name ? function.name : "?";
+    if (method && arg == 1) {
+        message = lua_pushfstring(L, "calling '%s' on bad self (%s)", name, message);
+    } else {
+        message = lua_pushfstring(L, "bad argument #%d to '%s' (%s)", arg - method, name, message);
+    }
+    return place_error(L, message);
+}
+
 void place_close(void) {
     runtime_free(table.names);
     table.names = NULL;

@@ -139,7 +139,8 @@ static int ended(lua_State *L, struct op *op, ssize_t n) {
 static int attempt_receive(lua_State *L, struct op *op) {
     struct socket *s = op->socket;
     if (waitq_has_exclusive(&s->watch.readers)) {
-        return result_error(L, "socket busy reading");
+        const char *why = "socket busy reading";
+        return op->as.receive.iterate ? luaL_error(L, "%s", why) : result_error(L, why);
     }
     for (;;) {
         size_t size = 0, shown = 0;
@@ -337,6 +338,9 @@ static int method_lines(lua_State *L) {
     struct op op;
     op_init(&op, &lines_op, socket_check(L, ANY_STREAM, "client"));
     parse_pattern(L, &op);
+    if (op.as.receive.pattern == COUNT) {
+        luaL_argcheck(L, luaL_checkinteger(L, 2) > 0, 2, "positive number of bytes expected");
+    }
     lua_settop(L, 1);
     struct lines *lines = lua_newuserdatauv(L, sizeof(*lines), 0);
     *lines = (struct lines){socket_test(L, 1), op.as.receive.pattern, op.as.receive.want};

@@ -302,15 +302,23 @@ static int wait_for(lua_State *L, struct lookup *lookup, finisher finish) {
 
 /* getaddrinfo(host) -> {{family=, addr=}, ...} | nil, message */
 static int dns_getaddrinfo(lua_State *L) {
-    const char *host = luaL_checkstring(L, 1);
+    const char *host;
+    int bad = address_check_text(L, 1, "host", &host);
+    if (bad) {
+        return bad;
+    }
     task_prepare(L, "getaddrinfo");
     return wait_for(L, lookup_start(host, AF_UNSPEC, SOCK_STREAM), push_addrinfo);
 }
 
 /* An address is looked up by its name and a name by its addresses, IPv4 as LuaSocket's. */
 static int look_up_host(lua_State *L, const char *what, int flags, finisher finish) {
-    const char *host = luaL_checkstring(L, 1);
+    const char *host;
+    int bad = address_check_text(L, 1, "host", &host);
     struct address a;
+    if (bad) {
+        return bad;
+    }
     task_prepare(L, what);
     if (address_parse(host, 0, AF_UNSPEC, &a)) {
         return wait_for(L, lookup_start_reverse((struct sockaddr *)&a.storage, flags), finish);
@@ -330,8 +338,12 @@ static int dns_tohostname(lua_State *L) {
 
 /* getnameinfo(host, service) -> {name}, service | nil, message; either may be nil */
 static int dns_getnameinfo(lua_State *L) {
-    const char *host = luaL_optstring(L, 1, NULL);
-    const char *service = luaL_optstring(L, 2, NULL);
+    const char *host = NULL, *service = NULL;
+    int bad = lua_isnoneornil(L, 1) ? 0 : address_check_text(L, 1, "host", &host);
+    bad = bad || lua_isnoneornil(L, 2) ? bad : address_check_text(L, 2, "service", &service);
+    if (bad) {
+        return bad;
+    }
     if (host == NULL && service == NULL) {
         return luaL_error(L, "host and serv cannot be both nil");
     }

@@ -155,6 +155,7 @@ void runtime_tick(void) {
     task_run_ready();
     outputs_flush();
     sockets_free_dead();
+    accept_close_orphan();
 }
 
 static bool anything_ready(void) {

@@ -21,6 +21,7 @@
 #include "socket.h"
 
 #define SELECTION_TYPE "lariat.selection"
+#define MOST_ENTRIES (1 << 24) /* of a list: so that sizes do not overflow */
 
 struct entry {
     struct socket *socket;          /* NULL: a foreign object */
@@ -52,21 +53,48 @@ static size_t length_of(lua_State *L, int table) {
         return 0;
     }
     luaL_checktype(L, table, LUA_TTABLE);
-    return (size_t)luaL_len(L, table);
+    lua_Integer n = luaL_len(L, table);
+    luaL_argcheck(L, n >= 0 && n <= MOST_ENTRIES, table, "list is too long");
+    return (size_t)n;
+}
+
+/* The object on top can be indexed, or is no element of a list of sockets. */
+static void check_indexable(lua_State *L, const struct entry *e) {
+    int type = luaL_getmetafield(L, -1, "__index");
+    if (type != LUA_TNIL) {
+        lua_pop(L, 1);
+    } else if (!lua_istable(L, -1)) {
+        place_argerror(L, e->events == POLLIN ? RECEIVERS : SENDERS,
+                       lua_pushfstring(L, "element %I: socket expected, got %s", e->index,
+                                       luaL_typename(L, -1)));
+    }
+}
+
+/* Calls the method on top, with the object below it. */
+static void ask(lua_State *L, const struct entry *e, const char *method) {
+    if (luaL_getmetafield(L, -1, "__call") != LUA_TNIL) {
+        lua_pop(L, 1);
+    } else if (!lua_isfunction(L, -1)) {
+        place_argerror(L, e->events == POLLIN ? RECEIVERS : SENDERS,
+                       lua_pushfstring(L, "element %I: its '%s' is no function", e->index, method));
+    }
+    lua_pushvalue(L, -2);
+    lua_call(L, 1, 1);
 }
 
 /* The object on top, by its methods: what LuaSocket asks of anything that can be indexed. */
 static void ask_foreign(lua_State *L, struct entry *e) {
     int top = lua_gettop(L);
     e->fd = -1;
+    check_indexable(L, e);
     if (lua_getfield(L, top, "getfd") != LUA_TNIL) {
-        lua_pushvalue(L, top);
-        lua_call(L, 1, 1);
-        e->fd = lua_isnumber(L, -1) ? (int)lua_tonumber(L, -1) : -1;
+        ask(L, e, "getfd");
+        lua_Number fd = lua_tonumber(L, -1);
+        e->fd = lua_isnumber(L, -1) && fd >= 0 && fd <= INT_MAX ? (int)fd : -1;
     }
+    lua_settop(L, top);
     if (e->events == POLLIN && lua_getfield(L, top, "dirty") != LUA_TNIL) {
-        lua_pushvalue(L, top);
-        lua_call(L, 1, 1);
+        ask(L, e, "dirty");
         e->dirty = lua_toboolean(L, -1);
     }
     lua_settop(L, top);
@@ -114,8 +142,9 @@ static void collect(lua_State *L, struct selection *sel, int table, size_t n, in
         }
         lua_pop(L, 1);
         if (lua_toboolean(L, STRICT) && e->queue == NULL && e->fd < 0) {
-            luaL_argcheck(L, box != NULL, 1,
-                          lua_pushfstring(L, "object %d cannot be waited for", (int)i));
+            if (box == NULL) {
+                place_argerror(L, 1, lua_pushfstring(L, "object %d cannot be waited for", (int)i));
+            }
             e->socket = NULL; /* that is what it is ready to say */
             e->dirty = true;
             sel->count++;
@@ -338,7 +367,8 @@ static int choose(lua_State *L, bool strict) {
     lua_pushboolean(L, strict);
     length_of(L, RECEIVERS);
     length_of(L, SENDERS);
-    luaL_optnumber(L, SECONDS, -1);
+    lua_Number seconds = luaL_optnumber(L, SECONDS, -1);
+    luaL_argcheck(L, seconds == seconds, SECONDS, "seconds expected, got nan");
     if (rt.tasks.budget <= 0 && task_can_wait(L)) {
         task_prepare(L, "select");
         return task_give_way(L, 1, select_now);

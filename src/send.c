@@ -116,6 +116,7 @@ static void flatten(lua_State *L, int index) {
 /* An index as LuaSocket takes it: any number, cut to an integer. */
 static lua_Integer opt_index(lua_State *L, int index, lua_Integer otherwise) {
     lua_Number n = luaL_optnumber(L, index, (lua_Number)otherwise);
+    luaL_argcheck(L, n == n, index, "index expected, got nan");
     return n >= -9e15 && n <= 9e15 ? (lua_Integer)n
            : n > 0                 ? LUA_MAXINTEGER / 2
                                    : -LUA_MAXINTEGER / 2;

@@ -50,6 +50,35 @@ static struct place accepting_line(lua_State *L, struct socket *s) {
     return s->accept_at;
 }
 
+/* A connection that is accepted and in no object yet. Making that may raise (no memory, say): what is
+ * still here at the end of the tick is nobody's. */
+static struct {
+    const struct driver *driver; /* NULL: there is none */
+    int fd;
+} orphan;
+
+void accept_close_orphan(void) {
+    if (orphan.driver != NULL) {
+        orphan.driver->close(orphan.fd);
+        orphan.driver = NULL;
+    }
+}
+
+static struct socket *make_client(lua_State *L, struct socket *s, int fd) {
+    bool outermost = orphan.driver == NULL; /* a finalizer may run meanwhile, and accept as well */
+    if (outermost) {
+        orphan.driver = s->watch.driver;
+        orphan.fd = fd;
+    }
+    enum socket_class class = relative(s, TCP_CLIENT, UNIX_CLIENT);
+    struct socket *client = socket_new_at(L, class, s->family, accepting_line(L, s));
+    socket_adopt(client, fd);
+    if (outermost) {
+        orphan.driver = NULL;
+    }
+    return client;
+}
+
 int server_accept(lua_State *L, struct op *op) {
     struct socket *s = op->socket;
     int fd;
@@ -65,10 +94,7 @@ int server_accept(lua_State *L, struct op *op) {
     if (fd < 0) {
         return fd;
     }
-    enum socket_class class = relative(s, TCP_CLIENT, UNIX_CLIENT);
-    struct socket *client = socket_new_at(L, class, s->family, accepting_line(L, s));
-    socket_adopt(client, fd);
-    client->connected = true;
+    make_client(L, s, fd)->connected = true;
     return 0;
 }
 

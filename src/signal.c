@@ -16,6 +16,7 @@
 
 #include "interrupt.h"
 #include "module.h"
+#include "place.h"
 #include "result.h"
 #include "runtime.h"
 #include "task.h"
@@ -80,14 +81,15 @@ static const struct {
 #define SIGNALS (sizeof(signals) / sizeof(*signals))
 
 static size_t check(lua_State *L, int index) {
-    const char *name = luaL_checkstring(L, index);
+    size_t size;
+    const char *name = luaL_checklstring(L, index, &size);
     const char *bare = strncmp(name, "SIG", 3) == 0 ? name + 3 : name;
     for (size_t i = 0; i < SIGNALS; i++) {
-        if (strcmp(signals[i].name, bare) == 0) {
+        if (strcmp(signals[i].name, bare) == 0 && strlen(name) == size) {
             return i;
         }
     }
-    return (size_t)luaL_argerror(L, index, lua_pushfstring(L, "unknown signal '%s'", name));
+    return (size_t)place_argerror(L, index, lua_pushfstring(L, "unknown signal '%s'", name));
 }
 
 int signal_check(lua_State *L, int index) {

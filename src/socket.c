@@ -36,7 +36,7 @@ struct socket *socket_new(lua_State *L, enum socket_class class, int family) {
 
 struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, struct place at) {
     if (rt.closing) {
-        luaL_error(L, "the runtime is closing: no socket can be made");
+        place_error(L, "the runtime is closing: no socket can be made");
     }
     struct socket_box *box = socket_push_box(L, class);
     struct socket *s = runtime_take(sizeof(*s));

@@ -138,6 +138,7 @@ void sockets_free_dead(void);
 void sockets_close_all(void);
 void sockets_force_close(void); /* ends the drains */
 void sockets_close(void);       /* frees what they shared */
+void accept_close_orphan(void); /* a connection that no object could be made for */
 
 /* ---- output, see output.c ---- */
 #define OUTPUT_HIGH_WATER (64 * 1024)

@@ -9,6 +9,7 @@
  * and comparing the metatable does.
  */
 #include <lauxlib.h>
+#include <limits.h>
 #include <string.h>
 
 #include "arena.h"
@@ -95,7 +96,7 @@ static const char *expected_family(const struct socket_box *box, unsigned classe
 static void wrong_class(lua_State *L, unsigned classes, const char *role) {
     const char *name = expected_family(socket_test(L, 1), classes);
     lua_pushlstring(L, name, strcspn(name, "{"));
-    luaL_argerror(L, 1, lua_pushfstring(L, "%s{%s} expected", lua_tostring(L, -1), role));
+    place_argerror(L, 1, lua_pushfstring(L, "%s{%s} expected", lua_tostring(L, -1), role));
 }
 
 static struct socket_box *check_box(lua_State *L, unsigned classes, const char *role) {
@@ -151,6 +152,7 @@ static int method_settimeout(lua_State *L) {
     struct timeout *timeout = &check_box(L, ANY_SOCKET, "any")->timeout;
     double seconds = luaL_optnumber(L, 2, -1);
     const char *mode = luaL_optstring(L, 3, "b");
+    luaL_argcheck(L, seconds == seconds, 2, "seconds expected, got nan");
     switch (*mode) {
     case 'b': timeout->block = seconds; break;
     case 'r':
@@ -176,10 +178,16 @@ static int method_getstats(lua_State *L) {
     return 3;
 }
 
+static uint64_t opt_bytes(lua_State *L, int index, uint64_t otherwise) {
+    lua_Number n = luaL_optnumber(L, index, (lua_Number)otherwise);
+    luaL_argcheck(L, n > -9e15 && n < 9e15, index, "number of bytes expected");
+    return (uint64_t)(int64_t)n;
+}
+
 static int method_setstats(lua_State *L) {
     struct socket_box *box = check_box(L, HAS_STATS, "client");
-    box->received = (uint64_t)luaL_optnumber(L, 2, (lua_Number)box->received);
-    box->sent = (uint64_t)luaL_optnumber(L, 3, (lua_Number)box->sent);
+    box->received = opt_bytes(L, 2, box->received);
+    box->sent = opt_bytes(L, 3, box->sent);
     if (lua_isnumber(L, 4)) {
         box->born = (double)clock_now() / 1e9 - lua_tonumber(L, 4);
     }
@@ -215,6 +223,7 @@ static int method_setfd(lua_State *L) {
     if (s == NULL) {
         return 0;
     }
+    luaL_argcheck(L, fd >= -1 && fd <= INT_MAX, 2, "descriptor expected, or -1 for none");
     struct watch *owner = fd >= 0 ? s->watch.driver->owner((int)fd) : NULL;
     luaL_argcheck(L, owner == NULL || owner == &s->watch, 2,
                   "descriptor belongs to another socket");
@@ -223,7 +232,7 @@ static int method_setfd(lua_State *L) {
     watch_expose(&s->watch);
     s->watch.drained = false;
     s->eof = false;
-    s->watch.fd = fd < 0 ? -1 : (int)fd;
+    s->watch.fd = (int)fd;
     waitq_wake_all(&s->watch.readers, WAKE_READY); /* nothing watches the old one for them */
     waitq_wake_all(&s->watch.writers, WAKE_READY);
     return 0;

@@ -92,10 +92,11 @@ static int bind_looked_up(lua_State *L, int status, lua_KContext ctx) {
 
 /* Shared by TCP and UDP: bind(host, port); "*" is every address. */
 int inet_bind(lua_State *L, struct socket *s) {
-    const char *host = luaL_checkstring(L, 2);
+    const char *host;
     int port = 0;
-    int bad = address_check_port(L, 3, &port);
+    int bad = address_check_text(L, 2, "host", &host);
     struct address a;
+    bad = bad ? bad : address_check_port(L, 3, &port);
     if (bad) {
         return bad;
     }
@@ -122,9 +123,10 @@ static int method_bind(lua_State *L) {
 /* connect(host, port) -> 1 | nil, message; the object becomes a client even if it fails */
 static int method_connect(lua_State *L) {
     struct socket *s = socket_check(L, ANY_TCP, "any");
-    const char *host = luaL_checkstring(L, 2);
+    const char *host;
     int port = 0;
-    int bad = address_check_port(L, 3, &port);
+    int bad = address_check_text(L, 2, "host", &host);
+    bad = bad ? bad : address_check_port(L, 3, &port);
     if (bad) {
         return bad;
     }

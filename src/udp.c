@@ -52,6 +52,11 @@ static int datagram_failed(lua_State *L, struct op *op, const char *why) {
     return result_error(L, why);
 }
 
+static int iteration_failed(lua_State *L, struct op *op, const char *why) {
+    (void)op;
+    return strcmp(why, "closed") == 0 ? result_error(L, why) : luaL_error(L, "%s", why);
+}
+
 static void push_datagram(lua_State *L, const struct op *op, const struct datagram *d) {
     size_t size = d->size < op->as.datagram.size ? d->size : op->as.datagram.size;
     lua_pushlstring(L, d->data, size);
@@ -86,7 +91,7 @@ static int attempt_receive(lua_State *L, struct op *op) {
 static const struct op_type receive_op = {"receive", attempt_receive, datagram_failed, false};
 static const struct op_type receivefrom_op = {"receivefrom", attempt_receive, datagram_failed,
                                               false};
-static const struct op_type datagrams_op = {"datagrams", attempt_receive, datagram_failed, false};
+static const struct op_type datagrams_op = {"datagrams", attempt_receive, iteration_failed, false};
 
 static int receive(lua_State *L, bool from) {
     struct op op;
@@ -250,9 +255,10 @@ int datagram_send_to(lua_State *L, struct socket *s, const struct address *a) {
 static int method_sendto(lua_State *L) {
     struct socket *s = socket_check(L, CLASS(UDP_UNCONNECTED), "unconnected");
     luaL_checkstring(L, 2);
-    const char *host = luaL_checkstring(L, 3);
+    const char *host;
     int port = 0;
-    int bad = address_check_port(L, 4, &port);
+    int bad = address_check_text(L, 3, "host", &host);
+    bad = bad ? bad : address_check_port(L, 4, &port);
     if (bad || s == NULL) {
         return bad ? bad : result_error(L, "closed");
     }
@@ -295,11 +301,12 @@ static int disconnect(lua_State *L, struct socket *s) {
 /* setpeername("*") or setpeername(host, port) -> 1 | nil, message */
 static int method_setpeername(lua_State *L) {
     struct socket *s = socket_check(L, ANY_UDP, "any");
-    const char *host = luaL_checkstring(L, 2);
+    const char *host;
+    int bad = address_check_text(L, 2, "host", &host);
     bool connected = s != NULL && s->class == UDP_CONNECTED;
     bool reset = strcmp(host, "*") == 0;
     int port = 0;
-    int bad = reset ? 0 : address_check_port(L, 3, &port);
+    bad = bad || reset ? bad : address_check_port(L, 3, &port);
     if (bad || s == NULL) {
         return bad ? bad : result_error(L, "closed");
     }

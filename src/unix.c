@@ -34,6 +34,9 @@ int unix_create_dgram(lua_State *L) {
 static int check_path(lua_State *L, int index, struct address *a) {
     size_t size;
     const char *path = luaL_checklstring(L, index, &size);
+    if (size > 0 && path[0] != '\0' && strlen(path) < size) {
+        return result_error(L, "path contains a zero byte"); /* the kernel would cut it there */
+    }
     return address_unix(path, size, a) < 0 ? result_error(L, "path too long") : 0;
 }
 

@@ -7,12 +7,13 @@
 -- gives the value back to the front. Senders and receivers are served in the order they came.
 
 local core = require "lariat.core"
-local task = core.task
+local misuse = require "lariat.misuse"
+local getmetatable = getmetatable
+local task, check_self = core.task, misuse.check_self
 
 local function check_seconds(seconds, name, n)
-  if seconds == nil then return end
   if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
-    error(("bad argument #%d to '%s' (seconds expected, not negative)"):format(n, name), 3)
+    misuse.argument(n, name, "seconds expected, not negative")
   end
 end
 
@@ -110,8 +111,9 @@ end
 ---@return true? # nil, "timeout" or nil, "closed"
 ---@return string? message
 function channel:send(value, seconds)
-  if value == nil then error("bad argument #1 to 'send' (nil cannot be sent)", 2) end
-  check_seconds(seconds, "send", 2)
+  if getmetatable(self) ~= channel then check_self(self, channel, "send") end
+  if value == nil then misuse.argument(1, "send", "nil cannot be sent") end
+  if seconds ~= nil then check_seconds(seconds, "send", 2) end
   if self.closed then return nil, "closed" end
   local receiver = serve(self.receivers)
   if receiver then
@@ -143,7 +145,8 @@ end
 ---@return any value nil, "timeout" or nil, "closed" (once it is closed and empty)
 ---@return string? message
 function channel:receive(seconds)
-  check_seconds(seconds, "receive", 1)
+  if getmetatable(self) ~= channel then check_self(self, channel, "receive") end
+  if seconds ~= nil then check_seconds(seconds, "receive", 1) end
   local value = take(self)
   if value ~= nil then return value end
   if self.closed then return nil, "closed" end
@@ -161,6 +164,7 @@ end
 --- No more values: waiting senders and receivers get nil, "closed"; what is inside can be received.
 ---@return boolean # false if it was closed before
 function channel:close()
+  check_self(self, channel, "close")
   if self.closed then return false end
   self.closed = true
   for _, line in ipairs { self.senders, self.receivers } do
@@ -173,12 +177,14 @@ end
 --- Values waiting inside.
 ---@return integer
 function channel:size()
+  check_self(self, channel, "size")
   return self.buffer:size()
 end
 
 --- For task.wait and socket.select: would receive return at once?
 ---@return boolean
 function channel:ready()
+  check_self(self, channel, "ready")
   return self.buffer:size() > 0 or self.senders:size() > 0 or self.closed
 end
 
@@ -197,7 +203,7 @@ local api = {}
 function api.channel(capacity)
   capacity = capacity or 0
   if type(capacity) ~= "number" or capacity ~= capacity or capacity < 0 then
-    error("bad argument #1 to 'channel' (capacity expected: a number, not negative)", 2)
+    misuse.argument(1, "channel", "capacity expected: a number, not negative")
   end
   return setmetatable({
     capacity = capacity, closed = false, buffer = new_queue(),
@@ -217,13 +223,15 @@ semaphore.__name = "semaphore"
 ---@return true? # nil, "timeout"
 ---@return string? message
 function semaphore:acquire(seconds)
-  check_seconds(seconds, "acquire", 1)
+  check_self(self, semaphore, "acquire")
+  if seconds ~= nil then check_seconds(seconds, "acquire", 1) end
   return self.taken:send(true, seconds)
 end
 
 --- Gives a permit back.
 function semaphore:release()
-  if self.taken:size() == 0 then error("semaphore released more often than acquired", 2) end
+  check_self(self, semaphore, "release")
+  if self.taken:size() == 0 then misuse.error("semaphore released more often than acquired") end
   self.taken:receive()
   self.watchers:wake()
 end
@@ -232,12 +240,15 @@ end
 ---@param f function
 ---@return any ...
 function semaphore:with(f, ...)
+  check_self(self, semaphore, "with")
+  if not misuse.callable(f) then misuse.type(1, "with", "function", f) end
   self:acquire()
   local _ <close> = setmetatable({}, { __close = function() self:release() end })
   return f(...)
 end
 
 function semaphore:ready()
+  check_self(self, semaphore, "ready")
   return self.taken:size() < self.taken.capacity
 end
 
@@ -246,7 +257,7 @@ end
 ---@return lariat.Semaphore
 function api.semaphore(n)
   if math.type(n) ~= "integer" or n < 1 then
-    error("bad argument #1 to 'semaphore' (number of permits expected: a positive integer)", 2)
+    misuse.argument(1, "semaphore", "number of permits expected: a positive integer")
   end
   local taken = api.channel(n)
   return setmetatable({ taken = taken, watchers = taken.watchers }, semaphore)
@@ -261,17 +272,20 @@ event.__name = "event"
 
 --- Lets through everybody who waits, and from now on everybody.
 function event:set()
+  check_self(self, event, "set")
   self.on = true
   self.watchers:wake()
 end
 
 --- From now on everybody waits.
 function event:clear()
+  check_self(self, event, "clear")
   self.on = false
 end
 
 ---@return boolean
 function event:ready()
+  check_self(self, event, "ready")
   return self.on
 end
 
@@ -280,7 +294,8 @@ end
 ---@return true? # nil, "timeout"
 ---@return string? message
 function event:wait(seconds)
-  check_seconds(seconds, "wait", 1)
+  check_self(self, event, "wait")
+  if seconds ~= nil then check_seconds(seconds, "wait", 1) end
   if self.on then return true end
   if seconds == 0 then return nil, "timeout" end
   return self.watchers:wait(seconds, "event")

@@ -5,6 +5,7 @@
 -- spawned it. Built on scopes (src/scope.c): a group is one scope that its children are spawned in.
 
 local core = require "lariat.core"
+local misuse = require "lariat.misuse"
 local task, scope = core.task, core.scope
 
 local group = {}
@@ -47,15 +48,14 @@ local function run_child(self, f, ...)
   error(failure.err, 0)
 end
 
-local function spawn(self, name, f, ...)
-  if type(f) ~= "function" then
-    local n = name and 2 or 1
-    error(("bad argument #%d to 'spawn' (function expected, got %s)"):format(n, type(f)), 3)
-  end
-  if self.ended then error("the group has ended: it takes no more tasks", 3) end
+local function spawn(self, n, name, f, ...)
+  if type(f) ~= "function" then misuse.type(n, "spawn", "function", f) end
+  if self.ended then misuse.error("the group has ended: it takes no more tasks") end
   self.active = self.active + 1
   return self.scope:spawn(name, run_child, self, f, ...)
 end
+
+local SPAWN_OPTIONS = { name = "string" }
 
 --- Starts a task that ends before the group does: spawn([options,] f, ...).
 ---@param options? { name?: string }
@@ -63,12 +63,15 @@ end
 ---@param ... any its arguments
 ---@return lariat.Task
 function group:spawn(options, f, ...)
-  if type(options) ~= "table" then return (spawn(self, nil, options, f, ...)) end
-  return (spawn(self, task.named(options), f, ...))
+  misuse.check_self(self, group, "spawn")
+  if type(options) ~= "table" then return (spawn(self, 1, nil, options, f, ...)) end
+  misuse.check_options(1, "spawn", options, SPAWN_OPTIONS)
+  return (spawn(self, 2, task.named(options), f, ...))
 end
 
 --- Cancels every child, and the group's own body.
 function group:cancel()
+  misuse.check_self(self, group, "cancel")
   return self.scope:cancel()
 end
 
@@ -123,22 +126,16 @@ local api = {}
 ---@return any ...
 function api.group(f)
   if f == nil then return new(scope.open()) end
-  if type(f) ~= "function" then
-    error(("bad argument #1 to 'group' (function expected, got %s)"):format(type(f)), 2)
-  end
+  if type(f) ~= "function" then misuse.type(1, "group", "function", f) end
   return scope.run(nil, false, true, body, f)
 end
 
 local function check_functions(name, ...)
   local n = select("#", ...)
-  if n == 0 then
-    error(("bad argument #1 to '%s' (function expected, got no value)"):format(name), 3)
-  end
+  if n == 0 then misuse.type(1, name, "function", nil, true) end
   for i = 1, n do
     local f = select(i, ...)
-    if type(f) ~= "function" then
-      error(("bad argument #%d to '%s' (function expected, got %s)"):format(i, name, type(f)), 3)
-    end
+    if type(f) ~= "function" then misuse.type(i, name, "function", f) end
   end
 end
 

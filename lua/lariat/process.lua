@@ -3,8 +3,9 @@
 -- lariat.run: child processes with streams. Checks what the script asks for and makes the object it
 -- gets; forking, waiting and reaping are in C.
 
-local core = require "lariat.core".process
-local owner = require "lariat.core".dump.owner
+local lariat = require "lariat.core"
+local misuse = require "lariat.misuse"
+local core, owner = lariat.process, lariat.dump.owner
 
 local process = {}
 
@@ -30,6 +31,8 @@ local started = setmetatable({}, { __mode = "k" })
 ---@return "exit"|"signal"|nil how # nil if the time has passed, or the child was closed before
 ---@return integer|string status exit code | name of the signal, as "TERM" | "timeout" | "closed"
 function child:wait(seconds)
+  misuse.check_self(self, child, "wait")
+  misuse.check_seconds(1, "wait", seconds)
   return self.handle:wait(seconds)
 end
 
@@ -38,11 +41,14 @@ end
 ---@return true? # nil if it has ended
 ---@return string? message "exited" | "closed"
 function child:kill(signal)
+  misuse.check_self(self, child, "kill")
+  if signal ~= nil and type(signal) ~= "string" then misuse.type(1, "kill", "string", signal) end
   return self.handle:kill(signal)
 end
 
 --- Closes the streams and ends the child. Never waits; may be called again.
 function child:close()
+  misuse.check_self(self, child, "close")
   for _, name in ipairs { "stdin", "stdout", "stderr" } do
     if self[name] then self[name]:close() end
   end
@@ -67,22 +73,13 @@ local FIELDS = {
   stdin = true, stdout = true, stderr = true, input = true, env = true, clearenv = true, cwd = true,
 }
 
-local HERE = debug.getinfo(1, "S").source
-
--- Level, for the function that calls it, of the script's line that called this module.
-local function caller()
-  local level = 2
-  while debug.getinfo(level, "S").source == HERE do level = level + 1 end
-  return level - 1
-end
-
-local function misuse(field, message, ...)
-  error(("bad field '%s' of 'run' (%s)"):format(field, message:format(...)), caller())
+local function wrong(field, message, ...)
+  misuse.error("bad field '%s' of 'run' (%s)", field, message:format(...))
 end
 
 local function check_string(field, value)
-  if type(value) ~= "string" then misuse(field, "string expected, got %s", type(value)) end
-  if value:find("\0", 1, true) then misuse(field, "contains a zero byte") end
+  if type(value) ~= "string" then wrong(field, "string expected, got %s", type(value)) end
+  if value:find("\0", 1, true) then wrong(field, "contains a zero byte") end
   return value
 end
 
@@ -93,24 +90,27 @@ local function check_arguments(options)
     if type(value) == "number" then value = tostring(value) end
     arguments[i] = check_string(i, value)
   end
-  if not arguments[1] or arguments[1] == "" then misuse(1, "name of a program expected") end
+  if not arguments[1] or arguments[1] == "" then wrong(1, "name of a program expected") end
   return arguments
 end
 
 local function check_names(options, count)
   for name in pairs(options) do
     local known = FIELDS[name] or math.type(name) == "integer" and name >= 1 and name <= count
-    if not known then misuse(tostring(name), "no such option") end
+    if not known then wrong(tostring(name), "no such option") end
   end
 end
 
 local function check_environment(options)
   local overrides = options.env or {}
-  if type(overrides) ~= "table" then misuse("env", "table expected, got %s", type(overrides)) end
+  if type(overrides) ~= "table" then wrong("env", "table expected, got %s", type(overrides)) end
+  if options.clearenv ~= nil and type(options.clearenv) ~= "boolean" then
+    wrong("clearenv", "boolean expected, got %s", type(options.clearenv))
+  end
   local all = options.clearenv and {} or core.environ()
   for name, value in pairs(overrides) do
     if type(name) ~= "string" or name == "" or name:find("[=\0]") then
-      misuse("env", "'%s' is no name of a variable", tostring(name))
+      wrong("env", "'%s' is no name of a variable", tostring(name))
     end
     if type(value) == "number" then value = tostring(value) end
     all[name] = value and check_string("env." .. name, value) or nil
@@ -129,15 +129,15 @@ local function check_stream(options, name, default)
   if type(value) == "userdata" and CLASSES[value.class] then return value end
   local words = name == "stderr" and "'pipe', 'inherit', 'null', 'stdout'"
     or "'pipe', 'inherit', 'null'"
-  misuse(name, "%s or a stream expected, got %s", words,
+  wrong(name, "%s or a stream expected, got %s", words,
     type(value) == "string" and "'" .. value .. "'" or type(value))
 end
 
 local function check_input(options)
   local input = options.input
   if input == nil then return check_stream(options, "stdin", "null") end
-  if type(input) ~= "string" then misuse("input", "string expected, got %s", type(input)) end
-  if options.stdin ~= nil then misuse("input", "stdin is given, too") end
+  if type(input) ~= "string" then wrong("input", "string expected, got %s", type(input)) end
+  if options.stdin ~= nil then wrong("input", "stdin is given, too") end
   return "=" .. input
 end
 
@@ -164,11 +164,6 @@ local function new(program, where, handle, stdin, stdout, stderr)
   return self
 end
 
-local function position()
-  local frame = debug.getinfo(caller(), "Sl")
-  return ("%s:%d"):format(frame.short_src, frame.currentline)
-end
-
 --- What `run` takes: the list holds the program, searched in PATH unless it has a slash, and its
 --- arguments; no shell is involved. A stream given for stdin, stdout or stderr is handed over: the
 --- child has it, and the script's object is closed. (lariat.stdin, stdout and stderr are lent, and
@@ -188,11 +183,8 @@ end
 ---@return lariat.Process? # nil and a message that names what failed
 ---@return string? message
 function process.run(options)
-  if type(options) ~= "table" then
-    local message = "bad argument #1 to 'run' (table expected, got " .. type(options) .. ")"
-    error(message, caller())
-  end
-  return new(options[1], position(), core.spawn(check(options)))
+  if type(options) ~= "table" then misuse.type(1, "run", "table", options) end
+  return new(options[1], lariat.where() or "?", core.spawn(check(options)))
 end
 
 --- Iterates over the children that have neither ended nor been closed.

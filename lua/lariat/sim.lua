@@ -7,6 +7,7 @@
 local core = require "lariat.core"
 local faults = require "lariat.sim.faults"
 local ladder = require "lariat.sim.ladder"
+local misuse = require "lariat.misuse"
 local network = require "lariat.sim.network"
 local program = require "lariat.sim.program"
 
@@ -32,10 +33,19 @@ local present -- the network of the run under way
 ---@field time number seconds, virtual
 local result = {}
 result.__index = result
+result.__name = "simulation's result"
+
+local function check_last(self, name, last)
+  misuse.check_self(self, result, name)
+  if last ~= nil and (math.type(last) ~= "integer" or last < 0) then
+    misuse.argument(1, name, "number of packets expected: an integer, not negative")
+  end
+end
 
 --- Every packet of the run, in the order of sending.
 ---@return table[]
 function result:trace()
+  misuse.check_self(self, result, "trace")
   return simulation.trace.list(self.packets)
 end
 
@@ -43,6 +53,7 @@ end
 ---@param last? integer only so many packets, the last ones
 ---@return string
 function result:ladder(last)
+  check_last(self, "ladder", last)
   return table.concat(self:lines(last), "\n") .. "\n"
 end
 
@@ -50,6 +61,7 @@ end
 ---@param last? integer
 ---@return string[]
 function result:lines(last)
+  check_last(self, "lines", last)
   return ladder.lines(self:trace(), simulation.trace.names(self.packets), last)
 end
 
@@ -90,16 +102,11 @@ local function run(options, body)
 end
 
 local function check(name, options, body)
-  if simulation.running() then error("a simulation is running already", 3) end
-  if type(options) ~= "table" then
-    error(("bad argument #1 to '%s' (table of options expected, got %s)"):format(name,
-      type(options)), 3)
-  end
-  if type(body) ~= "function" then
-    error(("bad argument #2 to '%s' (function expected, got %s)"):format(name, type(body)), 3)
-  end
+  if simulation.running() then misuse.error("a simulation is running already") end
+  if type(options) ~= "table" then misuse.type(1, name, "table of options", options) end
+  if type(body) ~= "function" then misuse.type(2, name, "function", body) end
   local problem = faults.problem(options)
-  if problem then error(("bad argument #1 to '%s' (%s)"):format(name, problem), 3) end
+  if problem then misuse.argument(1, name, "%s", problem) end
 end
 
 --- As run, but an uncaught error in a host is only told.

@@ -7,6 +7,7 @@ local core = require "lariat.core"
 local group = require "lariat.group"
 local channel = require "lariat.channel"
 local dump = require "lariat.dump"
+local misuse = require "lariat.misuse"
 
 local scope = core.scope
 
@@ -29,11 +30,9 @@ local task = {
 
 local function check(name, seconds, f)
   if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
-    error(("bad argument #1 to '%s' (seconds expected: a number, not negative)"):format(name), 3)
+    misuse.argument(1, name, "seconds expected: a number, not negative")
   end
-  if type(f) ~= "function" then
-    error(("bad argument #2 to '%s' (function expected, got %s)"):format(name, type(f)), 3)
-  end
+  if type(f) ~= "function" then misuse.type(2, name, "function", f) end
 end
 
 --- Runs f(...) for at most so long: every wait inside, in whatever library, raises task.cancelled
@@ -72,15 +71,11 @@ end
 ---@return any? object the first in the list that is ready; nil, "timeout"
 ---@return string? message
 function task.wait(objects, seconds)
-  if type(objects) ~= "table" then
-    error(("bad argument #1 to 'wait' (table expected, got %s)"):format(type(objects)), 2)
-  end
+  if type(objects) ~= "table" then misuse.type(1, "wait", "table", objects) end
   if seconds ~= nil and (type(seconds) ~= "number" or seconds ~= seconds or seconds < 0) then
-    error("bad argument #2 to 'wait' (seconds expected: a number, not negative)", 2)
+    misuse.argument(2, "wait", "seconds expected: a number, not negative")
   end
-  if #objects == 0 and not seconds then
-    error("bad argument #1 to 'wait' (nothing to wait for)", 2)
-  end
+  if #objects == 0 and not seconds then misuse.argument(1, "wait", "nothing to wait for") end
   local ready = core.wait(objects, nil, seconds)
   if ready[1] == nil then return nil, "timeout" end
   return ready[1]

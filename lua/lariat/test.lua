@@ -11,6 +11,7 @@
 --   end)
 
 local socket = require "socket"
+local misuse = require "lariat.misuse"
 local task = require "lariat.task"
 local unix = require "socket.unix"
 local windows = require "lariat.windows"
@@ -26,10 +27,11 @@ local function closed_at_end(object)
   return object
 end
 
-local function check_family(family, name)
-  family = family or "inet"
+local function check_family(n, name, family)
+  if family == nil then family = "inet" end
   if not LOOPBACK[family] and family ~= "unix" then
-    error(("bad argument #1 to '%s' ('inet', 'inet6' or 'unix' expected)"):format(name), 3)
+    misuse.argument(n, name, "'inet', 'inet6' or 'unix' expected, got %s",
+      type(family) == "string" and "'" .. family .. "'" or misuse.kind(family))
   end
   return family
 end
@@ -63,7 +65,7 @@ end
 ---@return table client the connecting end
 ---@return table accepted
 function test.pair(family)
-  local listener <close>, host, port = listen(check_family(family, "pair"))
+  local listener <close>, host, port = listen(check_family(1, "pair", family))
   local client = connect(host, port)
   return client, closed_at_end(assert(listener:accept()))
 end
@@ -90,18 +92,22 @@ end
 
 server.__close = server.close
 
+local SERVE_OPTIONS = {
+  limit = "number", timeout = "seconds", name = "string", family = "string",
+}
+
 --- Runs handler(conn) for each connection to a port of its own. An error in it fails the test.
 ---@param handler fun(conn: table)
 ---@param options? table as for server:serve, and `family`
 ---@return lariat.TestServer
 function test.serve(handler, options)
-  if type(handler) ~= "function" then
-    error(("bad argument #1 to 'serve' (function expected, got %s)"):format(type(handler)), 2)
-  end
+  if type(handler) ~= "function" then misuse.type(1, "serve", "function", handler) end
+  if options == nil then options = {} end
+  misuse.check_options(2, "serve", options, SERVE_OPTIONS)
   local serving = {}
-  for name, value in pairs(options or {}) do serving[name] = value end
+  for name, value in pairs(options) do serving[name] = value end
   serving.family = nil
-  local listener, host, port = listen(check_family(options and options.family, "serve"))
+  local listener, host, port = listen(check_family(2, "serve", options.family))
   local self = setmetatable({ host = host, port = port, server = listener }, server)
   self.task = task.spawn({ name = "test server" }, listener.serve, listener, handler, serving)
   return closed_at_end(self)
@@ -113,6 +119,8 @@ end
 ---@param seconds? number default 5
 ---@return any # what f returned
 function test.eventually(f, seconds)
+  if not misuse.callable(f) then misuse.type(1, "eventually", "function", f) end
+  misuse.check_seconds(2, "eventually", seconds)
   local till, pause = task.now() + (seconds or PATIENCE), 0
   while true do
     local ok, result = pcall(f)

@@ -123,4 +123,11 @@ return {
       ["exceptions/newtry finalizers"] = { 5, 6 },
     },
   },
+  {
+    reason = "What bind's backlog or a list of select has wrong is named as the script gave it.",
+    probes = {
+      ["helpers/bind failures"] = { 6 },
+      ["readiness/entries that are no sockets"] = { 1, 3, 4 },
+    },
+  },
 }

@@ -4,8 +4,9 @@
 -- compares the traces. What differs comes from outside of the simulation: a real clock, a random
 -- number that is not the seed's, a C module that uses addresses.
 
+local faults = require "lariat.sim.faults"
 local fork = require "lariat.sim.fork"
-
+local misuse = require "lariat.misuse"
 local LIMIT = 10 -- seconds for each run, by default
 local CONTEXT = 3 -- lines shown before the first that differs
 local SHOWN = 4 -- and from there on
@@ -47,9 +48,11 @@ end
 ---@return true? # nil if they differ
 ---@return string? message what differs, or why one of the runs has not come to an end
 return function(seed, options, body)
-  if math.type(seed) ~= "integer" then
-    error(("bad argument #1 to 'check' (integer expected, got %s)"):format(type(seed)), 2)
-  end
+  if math.type(seed) ~= "integer" then misuse.type(1, "check", "integer", seed) end
+  if type(options) ~= "table" then misuse.type(2, "check", "table of options", options) end
+  if type(body) ~= "function" then misuse.type(3, "check", "function", body) end
+  local problem = faults.problem(options)
+  if problem then misuse.argument(2, "check", "%s", problem) end
   local seeded = {}
   for name, value in pairs(options) do seeded[name] = value end
   seeded.seed = seed

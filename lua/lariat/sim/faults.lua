@@ -33,18 +33,36 @@ local STRENGTH = {
 
 local KNOWN = {
   seed = "integer", latency = "latency", swarm = "boolean", without = "families", epoch = "epoch",
-  max_events = "limit", max_time = "limit", echo = "boolean", seeds = "any", timeout = "any",
+  max_events = "limit", max_time = "limit", echo = "boolean",
+  seeds = "count", timeout = "timeout", -- sim.it's, so that one table serves it and sim.run
 }
 for _, family in ipairs(faults.FAMILIES) do KNOWN[family] = "strength" end
+
+-- What may be changed while a run goes on.
+local CHANGEABLE = { latency = true, swarm = true, without = true }
+for _, family in ipairs(faults.FAMILIES) do CHANGEABLE[family] = true end
+
+-- Is it a list, and nothing else?
+local function is_list(value)
+  if type(value) ~= "table" then return false end
+  local count = 0
+  for _ in pairs(value) do count = count + 1 end
+  return count == #value
+end
 
 local function is_seconds(value)
   return type(value) == "number" and value >= 0 and value < 1e6
 end
 
 local CHECKS = {
-  any = function() return true end,
   boolean = function(value) return type(value) == "boolean", "boolean expected" end,
   integer = function(value) return math.type(value) == "integer", "integer expected" end,
+  count = function(value)
+    return math.type(value) == "integer" and value >= 1, "a positive integer expected"
+  end,
+  timeout = function(value)
+    return type(value) == "number" and value >= 0 and value < 1e8, "seconds expected"
+  end,
   limit = function(value) -- math.huge is none
     return type(value) == "number" and value >= 0, "number expected, not negative"
   end,
@@ -60,10 +78,11 @@ local CHECKS = {
   latency = function(value)
     if type(value) ~= "table" then return is_seconds(value), "seconds or {least, most} expected" end
     local low, high = value[1], value[2]
-    return is_seconds(low) and is_seconds(high) and low <= high, "{least, most} in seconds expected"
+    local ok = is_list(value) and #value == 2 and is_seconds(low) and is_seconds(high)
+    return ok and low <= high, "{least, most} in seconds expected"
   end,
   families = function(value)
-    if type(value) ~= "table" then return false, "list of fault families expected" end
+    if not is_list(value) then return false, "list of fault families expected" end
     for _, name in ipairs(value) do
       if not STRENGTH[name] then
         return false, ("'%s' is none of %s"):format(tostring(name),
@@ -84,6 +103,18 @@ function faults.problem(options)
     local ok, expected = CHECKS[kind](value, name)
     if not ok then return ("option '%s': %s"):format(name, expected) end
   end
+end
+
+--- What is wrong with options for a run that goes on already, or nil.
+---@param options lariat.sim.Options
+---@return string?
+function faults.problem_of_change(options)
+  for name in pairs(options) do
+    if KNOWN[name] and not CHANGEABLE[name] then
+      return ("option '%s' cannot be changed while the simulation runs"):format(name)
+    end
+  end
+  return faults.problem(options)
 end
 
 --- Does it say anything of faults? Else a test turns swarm mode on.

@@ -7,6 +7,7 @@
 
 local core = require "lariat.core"
 local faults = require "lariat.sim.faults"
+local misuse = require "lariat.misuse"
 local seeds = require "lariat.sim.seeds"
 local settings = require "lariat.sim.settings"
 
@@ -96,25 +97,18 @@ end
 
 -- The definition ---------------------------------------------------------------------------------
 
-local function misuse(argument, message, ...)
-  error(("bad argument #%d to 'it' (%s)"):format(argument, message:format(...)), 3)
+local function wrong(argument, message, ...)
+  misuse.argument(argument, "it", message, ...)
 end
 
 local function check(name, options, body)
-  if not settings.busted then error("sim.it: this is not `lariat --test`", 3) end
-  if type(name) ~= "string" then misuse(1, "string expected, got %s", type(name)) end
-  if type(options) ~= "table" then misuse(2, "table of options expected, got %s", type(options)) end
-  if type(body) ~= "function" then misuse(3, "function expected, got %s", type(body)) end
-  local count, limit = options.seeds, options.timeout
-  if count ~= nil and (math.type(count) ~= "integer" or count < 1) then
-    misuse(2, "option 'seeds': a positive integer expected")
-  elseif limit ~= nil and not (type(limit) == "number" and limit >= 0 and limit < 1e8) then
-    misuse(2, "option 'timeout': seconds expected")
-  elseif options.seed ~= nil then
-    misuse(2, "option 'seed': the seeds are those from 1 to 'seeds'")
-  end
+  if not settings.busted then misuse.error("sim.it: this is not `lariat --test`") end
+  if type(name) ~= "string" then wrong(1, "string expected, got %s", type(name)) end
+  if type(options) ~= "table" then wrong(2, "table of options expected, got %s", type(options)) end
+  if type(body) ~= "function" then wrong(3, "function expected, got %s", type(body)) end
+  if options.seed ~= nil then wrong(2, "option 'seed': the seeds are those from 1 to 'seeds'") end
   local problem = faults.problem(options)
-  if problem then misuse(2, "%s", problem) end
+  if problem then wrong(2, "%s", problem) end
 end
 
 --- Defines a test that runs body(net) as sim.run does, once for each seed from 1 to options.seeds.

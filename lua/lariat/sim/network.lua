@@ -5,17 +5,13 @@
 
 local core = require "lariat.core".sim
 local faults = require "lariat.sim.faults"
+local misuse = require "lariat.misuse"
 local program = require "lariat.sim.program"
 
 local WORLD = 0
 
--- Raises an error at the script's line that called this module.
-local HERE = debug.getinfo(1, "S").source
-
-local function misuse(method, position, message, ...)
-  local level = 2
-  while debug.getinfo(level, "S").source == HERE do level = level + 1 end
-  error(("bad argument #%d to '%s' (%s)"):format(position, method, message:format(...)), level)
+local function wrong(method, position, message, ...)
+  misuse.argument(position, method, message, ...)
 end
 
 -- Hosts -------------------------------------------------------------------------------------------
@@ -35,18 +31,21 @@ end
 --- All that its script has written to standard output so far.
 ---@return string
 function host:output()
+  misuse.check_self(self, host, "output")
   return core.output(self.id, 1)
 end
 
 --- All that it has written to standard error.
 ---@return string
 function host:errors()
+  misuse.check_self(self, host, "errors")
   return core.output(self.id, 2)
 end
 
 --- Does any of its tasks still run?
 ---@return boolean
 function host:running()
+  misuse.check_self(self, host, "running")
   local _, tasks = core.state(self.id)
   return tasks > 0
 end
@@ -55,6 +54,7 @@ end
 ---@return "exit"|"crash" how
 ---@return integer? status
 function host:wait()
+  misuse.check_self(self, host, "wait")
   local _, _, _, before = core.state(self.id)
   core.ended(self.id)
   local up, _, status, crashes = core.state(self.id)
@@ -65,7 +65,8 @@ end
 --- Ends its program at once: no `<close>` variable runs, no packet tells of it, and until it is
 --- started again nobody answers.
 function host:crash()
-  if self.id == WORLD then error("the world cannot crash: the run would end with it", 2) end
+  misuse.check_self(self, host, "crash")
+  if self.id == WORLD then misuse.error("the world cannot crash: the run would end with it") end
   return core.crash(self.id)
 end
 
@@ -82,7 +83,8 @@ end
 
 --- Starts its program anew. What runs of it crashes before: also the caller, if it is part of it.
 function host:restart()
-  if self.id == WORLD then error("the world cannot be started again", 2) end
+  misuse.check_self(self, host, "restart")
+  if self.id == WORLD then misuse.error("the world cannot be started again") end
   if core.current() ~= self.id then return restart(self) end
   core.start(WORLD, "restart", restart, self)
   return core.crash(self.id)
@@ -115,7 +117,7 @@ end
 local function check(self, who, position, method)
   local found = type(who) == "string" and self.hosts[who]
     or getmetatable(who) == host and self.hosts[who.id] == who and who
-  return found or misuse(method, position, "there is no host '%s'", tostring(who))
+  return found or wrong(method, position, "there is no host '%s'", tostring(who))
 end
 
 ---@class lariat.sim.HostSettings
@@ -123,30 +125,31 @@ end
 ---@field stdin? string what the script's standard input holds
 ---@field echo? boolean shall what the script prints be shown? Default: as the run's option says
 ---@field status? integer what it exits with; any other status fails the run. Default 0
-local SETTINGS = { name = "string", stdin = "string", echo = "boolean", status = "number" }
+local SETTINGS = { name = "string", stdin = "string", echo = "boolean", status = "integer" }
 
 local function check_name(self, method, name)
-  if not name then misuse(method, 1, "name expected") end
+  if not name then wrong(method, 1, "name expected") end
   if #name > 63 or not name:find "^[%w_][%w_.-]*$" or name:find "^[%d.]+$" then
-    misuse(method, 1, "'%s' is no name of a host", name)
+    wrong(method, 1, "'%s' is no name of a host", name)
   end
-  if self.hosts[name] then misuse(method, 1, "there is a host '%s' already", name) end
+  if self.hosts[name] then wrong(method, 1, "there is a host '%s' already", name) end
 end
 
 local function check_settings(self, method, name, what)
+  misuse.check_self(self, network, method)
   local settings = type(name) == "table" and name or { name = name }
   for field, value in pairs(settings) do
-    local wanted = SETTINGS[field] or misuse(method, 1, "there is no setting '%s'", tostring(field))
-    if type(value) ~= wanted then
-      misuse(method, 1, "%s: %s expected, got %s", field, wanted, type(value))
+    local wanted = SETTINGS[field] or wrong(method, 1, "there is no setting '%s'", tostring(field))
+    if (math.type(value) or type(value)) ~= wanted then
+      wrong(method, 1, "%s: %s expected, got %s", field, wanted, type(value))
     end
   end
   check_name(self, method, settings.name)
   if type(what) ~= "string" and type(what) ~= "function" then
-    misuse(method, 2, "script or function expected, got %s", type(what))
+    wrong(method, 2, "script or function expected, got %s", type(what))
   end
   if settings.stdin and type(what) == "function" then
-    misuse(method, 1, "stdin: only a script has a standard input of its own")
+    wrong(method, 1, "stdin: only a script has a standard input of its own")
   end
   return settings
 end
@@ -156,7 +159,7 @@ local function words(method, ...)
   local list = table.pack(...)
   for i = 1, list.n do
     if type(list[i]) ~= "string" and type(list[i]) ~= "number" then
-      misuse(method, i + 2, "string expected for a script, got %s", type(list[i]))
+      wrong(method, i + 2, "string expected for a script, got %s", type(list[i]))
     end
     list[i] = tostring(list[i])
   end
@@ -199,10 +202,16 @@ function network:client(name, what, ...)
 end
 
 --- See host:crash.
-function network:crash(who) return check(self, who, 1, "crash"):crash() end
+function network:crash(who)
+  misuse.check_self(self, network, "crash")
+  return check(self, who, 1, "crash"):crash()
+end
 
 --- See host:restart.
-function network:restart(who) return check(self, who, 1, "restart"):restart() end
+function network:restart(who)
+  misuse.check_self(self, network, "restart")
+  return check(self, who, 1, "restart"):restart()
+end
 
 -- Links -------------------------------------------------------------------------------------------
 
@@ -212,10 +221,21 @@ local function group(self, who, position, method)
     return { check(self, who, position, method) }
   end
   local list = {}
-  for i, one in ipairs(who) do
-    list[i] = check(self, one, position, method)
+  for i, one in ipairs(who) do list[i] = check(self, one, position, method) end
+  for i in pairs(who) do
+    if not list[i] then
+      wrong(method, position, "list of hosts expected: it has a field '%s'", tostring(i))
+    end
   end
   return list
+end
+
+local function check_apart(left, right, method)
+  local inside = {}
+  for _, one in ipairs(left) do inside[one] = true end
+  for _, one in ipairs(right) do
+    if inside[one] then wrong(method, 2, "host '%s' is on both sides", one.name) end
+  end
 end
 
 local function others(self, list)
@@ -228,14 +248,14 @@ local function others(self, list)
 end
 
 local function set_links(self, method, state, a, b)
+  misuse.check_self(self, network, method)
   local left = group(self, a, 1, method)
   local right = b == nil and others(self, left) or group(self, b, 2, method)
+  check_apart(left, right, method)
   for _, one in ipairs(left) do
     for _, other in ipairs(right) do
-      if one ~= other then
-        core.link(one.id, other.id, state)
-        core.link(other.id, one.id, state)
-      end
+      core.link(one.id, other.id, state)
+      core.link(other.id, one.id, state)
     end
   end
 end
@@ -249,6 +269,7 @@ function network:hold(a, b) set_links(self, "hold", "held", a, b) end
 
 --- Ends partitions and holds: between a and b, of a, or all.
 function network:heal(a, b)
+  misuse.check_self(self, network, "heal")
   if a ~= nil then return set_links(self, "heal", "open", a, b) end
   for id = WORLD, #self.hosts do set_links(self, "heal", "open", self.hosts[id]) end
 end
@@ -258,8 +279,9 @@ end
 --- "duplicate" (a datagram), or "reset" (a stream). nil in place of f: nobody is asked.
 ---@param f? fun(packet: table): string|number|nil, number?
 function network:rule(f)
+  misuse.check_self(self, network, "rule")
   if f ~= nil and type(f) ~= "function" then
-    misuse("rule", 1, "function expected, got %s", type(f))
+    wrong("rule", 1, "function expected, got %s", type(f))
   end
   core.rule(f)
 end
@@ -267,8 +289,9 @@ end
 --- Changes the faults and the latency from now on; what is left out is as in the run's options.
 ---@param options lariat.sim.Options
 function network:faults(options)
-  local problem = type(options) ~= "table" and "table expected" or faults.problem(options)
-  if problem then misuse("faults", 1, "%s", problem) end
+  misuse.check_self(self, network, "faults")
+  local problem = type(options) ~= "table" and "table expected" or faults.problem_of_change(options)
+  if problem then wrong("faults", 1, "%s", problem) end
   local merged = {}
   for name, value in pairs(self.options) do merged[name] = value end
   for name, value in pairs(options) do merged[name] = value end
@@ -280,17 +303,21 @@ end
 
 --- Seconds since the run began.
 ---@return number
-function network:time() return core.time() end
+function network:time()
+  misuse.check_self(self, network, "time")
+  return core.time()
+end
 
 --- Calls f() on the world, as a task of its own, so many seconds after the beginning.
 ---@param seconds number
 ---@param f function
 function network:at(seconds, f)
+  misuse.check_self(self, network, "at")
   if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
-    misuse("at", 1, "seconds since the run began expected")
+    wrong("at", 1, "seconds since the run began expected")
   end
   if type(f) ~= "function" then
-    misuse("at", 2, "function expected, got %s", type(f))
+    wrong("at", 2, "function expected, got %s", type(f))
   end
   local task = require "lariat.core".task
   core.start(WORLD, "at", function()
@@ -302,6 +329,7 @@ end
 --- The packets so far.
 ---@return table[]
 function network:trace()
+  misuse.check_self(self, network, "trace")
   return core.trace.list(core.trace.present())
 end
 
