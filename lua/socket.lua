@@ -351,9 +351,8 @@ for _, family in ipairs { "tcp", "unixstream" } do
   end
 end
 
-local SERVE_OPTIONS = {
-  limit = "number", timeout = "seconds", name = "string", backlog = "integer", ready = "function",
-}
+local SERVE_OPTIONS = { backlog = "integer", ready = "function" }
+for option, kind in pairs(serve.OPTIONS) do SERVE_OPTIONS[option] = kind end
 
 --- Binds, and serves until another task closes the server: see server:serve.
 ---@param host string
@@ -366,18 +365,13 @@ local SERVE_OPTIONS = {
 function socket.serve(host, port, handler, options)
   local n = 3 -- which argument the handler is
   if type(port) == "function" then n, port, handler, options = 2, nil, port, handler end
-  if type(handler) ~= "function" then misuse.type(n, "serve", "function", handler) end
   if options == nil then options = {} end
-  misuse.check_options(n + 1, "serve", options, SERVE_OPTIONS)
-  local limit = options.limit
-  if limit and (limit ~= limit or limit < 1) then
-    misuse.argument(n + 1, "serve", "option 'limit': positive number of connections expected")
-  end
+  serve.check(n, handler, options, SERVE_OPTIONS)
   local server, message = socket.bind(host, port, options.backlog or 128)
   if not server then return nil, message end
   local _ <close> = server -- nobody else has it: however serving ends, so does listening
   if options.ready then options.ready(server) end
-  return server:serve(handler, options)
+  return serve.run(server, handler, options)
 end
 
 local STREAMS = { ["tcp{client}"] = true, ["unixstream{client}"] = true, ["stream"] = true }

@@ -63,6 +63,31 @@ describe("misuse names the script's line and the argument", function()
     }
   end)
 
+  it("of server:serve", function()
+    local server <close> = assert(socket.bind("127.0.0.1", 0))
+    check {
+      function() server:serve() end, "bad argument #1 to 'serve' (function expected, got nil)",
+      function() server:serve(nothing, 5) end, "bad argument #2 to 'serve' (table of options",
+      function() server:serve(nothing, { limit = NAN }) end, "option 'limit': positive number",
+      function() server:serve(nothing, { timeout = NAN }) end, "option 'timeout': seconds",
+      function() server:serve(nothing, { name = 5 }) end, "option 'name': string expected",
+      function() server:serve(nothing, { ready = nothing }) end, "no such option 'ready'",
+      function() server.serve(5, nothing) end, "calling 'serve' on bad self (server expected",
+    }
+  end)
+
+  it("of waiting in tasks", function()
+    local t = task.spawn(nothing)
+    check {
+      function() t:join(NAN) end, "seconds expected, got nan",
+      function() t:join "soon" end, "number expected, got string",
+      function() task.sleep(NAN) end, "seconds expected, got nan",
+      function() task.sleep() end, "number expected, got no value",
+      function() table.sort({ 1, 2 }, function() socket.connect("localhost", 1) end) end,
+      "would have to wait, but Lua cannot suspend here",
+    }
+  end)
+
   it("of socket.serve", function()
     check {
       function() socket.serve(nil, 0, nothing) end, "bad argument #1 to 'bind'",

@@ -88,11 +88,12 @@ int task_raise(lua_State *L) {
 
 void task_prepare(lua_State *L, const char *what) {
     if (!task_can_wait(L)) {
-        luaL_error(L,
-                   "%s would have to wait, but Lua cannot suspend here (inside a metamethod or "
-                   "callback called from C, such as table.sort, string.gsub or __gc): call it "
-                   "outside, or spawn a task",
-                   what);
+        lua_pushfstring(L,
+                        "%s would have to wait, but Lua cannot suspend here (inside a metamethod "
+                        "or callback called from C, such as table.sort, string.gsub or __gc): call "
+                        "it outside, or spawn a task",
+                        what);
+        place_error(L, lua_tostring(L, -1));
     }
     if (task_must_raise()) {
         task_raise(L);

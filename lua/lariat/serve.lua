@@ -6,6 +6,7 @@
 -- cancelled, so are they.
 
 local core = require "lariat.core"
+local misuse = require "lariat.misuse"
 local sleep = core.task.sleep
 
 local serve = {}
@@ -38,20 +39,32 @@ local function accept(service, server, handler)
   end
 end
 
-local OPTIONS = { limit = true, timeout = true, name = true, backlog = true, ready = true }
+--- Options of serving, for misuse.check_options.
+serve.OPTIONS = { limit = "number", timeout = "seconds", name = "string" }
 
-local function check_options(options)
-  for name in pairs(options) do
-    if not OPTIONS[name] then error(("bad option '%s' of serve (unknown)"):format(name), 3) end
+--- Checks what is to be served, and how.
+---@param n integer which argument the handler is; the options are the next
+---@param handler any
+---@param options any
+---@param known table<string, string> the options there are
+function serve.check(n, handler, options, known)
+  if type(handler) ~= "function" then misuse.type(n, "serve", "function", handler) end
+  local limit = misuse.check_options(n + 1, "serve", options, known).limit
+  if limit and not (limit >= 1) then
+    misuse.argument(n + 1, "serve", "option 'limit': positive number of connections expected")
   end
-  local limit = options.limit or math.huge
-  if type(limit) ~= "number" or limit < 1 then
-    error("bad option 'limit' (positive number of connections expected)", 3)
-  end
-  if options.timeout ~= nil and type(options.timeout) ~= "number" then
-    error("bad option 'timeout' (seconds expected)", 3)
-  end
-  return limit
+end
+
+--- Serves, with what has been checked: see serve.
+function serve.run(server, handler, options)
+  local name = options.name or tostring(server)
+  -- Left early, the service cancels its handlers.
+  local service <close> = core.service(name, options.limit or math.huge, options.timeout)
+  server:settimeout(nil) -- it waits as long as it takes, not in turns
+  local message = accept(service, server, handler)
+  service:finish()
+  if message ~= "closed" then return nil, message end
+  return true
 end
 
 --- Accepts connections and runs `handler(conn)` for each in a task of its own, until another task
@@ -63,18 +76,12 @@ end
 ---@return true? # nil and a message if accepting failed
 ---@return string? message
 function serve.serve(server, handler, options)
-  if type(handler) ~= "function" then
-    error("bad argument #1 to 'serve' (function expected, got " .. type(handler) .. ")", 2)
+  if not misuse.kind(server):find("{server}", 1, true) then
+    misuse.error("calling 'serve' on bad self (server expected, got %s)", misuse.kind(server))
   end
-  options = options or {}
-  local limit = check_options(options)
-  local name = options.name or tostring(server)
-  local service <close> = core.service(name, limit, options.timeout) -- left early, it cancels them
-  server:settimeout(nil) -- it waits as long as it takes, not in turns
-  local message = accept(service, server, handler)
-  service:finish()
-  if message ~= "closed" then return nil, message end
-  return true
+  if options == nil then options = {} end
+  serve.check(1, handler, options, serve.OPTIONS)
+  return serve.run(server, handler, options)
 end
 
 return serve
