@@ -50,7 +50,7 @@ serve.OPTIONS = { limit = "number", timeout = "seconds", name = "string" }
 function serve.check(n, handler, options, known)
   if type(handler) ~= "function" then misuse.type(n, "serve", "function", handler) end
   local limit = misuse.check_options(n + 1, "serve", options, known).limit
-  if limit and not (limit >= 1) then
+  if limit and (limit ~= limit or limit < 1) then
     misuse.argument(n + 1, "serve", "option 'limit': positive number of connections expected")
   end
 end
