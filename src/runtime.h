@@ -93,5 +93,6 @@ void runtime_exit(int status); /* ask the loop to end; tasks are unwound by runt
 void *runtime_alloc(size_t size);
 void *runtime_realloc(void *block, size_t size);
 void runtime_free(void *block);
+void *runtime_checked(void *block, size_t size); /* the block, if there is one */
 
 #endif
