@@ -136,7 +136,7 @@ static size_t prepare(struct socket *s, size_t wanted) {
         return SHARED_SIZE;
     }
     size_t size = s->usual < wanted ? wanted : s->usual;
-    size += size / 16 + 1; /* not filled: all has come */
+    size += size / 32 + 1; /* not filled: all has come */
     release(s);
     s->in.capacity = size < SHARED_SIZE ? size : SHARED_SIZE;
     s->in.own = s->in.base = room_resize(NULL, 0, s->in.capacity);
