@@ -7,8 +7,8 @@
 local task = require "lariat.task"
 
 local SCALE = tonumber(os.getenv "SCALE") or 1
-local KIB = 1024
-local SIZES = { 4095, 4096, 8191, 8192, 8193, 16384, 20000, 65535, 65536, 65537, 1024 * KIB }
+local MIB = 1024 * 1024
+local SIZES = { 4095, 4096, 8191, 8192, 8193, 16384, 20000, 65535, 65536, 65537, MIB }
 
 local WORDS = {}
 for i = 1, 140000 do WORDS[i] = ("%07x "):format(i) end
@@ -29,7 +29,7 @@ local function resident()
   collectgarbage()
   collectgarbage()
   local file <close> = assert(io.open "/proc/self/statm")
-  return tonumber(file:read("a"):match "%d+ (%d+)") * 4 * KIB
+  return tonumber(file:read("a"):match "%d+ (%d+)") * 4096
 end
 
 local function closing(...)
@@ -186,40 +186,50 @@ checks["arrive whole when finalizers receive meanwhile"] = function(pair)
   end
 end
 
-local function stream(near, far, total, size)
-  local sent = content(size, 1)
+-- Sends and receives `count` pieces of each size in turn; keeps every so many of the last size.
+local function stream(near, far, count, sizes, every)
+  local kept = {}
   local sending = task.spawn(function()
-    for _ = 1, total // size do assert(far:send(sent)) end
+    for _ = 1, count do
+      for _, size in ipairs(sizes) do assert(far:send(TEXT:sub(1, size))) end
+    end
   end)
-  for _ = 1, total // size do assert(#near:receive(size) == size) end
+  for i = 1, count do
+    local piece
+    for _, size in ipairs(sizes) do
+      piece = near:receive(size)
+      assert(#piece == size)
+    end
+    if every and i % every == 0 then kept[#kept + 1] = piece end
+  end
   sending:join()
+  return kept
 end
 
 checks["need no more memory, the more have come"] = function(pair)
   local near, far = pair()
   local _ <close> = closing(near, far)
-  local total = 100 * KIB * KIB // SCALE
-  local sizes = { 16384, 10000, 65536, 300000 }
-  for _, size in ipairs(sizes) do stream(near, far, total // 16, size) end
+  local turns = { { 16384 }, { 10000 }, { 65536 }, { 300000 }, { 60000, 9000 }, { 16384, 500 } }
+  local function pass(bytes)
+    for _, sizes in ipairs(turns) do
+      stream(near, far, bytes // #turns // (sizes[1] + (sizes[2] or 0)), sizes)
+    end
+  end
+  pass(5 * MIB)
   local before = resident()
-  for _, size in ipairs(sizes) do stream(near, far, total // 4, size) end
-  assert_used(resident() - before, 4 * KIB * KIB)
+  pass(100 * MIB // SCALE)
+  assert_used(resident() - before, 4 * MIB)
 end
 
 checks["need little more memory than what is kept"] = function(pair)
   for _, every in ipairs { 8, 1 } do
-    local near, far = pair()
-    local _ <close> = closing(near, far)
-    for _, size in ipairs { 60000, 8200, 16384 } do -- one after the other: what is usual falls
-      local kept, count, sent = {}, 4000 // SCALE, content(size, 1)
-      local before = resident()
-      for i = 1, count do
-        far:send(sent)
-        far:flush()
-        local bytes = near:receive(size)
-        if i % every == 0 then kept[#kept + 1] = bytes end
-      end
-      assert_used(resident() - before, 1.5 * #kept * size + 16 * KIB * KIB)
+    for _, sizes in ipairs { { 60000 }, { 8200 }, { 16384 } } do
+      local near, far = pair()
+      local _ <close> = closing(near, far)
+      stream(near, far, 20, sizes)
+      local before, count = resident(), 4000 // SCALE
+      local kept = stream(near, far, count, sizes, every)
+      assert_used(resident() - before, 1.5 * #kept * sizes[#sizes] + 16 * MIB)
     end
   end
 end
