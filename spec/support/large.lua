@@ -206,11 +206,23 @@ local function stream(near, far, count, sizes, every)
   return kept
 end
 
+-- Some pieces taken whole, then one in parts, again and again.
+local function take_in_parts(near, far, count)
+  for i = 1, count * 3 do
+    far:send(TEXT:sub(1, 16384))
+    far:flush()
+    local first = i % 3 == 0 and 10000 or 16384
+    assert(#near:receive(first) == first)
+    assert(#near:receive(16384 - first) == 16384 - first)
+  end
+end
+
 checks["need no more memory, the more have come"] = function(pair)
   local near, far = pair()
   local _ <close> = closing(near, far)
   local turns = { { 16384 }, { 10000 }, { 65536 }, { 300000 }, { 60000, 9000 }, { 16384, 500 } }
   local function pass(bytes)
+    take_in_parts(near, far, bytes // MIB * 10)
     for _, sizes in ipairs(turns) do
       stream(near, far, bytes // #turns // (sizes[1] + (sizes[2] or 0)), sizes)
     end
