@@ -138,7 +138,7 @@ static size_t prepare(struct socket *s, size_t wanted) {
     size_t size = s->usual < wanted ? wanted : s->usual;
     size += size / 32 + 1; /* not filled: all has come */
     release(s);
-    s->in.capacity = size < SHARED_SIZE ? size : SHARED_SIZE;
+    s->in.capacity = size < SHARED_SIZE / 2 ? size : SHARED_SIZE; /* a torrent: as much as comes */
     s->in.own = s->in.base = room_resize(NULL, 0, s->in.capacity);
     return s->in.capacity;
 }

@@ -102,7 +102,7 @@ bool room_fits(size_t capacity, size_t size) {
 /* A string whose block is somewhat larger than Lua knows does no harm: the pool gives both back to
  * malloc, which does not ask. */
 void room_push(lua_State *L, char *bytes, size_t capacity, size_t size) {
-    if (size < capacity - capacity / 8) {
+    if (size < capacity - capacity / 16) {
         bytes = room_resize(bytes, capacity, size);
     }
     room.block = bytes - room.header;
