@@ -3,6 +3,8 @@
  * Input bytes. Bytes are received into one shared buffer, which is lent to the socket until
  * somebody else receives; only then is what it left behind copied to memory of its own. So most
  * messages are never copied but into their Lua string, and an idle connection holds no buffer.
+ * Large ones that are taken whole, one after the other, are not even that: they are received into a
+ * room, which becomes the string (room.c).
  *
  * Invariant: while rt.sockets.lent == s, s->in.base is the shared buffer; a socket without input
  * owns no memory.
@@ -11,6 +13,7 @@
 #include <string.h>
 
 #include "driver.h"
+#include "room.h"
 #include "runtime.h"
 #include "socket.h"
 
@@ -21,7 +24,7 @@ static void release(struct socket *s) {
         rt.sockets.lent = NULL;
     }
     if (s->in.own != NULL) {
-        runtime_free(s->in.own);
+        room_resize(s->in.own, s->in.capacity, 0);
     }
     s->in = (struct input){0};
 }
@@ -41,13 +44,13 @@ static void reserve(struct socket *s, size_t room) {
             capacity *= 2;
         }
         if (in->begin == 0 && in->base == in->own) {
-            in->own = runtime_realloc(in->own, capacity);
+            in->own = room_resize(in->own, in->capacity, capacity);
         } else {
-            char *bigger = runtime_alloc(capacity);
+            char *bigger = room_resize(NULL, 0, capacity);
             if (size > 0) {
                 memcpy(bigger, in->base + in->begin, size);
             }
-            runtime_free(in->own);
+            room_resize(in->own, in->capacity, 0);
             in->own = bigger;
         }
         in->capacity = capacity;
@@ -76,7 +79,33 @@ const char *input_take(struct socket *s, size_t size) {
     const char *data = s->in.base + s->in.begin;
     s->in.begin += size;
     socket_count_received(s, size);
+    if (s->in.begin < s->in.end) {
+        s->usual = 0;
+    }
     return data;
+}
+
+/* All that has come is taken at once. What is usual follows at once when that grows, and slowly
+ * when it falls: little may come once in a while. */
+static void get_used_to(struct socket *s, size_t size) {
+    size_t least = s->usual - s->usual / 8u;
+    size_t usual = !s->watch.drained ? SHARED_SIZE : size < least ? least : size;
+    s->usual = (uint16_t)(usual < SHARED_SIZE ? usual : SHARED_SIZE - 1);
+}
+
+bool input_push(lua_State *L, struct socket *s, size_t size) {
+    struct input in = s->in;
+    if (in.begin > 0 || in.end != size) {
+        return false;
+    }
+    get_used_to(s, size);
+    if (in.base != in.own || !room_fits(in.capacity, size)) {
+        return false;
+    }
+    s->in = (struct input){0};
+    socket_count_received(s, size);
+    room_push(L, in.own, in.capacity, size);
+    return true;
 }
 
 void input_trim(struct socket *s) {
@@ -99,6 +128,21 @@ static void borrow(struct socket *s) {
     s->in.base = rt.sockets.shared;
 }
 
+/* Where a socket without input receives: a room if what comes is much and taken whole, else the
+ * shared buffer. Returns how much may come. A simulation receives the same in every state. */
+static size_t prepare(struct socket *s, size_t wanted) {
+    if (s->usual < ROOM_LEAST || rt.simulated || !room_useful()) {
+        borrow(s);
+        return SHARED_SIZE;
+    }
+    size_t size = s->usual < wanted ? wanted : s->usual;
+    size += size / 32 + 1; /* not filled: all has come */
+    release(s);
+    s->in.capacity = size < SHARED_SIZE / 2 ? size : SHARED_SIZE; /* a torrent: as much as comes */
+    s->in.own = s->in.base = room_resize(NULL, 0, s->in.capacity);
+    return s->in.capacity;
+}
+
 static void charge(ssize_t n) {
     task_spent(1 + (n > 0 ? (int)(n / TASK_BUDGET_BYTES) : 0));
 }
@@ -113,8 +157,7 @@ ssize_t input_fill(struct socket *s, size_t wanted) {
         return -EAGAIN;
     }
     if (in->begin == in->end && wanted <= SHARED_SIZE) {
-        borrow(s);
-        room = SHARED_SIZE;
+        room = prepare(s, wanted);
     } else {
         room = wanted < SMALLEST ? SMALLEST : wanted > SHARED_SIZE ? SHARED_SIZE : wanted;
         reserve(s, room);

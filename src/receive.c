@@ -54,11 +54,10 @@ static void push_line(lua_State *L, const char *data, size_t shown) {
 static void push_taken(lua_State *L, struct op *op, size_t size, size_t shown) {
     struct socket *s = op->socket;
     bool prefixed = op->as.receive.prefixed;
-    const char *data = input_take(s, size);
     if (op->as.receive.pattern == LINE) {
-        push_line(L, data, shown);
-    } else {
-        lua_pushlstring(L, data, shown);
+        push_line(L, input_take(s, size), shown);
+    } else if (size != shown || !input_push(L, s, size)) {
+        lua_pushlstring(L, input_take(s, size), shown);
     }
     if (prefixed) {
         lua_pushvalue(L, PREFIX);

@@ -29,6 +29,7 @@
 #include "module.h"
 #include "origin.h"
 #include "pool.h"
+#include "room.h"
 #include "socket.h"
 
 #define EXIT_TASKS_NS (1000ull * 1000 * 1000)
@@ -38,7 +39,7 @@ struct runtime rt;
 
 /* ---- memory ---- */
 
-static void *checked(void *block, size_t size) {
+void *runtime_checked(void *block, size_t size) {
     if (block == NULL && size > 0) {
         fprintf(stderr, "lariat: out of memory (%zu bytes)\n", size);
         abort();
@@ -47,15 +48,15 @@ static void *checked(void *block, size_t size) {
 }
 
 void *runtime_alloc(size_t size) {
-    return checked(malloc(size), size);
+    return runtime_checked(malloc(size), size);
 }
 
 void *runtime_zeroed(size_t size) {
-    return checked(calloc(1, size), size);
+    return runtime_checked(calloc(1, size), size);
 }
 
 void *runtime_realloc(void *block, size_t size) {
-    return checked(realloc(block, size), size);
+    return runtime_checked(realloc(block, size), size);
 }
 
 void runtime_free(void *block) {
@@ -63,7 +64,7 @@ void runtime_free(void *block) {
 }
 
 void *runtime_take(size_t size) {
-    return checked(pool_alloc(NULL, NULL, 0, size), size);
+    return runtime_checked(pool_alloc(NULL, NULL, 0, size), size);
 }
 
 void runtime_give_back(void *block, size_t size) {
@@ -113,7 +114,7 @@ static void open_state(bool exact) {
     rt.L = exact ? exact_newstate() : NULL;
     if (rt.L == NULL) {
         rt.exact = false;
-        rt.L = checked(lua_newstate(pool_alloc, NULL), sizeof(void *));
+        rt.L = runtime_checked(lua_newstate(pool_alloc, NULL), sizeof(void *));
     }
     lua_atpanic(rt.L, panic);
     memset(lua_getextraspace(rt.L), 0, LUA_EXTRASPACE); /* every coroutine starts with a copy */
@@ -131,11 +132,12 @@ void runtime_open(bool exact) {
         setenv("UV_THREADPOOL_SIZE", "32", 1); /* libuv resolves on half of them */
         rt.own_pool_size = true;
     }
-    checked(uv_loop_init(&rt.loop) == 0 ? &rt : NULL, sizeof(rt.loop));
-    checked(driver_kernel_open() == 0 ? &rt : NULL, sizeof(rt));
+    runtime_checked(uv_loop_init(&rt.loop) == 0 ? &rt : NULL, sizeof(rt.loop));
+    runtime_checked(driver_kernel_open() == 0 ? &rt : NULL, sizeof(rt));
     interrupt_open();
     rt.sockets.shared = runtime_alloc(SHARED_SIZE);
     open_state(exact);
+    room_open(rt.L);
 }
 
 /* ---- run ---- */

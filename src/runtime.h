@@ -94,7 +94,8 @@ void *runtime_alloc(size_t size);
 void *runtime_zeroed(size_t size); /* of zeros; what of it is never touched takes no memory */
 void *runtime_realloc(void *block, size_t size);
 void runtime_free(void *block);
-void *runtime_take(size_t size); /* small ones, of which there may be very many */
+void *runtime_checked(void *block, size_t size); /* the block, if there is one */
+void *runtime_take(size_t size);                 /* small ones, of which there may be very many */
 void runtime_give_back(void *block, size_t size);
 
 #endif

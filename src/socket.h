@@ -85,6 +85,7 @@ struct socket {
     unsigned char standard; /* 1 + the standard descriptor it stands for; 0: none */
     enum socket_class class;
     sa_family_t family;      /* AF_UNSPEC until known */
+    uint16_t usual;          /* bytes that came and were taken at once; less than SHARED_SIZE */
     unsigned owner;          /* as its maker's: see dump.c */
     struct socket *all_prev; /* among the open and draining ones */
     struct socket *all_next; /* among those, or among the dead */
@@ -161,6 +162,8 @@ ssize_t input_fill(struct socket *s, size_t wanted); /* bytes, 0: end, or -errno
 ssize_t input_forward(struct socket *s, struct socket *to, size_t *moved);
 void input_settle(struct socket *s); /* give the shared buffer back */
 const char *input_take(struct socket *s, size_t size);
+/* Takes `size` bytes and pushes them, if that can be done without copying them. */
+bool input_push(lua_State *L, struct socket *s, size_t size);
 void input_trim(struct socket *s); /* after a take: an empty buffer is given back */
 void input_discard(struct socket *s);
 static inline size_t input_size(const struct socket *s) {
