@@ -4,27 +4,14 @@
 --   "*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n"
 -- or a line typed by hand, "ECHO hi".
 
-local heads = require "redis.heads"
+local syntax = require "redis.syntax"
 
 local byte, find, sub = string.byte, string.find, string.sub
-
+local sizes, counts, beginnings = syntax.sizes, syntax.counts, syntax.beginnings
 local LONGEST_LINE = 64 * 1024
 local LONGEST_STRING = 16 * 1024 * 1024
 local MOST_STRINGS = 1024 * 1024 -- in one command
 local LARGEST = 64 * 1024 * 1024 -- bytes of one command
-
-local sizes, counts, beginnings = heads.sizes, heads.counts, heads.beginnings
-
--- The number in a line such as "*3" or "$5", or nil.
-local function length_in(line)
-  return math.tointeger(line:match "^.(%-?%d+)\r?$")
-end
-
-local function words_in(line)
-  local words = {}
-  for word in line:gmatch "%S+" do words[#words + 1] = word end
-  return words
-end
 
 --- Makes a function that reads the next command: a list of words (maybe empty), or nil and what
 --- to tell the client, if anything. It calls `receive` for more when those bytes are used up.
@@ -65,7 +52,7 @@ return function(receive)
     if byte(line) ~= 36 then -- "$"
       return nil, ("expected '$', got '%s'"):format(line:sub(1, 1):gsub("%c", "?"))
     end
-    local size = length_in(line)
+    local size = syntax.length_in(line)
     if not size or size < 0 or size > LONGEST_STRING then return nil, "invalid bulk length" end
     return size
   end
@@ -99,8 +86,8 @@ return function(receive)
     else
       local line = read_line()
       if not line then return nil, line == false and "too big inline request" end
-      if byte(line) ~= 42 then return words_in(line) end -- "*"
-      count = length_in(line)
+      if byte(line) ~= 42 then return syntax.words_in(line) end -- "*"
+      count = syntax.length_in(line)
       if not count or count > MOST_STRINGS then return nil, "invalid multibulk length" end
     end
     local words, bytes = { nil, nil, nil }, 0 -- with room for the usual number

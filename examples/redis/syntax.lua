@@ -1,7 +1,21 @@
 -- SPDX-License-Identifier: MIT
 --
--- What the commands that redis/reader.lua reads usually consist of: to look it up is faster than to
--- parse it.
+-- What the commands that redis/reader.lua reads consist of. What is usual is looked up, which is
+-- faster than to parse it.
+
+local syntax = {}
+
+--- The number in a line such as "*3" or "$5", or nil.
+function syntax.length_in(line)
+  return math.tointeger(line:match "^.(%-?%d+)\r?$")
+end
+
+--- The words of a line typed by hand.
+function syntax.words_in(line)
+  local words = {}
+  for word in line:gmatch "%S+" do words[#words + 1] = word end
+  return words
+end
 
 -- The four bytes with which a short string or list begins, and what they say: "$5\r\n" -> 5,
 -- "$12\r" -> 12.
@@ -21,4 +35,5 @@ for name, count in pairs { GET = 2, DEL = 2, TTL = 2, INCR = 2, DECR = 2, SET = 
   end
 end
 
-return { sizes = sizes, counts = counts, beginnings = beginnings }
+syntax.sizes, syntax.counts, syntax.beginnings = sizes, counts, beginnings
+return syntax
