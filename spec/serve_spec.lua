@@ -209,6 +209,51 @@ describe("a server", function()
     assert.is_table(server)
   end)
 
+  it("has handlers of which none finds what an earlier one has left in its coroutine", function()
+    local child <close> = assert(lariat.run { LARIAT, "-e", [[
+      local socket, task = require "socket", require "lariat.task"
+      local kept, met, lines = {}, {}, 0
+      local ways = {
+        function() kept[coroutine.running()] = true end,
+        function() debug.sethook(coroutine.running(), function() lines = lines + 1 end, "l") end,
+        function() debug.sethook(function() lines = lines + 1 end, "l") end,
+        function() error "on purpose" end,
+        function() task.current():name "renamed" end,
+        function() end,
+      }
+      local function look(conn)
+        local running = coroutine.running()
+        local new = not kept[running] and not met[running] and not debug.gethook()
+        met[running] = true
+        conn:send(tostring(new and task.current():name() == "handler") .. "\n")
+      end
+      require "lariat".onerror(function(err)
+        if not tostring(err):find "on purpose" then io.stderr:write(tostring(err), "\n") end
+      end)
+      local server = assert(socket.bind("127.0.0.1", 0))
+      local _, port = server:getsockname()
+      task.spawn(server.serve, server, function(conn)
+        local what = conn:receive()
+        if what == "look" then return look(conn) end
+        ways[tonumber(what)]()
+      end, { name = "handler" })
+      for way = 1, #ways do
+        for _, what in ipairs { "6", way, "look", "6", way, "6", "look" } do
+          local conn <close> = assert(socket.connect("127.0.0.1", port))
+          conn:send(what .. "\n")
+          local answer = conn:receive()
+          assert(what ~= "look" or answer == "true", "what an earlier one left was found: " .. way)
+        end
+      end
+      local before = lines
+      for _ = 1, 100 do task.yield() end
+      assert(lines == before, "a hook has outlived the task it was set in")
+      server:close()
+    ]], stderr = "pipe" })
+    assert.equal("", child.stderr:receive "*a" or "")
+    assert.same({ "exit", 0 }, { child:wait() })
+  end)
+
   it("has handlers that others may join, and that have a name and an end", function()
     local handler
     local listener = assert(socket.bind("127.0.0.1", 0))

@@ -17,16 +17,15 @@
 
 #include "module.h"
 #include "runtime.h"
+#include "spare.h"
 #include "task.h"
 
-/* The mark is bit 0 of the extra space; the rest is scope.c's. */
 static bool in_runtime(lua_State *co) {
-    return *(uintptr_t *)lua_getextraspace(co) & 1;
+    return *co_marks(co) & CO_IN_RUNTIME;
 }
 
 static void set_in_runtime(lua_State *co, bool on) {
-    uintptr_t *space = lua_getextraspace(co);
-    *space = (*space & ~(uintptr_t)1) | (uintptr_t)on;
+    *co_marks(co) = (*co_marks(co) & ~CO_IN_RUNTIME) | (on ? CO_IN_RUNTIME : 0);
 }
 
 static bool is_task(lua_State *L) {
@@ -69,6 +68,7 @@ static int co_status(lua_State *L) {
 
 static int co_running(lua_State *L) {
     int main = lua_pushthread(L);
+    *co_marks(L) |= CO_SEEN;
     lua_pushboolean(L, main || is_task(L));
     return 2;
 }

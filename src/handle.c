@@ -100,11 +100,12 @@ void task_push_name(lua_State *L, struct task *task) {
 
 /* ---- the end ---- */
 
-void task_leave_handle(lua_State *L, struct task *task) {
+bool task_leave_handle(lua_State *L, struct task *task) {
     struct task_handle *handle = task_handle(L, task);
     if (handle != NULL) {
         handle->last_fate = task->fate;
         handle->task = NULL;
         waitq_wake_all(&handle->joiners, WAKE_READY);
     }
+    return handle != NULL;
 }

@@ -20,6 +20,7 @@
 
 #include "module.h"
 #include "runtime.h"
+#include "spare.h"
 #include "task.h"
 
 #define SCOPE_TYPE "lariat.scope"
@@ -90,14 +91,13 @@ static void cancel(struct scope *scope) {
 
 /* ---- coroutines ---- */
 
-/* A coroutine's own innermost scope. Its extra space also holds coroutine.c's mark, in bit 0. */
+/* A coroutine's own innermost scope. Its extra space also holds marks in its lowest bits. */
 static struct scope *own_scopes(lua_State *co) {
-    return (struct scope *)(*(uintptr_t *)lua_getextraspace(co) & ~(uintptr_t)1);
+    return (struct scope *)(*co_marks(co) & ~CO_MARKS);
 }
 
 static void set_own_scopes(lua_State *co, struct scope *scope) {
-    uintptr_t *space = lua_getextraspace(co);
-    *space = (uintptr_t)scope | (*space & 1);
+    *co_marks(co) = (uintptr_t)scope | (*co_marks(co) & CO_MARKS);
 }
 
 struct scope *scope_enter(lua_State *co, struct scope *around) {

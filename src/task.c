@@ -15,6 +15,7 @@
 
 #include "runtime.h"
 #include "sim.h"
+#include "spare.h"
 
 #define TURNS_PER_TICK 10000 /* then the network gets a look in, however many wake each other */
 
@@ -140,26 +141,20 @@ static int task_body(lua_State *L) {
     return task_ended(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, task_ended), 0);
 }
 
-/* A coroutine with a function and its arguments, taken from L: the reference that keeps it. */
-static int make_coroutine(lua_State *L, lua_CFunction body, int nargs, lua_State **co) {
-    int first = lua_gettop(L) - nargs; /* index of the function */
-    *co = lua_newthread(L);
-    *(uintptr_t *)lua_getextraspace(*co) = 1; /* the mark of coroutine.c */
-    luaL_checkstack(*co, nargs + 2, "too many arguments");
-    int anchor = luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_pushcfunction(*co, body);
-    lua_xmove(L, *co, lua_gettop(L) - first + 1);
-    return anchor;
-}
-
 struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct place at,
                         struct place named) {
     const struct task *spawner = rt.tasks.current;
     if (rt.closing) {
         luaL_error(L, "the runtime is closing: no task can be started");
     }
-    lua_State *co;
-    int anchor = make_coroutine(L, body, nargs, &co);
+    int anchor;
+    lua_State *co = spare_take(L, &anchor);
+    if (!lua_checkstack(co, nargs + 2)) {
+        spare_give_back(co, anchor, false);
+        luaL_error(L, "too many arguments");
+    }
+    lua_pushcfunction(co, body);
+    lua_xmove(L, co, nargs + 1);
     struct task *task = runtime_take(sizeof(*task));
     *task = (struct task){
         .timer = {.due = NEVER, .fire = deadline_passed},
@@ -206,8 +201,8 @@ static void forget(const struct task *task) {
     rt.exit_caller = task == rt.exit_caller ? NULL : rt.exit_caller;
 }
 
-/* The coroutine has ended, one way or another. */
-static void finish(struct task *task) {
+/* The coroutine has ended, one way or another; `again`: it can serve as a new one. */
+static void finish(struct task *task, bool again) {
     task->state = TASK_DONE;
     task_leave_queues(task);
     timer_remove(&task->timer);
@@ -216,8 +211,8 @@ static void finish(struct task *task) {
     if (task->fate.main && task->fate.outcome != TASK_RETURNED && !rt.closing) {
         runtime_exit(1);
     }
-    task_leave_handle(rt.L, task);
-    luaL_unref(rt.L, LUA_REGISTRYINDEX, task->anchor);
+    bool known = task_leave_handle(rt.L, task);
+    spare_give_back(task->co, task->anchor, again && !known);
     forget(task);
     runtime_give_back(task, sizeof(*task));
 }
@@ -259,11 +254,11 @@ static void resume(struct task *task) {
     rt.tasks.parking = false;
     if (status == LUA_OK || status == LUA_YIELD) {
         if (status == LUA_OK) {
-            finish(task);
+            finish(task, true);
         }
     } else {
         finish_broken(task);
-        finish(task);
+        finish(task, false);
     }
     rt.tasks.current = NULL;
     rt.running = NULL;
@@ -317,7 +312,7 @@ void task_drop(struct task *task) {
     task->scope = task->base = NULL;
     task->fate.outcome = TASK_CANCELLED;
     task->fate.nvalues = 0;
-    finish(task);
+    finish(task, false);
 }
 
 void task_abandon(struct task *task) {
@@ -335,7 +330,7 @@ void task_abandon(struct task *task) {
     task->fate.outcome = TASK_CANCELLED;
     task->fate.nvalues = 0;
     lua_settop(task->co, 0);
-    finish(task);
+    finish(task, false);
     rt.tasks.current = NULL;
     rt.running = NULL;
 }

@@ -133,7 +133,7 @@ struct fate *task_fate(struct task_handle *handle);
 lua_State *task_thread(lua_State *L, int handle);
 void task_push_name(lua_State *L, struct task *task);
 void task_push_name_of(lua_State *L, int handle);
-void task_leave_handle(lua_State *L, struct task *task); /* it has ended */
+bool task_leave_handle(lua_State *L, struct task *task); /* it has ended; did it have one? */
 
 /* ---- for scripts ---- */
 int task_open(lua_State *L);  /* module lariat.task.core */
