@@ -7,7 +7,7 @@
  * instructions with malloc, 10,000 without).
  *
  * Invariant: a block of at most LARGEST bytes comes from an arena and is of the next multiple of
- * GRAIN; every other one is malloc's. Arenas are given back when the program ends: what has been a
+ * GRAIN, or of COARSE if it is larger than FINE; every other one is malloc's. Arenas are given back when the program ends: what has been a
  * small object once will be one again.
  *
  * With the address sanitizer every block is malloc's, so that it sees what is done to each.
@@ -18,11 +18,13 @@
 #include <string.h>
 
 #define GRAIN 8 /* what Lua needs its objects aligned to; a coroutine is 27 of them */
+#define FINE 1024
+#define COARSE 128 /* for what is larger than that */
 #define ARENA (32 * 1024 - 32) /* with malloc's own header it fills whole pages */
 #ifdef __SANITIZE_ADDRESS__
 #define LARGEST 0
 #else
-#define LARGEST 1024
+#define LARGEST 4096
 #endif
 
 struct free_block {
@@ -40,8 +42,10 @@ static struct {
     char *at, *end; /* what is left of the newest */
 } pool;
 
+/* Rounded up, the larger ones more: theirs are so many sizes that hardly a block would fit again. */
 static size_t grains(size_t size) {
-    return (size + GRAIN - 1) / GRAIN;
+    size_t grain = size <= FINE ? GRAIN : COARSE;
+    return (size + grain - 1) / grain * (grain / GRAIN);
 }
 
 /* No block of that size has been given back: the arena's next bytes. */
