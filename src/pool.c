@@ -19,7 +19,7 @@
 
 #define GRAIN 8 /* what Lua needs its objects aligned to; a coroutine is 27 of them */
 #define FINE 1024
-#define COARSE 128 /* for what is larger than that */
+#define COARSE 128             /* for what is larger than that */
 #define ARENA (32 * 1024 - 32) /* with malloc's own header it fills whole pages */
 #ifdef __SANITIZE_ADDRESS__
 #define LARGEST 0
