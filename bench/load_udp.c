@@ -33,6 +33,7 @@ struct udp {
     int epoll;
     size_t count, size;
     uint64_t depth;
+    uint64_t run; /* datagrams that are sent at once */
     uint64_t in_flight;
     uint64_t stop_ns;
     struct peer *peers;
@@ -59,7 +60,7 @@ static void open_batch(size_t size) {
 }
 
 static void ask(struct udp *udp, struct peer *peer, uint64_t wanted, uint64_t now) {
-    uint64_t most = RUN / udp->size < MOST_SEGMENTS ? RUN / udp->size : MOST_SEGMENTS;
+    uint64_t most = udp->run;
     while (wanted > 0) {
         uint64_t count = wanted < most ? wanted : most;
         for (uint64_t i = 0; i < count; i++) {
@@ -165,7 +166,7 @@ static void open_peer(struct udp *udp, struct peer *peer) {
         fail("%s: cannot make a UDP socket: %s", udp->target->name, strerror(errno));
     }
     if (setsockopt(peer->fd, SOL_UDP, UDP_SEGMENT, &size, sizeof size) < 0) {
-        fail("UDP_SEGMENT: %s", strerror(errno)); /* Linux 4.18 */
+        udp->run = 1; /* Linux before 4.18 */
     }
 }
 
@@ -180,6 +181,7 @@ static void *udp_open(const struct target *target, const struct options *options
     udp->count = (size_t)options->connections;
     udp->size = (size_t)options->size;
     udp->depth = (uint64_t)options->depth;
+    udp->run = RUN / udp->size < MOST_SEGMENTS ? RUN / udp->size : MOST_SEGMENTS;
     udp->peers = allocate(udp->count, sizeof *udp->peers);
     udp->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (udp->epoll < 0) fail("epoll_create1: %s", strerror(errno));
