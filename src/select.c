@@ -367,8 +367,7 @@ static int choose(lua_State *L, bool strict) {
     lua_pushboolean(L, strict);
     length_of(L, RECEIVERS);
     length_of(L, SENDERS);
-    lua_Number seconds = luaL_optnumber(L, SECONDS, -1);
-    luaL_argcheck(L, seconds == seconds, SECONDS, "seconds expected, got nan");
+    task_opt_seconds(L, SECONDS);
     if (rt.tasks.budget <= 0 && task_can_wait(L)) {
         task_prepare(L, "select");
         return task_give_way(L, 1, select_now);

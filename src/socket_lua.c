@@ -150,9 +150,8 @@ static int method_tostring(lua_State *L) {
 
 static int method_settimeout(lua_State *L) {
     struct timeout *timeout = &check_box(L, ANY_SOCKET, "any")->timeout;
-    double seconds = luaL_optnumber(L, 2, -1);
+    double seconds = task_opt_seconds(L, 2);
     const char *mode = luaL_optstring(L, 3, "b");
-    luaL_argcheck(L, seconds == seconds, 2, "seconds expected, got nan");
     switch (*mode) {
     case 'b': timeout->block = seconds; break;
     case 'r':

@@ -136,8 +136,9 @@ void task_push_name_of(lua_State *L, int handle);
 bool task_leave_handle(lua_State *L, struct task *task); /* it has ended; did it have one? */
 
 /* ---- for scripts ---- */
-int task_open(lua_State *L);  /* module lariat.task.core */
-int task_sleep(lua_State *L); /* sleep(seconds) */
+int task_open(lua_State *L);                    /* module lariat.task.core */
+double task_opt_seconds(lua_State *L, int arg); /* negative: no limit, as if there is no argument */
+int task_sleep(lua_State *L);                   /* sleep(seconds) */
 void task_push_cancelled_value(lua_State *L);
 bool task_is_cancelled_value(lua_State *L, int index);
 

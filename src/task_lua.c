@@ -90,8 +90,7 @@ static int joined(lua_State *L, int status, lua_KContext ctx) {
     return push_results(L);
 }
 
-/* None: no limit. */
-static double opt_seconds(lua_State *L, int arg) {
+double task_opt_seconds(lua_State *L, int arg) {
     double seconds = luaL_optnumber(L, arg, -1);
     luaL_argcheck(L, seconds == seconds, arg, "seconds expected, got nan");
     return seconds;
@@ -99,7 +98,7 @@ static double opt_seconds(lua_State *L, int arg) {
 
 static int method_join(lua_State *L) {
     struct task_handle *handle = task_check(L, 1);
-    double seconds = opt_seconds(L, 2);
+    double seconds = task_opt_seconds(L, 2);
     if (handle->task == NULL) {
         return push_results(L);
     }
@@ -217,7 +216,7 @@ static int slept(lua_State *L, int status, lua_KContext ctx) {
 
 int task_sleep(lua_State *L) {
     luaL_checknumber(L, 1);
-    double seconds = opt_seconds(L, 1);
+    double seconds = task_opt_seconds(L, 1);
     task_prepare(L, "sleep");
     if (!(seconds > 0)) {
         return task_give_way(L, 0, slept);

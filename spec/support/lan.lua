@@ -80,13 +80,21 @@ function net:send_until_closed(sock)
   return message
 end
 
+local function free_port_of(host, kind)
+  local probe <close> = assert(socket[kind or "tcp4"]())
+  assert(probe[kind and "setsockname" or "bind"](probe, host, 0))
+  return (select(2, probe:getsockname()))
+end
+
 --- A port of the far host that nobody has.
 function net:free_port(kind)
-  return self.on_far(function()
-    local probe <close> = assert(socket[kind or "tcp4"]())
-    assert(probe[kind and "setsockname" or "bind"](probe, self.far, 0))
-    return (select(2, probe:getsockname()))
-  end)
+  return self.on_far(free_port_of, self.far, kind)
+end
+
+--- The same, of the near machine.
+---@return integer
+function net:own_port()
+  return free_port_of(self.near)
 end
 
 -- The kinds ---------------------------------------------------------------------------------------
