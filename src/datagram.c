@@ -170,7 +170,7 @@ int datagrams_flush(void) {
             return n;
         }
         if (n < 0) {
-            s->out.error = -n;
+            s->out.error = (short)-n;
             n = 1;
         }
         outbox.next += (unsigned)n;

@@ -181,7 +181,7 @@ static void push_socket(lua_State *L, const struct socket *s) {
     }
     set_integer(L, "received", received);
     set_integer(L, "sent", sent);
-    set_integer(L, "queued", output_pending(s));
+    set_integer(L, "queued", s->out.size);
     set_place(L, "made_at", s->made_at);
     if (s->drain != NULL) {
         lua_pushboolean(L, 1);

@@ -25,17 +25,18 @@
 static const luaL_Reg option_methods[] = {
     {"setoption", socket_setoption}, {"getoption", socket_getoption}, {NULL, NULL}};
 
+/* Those that every message needs come first: see make_class. */
 const struct socket_methods socket_methods[] = {
-    {ANY_SOCKET, socket_shared_methods},
-    {ANY_SOCKET, option_methods},
-    {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), receive_methods},
     {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), send_methods},
-    {ANY_TCP | ANY_UNIX, server_methods},
-    {ANY_TCP, tcp_methods},
-    {ANY_UNIX, unix_stream_methods},
+    {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), receive_methods},
     {ANY_DGRAM, datagram_methods},
     {ANY_UDP, udp_methods},
     {ANY_UNIX_DGRAM, unix_dgram_methods},
+    {ANY_SOCKET, socket_shared_methods},
+    {ANY_SOCKET, option_methods},
+    {ANY_TCP | ANY_UNIX, server_methods},
+    {ANY_TCP, tcp_methods},
+    {ANY_UNIX, unix_stream_methods},
     {0, NULL},
 };
 

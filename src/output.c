@@ -26,27 +26,27 @@
 #define LATEST_NS (20 * LATE_NS)
 #define FLUSH_SHARE 4
 
-struct output_block {
-    struct output_block *next; /* in the free list */
-    size_t begin, end;
+/* Bytes alone: how many they are is known to the socket, whose memory a send looks at anyway. */
+union output_block {
+    union output_block *next; /* in the free list */
     char data[OUTPUT_HIGH_WATER];
 };
 
-static struct output_block *take_block(void) {
-    struct output_block *block = rt.sockets.free_blocks;
+static union output_block *take_block(void) {
+    union output_block *block = rt.sockets.free_blocks;
     if (block != NULL) {
         rt.sockets.free_blocks = block->next;
         rt.sockets.free_count--;
     } else {
         block = runtime_alloc(sizeof(*block));
     }
-    block->begin = block->end = 0;
     return block;
 }
 
 static void give_block(struct socket *s) {
-    struct output_block *block = s->out.block;
+    union output_block *block = s->out.block;
     s->out.block = NULL;
+    s->out.size = 0;
     if (block == NULL) {
         return;
     }
@@ -61,7 +61,7 @@ static void give_block(struct socket *s) {
 
 void outputs_free_blocks(void) {
     while (rt.sockets.free_blocks != NULL) {
-        struct output_block *block = rt.sockets.free_blocks;
+        union output_block *block = rt.sockets.free_blocks;
         rt.sockets.free_blocks = block->next;
         runtime_free(block);
     }
@@ -69,10 +69,6 @@ void outputs_free_blocks(void) {
     runtime_free(rt.sockets.dirty);
     rt.sockets.dirty = NULL;
     rt.sockets.dirty_count = rt.sockets.dirty_capacity = 0;
-}
-
-size_t output_pending(const struct socket *s) {
-    return s->out.block ? s->out.block->end - s->out.block->begin : 0;
 }
 
 void output_discard(struct socket *s) {
@@ -96,29 +92,50 @@ static void mark_dirty(struct socket *s) {
     }
 }
 
-/* Copies what fits below the high-water mark into the block; how much that was. */
-static size_t append(struct socket *s, const char *data, size_t size) {
+/* Copies into the block what is known to fit below the high-water mark. With many sockets in turn
+ * each finds its next line of memory far away: it is asked for now. */
+static inline void add(struct socket *s, const char *data, size_t size) {
     if (s->out.block == NULL) {
         s->out.block = take_block();
     }
-    struct output_block *block = s->out.block;
-    size_t held = block->end - block->begin;
-    if (size > OUTPUT_HIGH_WATER - held) {
-        size = OUTPUT_HIGH_WATER - held;
-    }
-    if (size > OUTPUT_HIGH_WATER - block->end) {
-        memmove(block->data, block->data + block->begin, held);
-        block->begin = 0;
-        block->end = held;
-    }
-    memcpy(block->data + block->end, data, size);
-    block->end += size;
+    char *end = s->out.block->data + s->out.size;
+    memcpy(end, data, size);
+    __builtin_prefetch(end + 2 * size, 1);
+    s->out.size += (unsigned)size;
     socket_count_sent(s, size);
+}
+
+/* Copies what does fit; how much that was. */
+static size_t add_some(struct socket *s, const char *data, size_t size) {
+    size_t room = OUTPUT_HIGH_WATER - s->out.size;
+    size = size < room ? size : room;
+    add(s, data, size);
     return size;
 }
 
+/* With many sockets a flush takes long itself: the more of them share one, the less is spent on it. */
+static uint64_t patience_after(uint64_t flush_ns) {
+    uint64_t patience = FLUSH_SHARE * flush_ns;
+    return patience < LATE_NS ? LATE_NS : patience > LATEST_NS ? LATEST_NS : patience;
+}
+
+/* The clock is asked at every eighth cork: it costs a third of one. */
+static void flush_if_late(void) {
+    static unsigned corks;
+    static uint64_t patience = LATE_NS;
+    if (++corks % 8 != 0 || rt.simulated) {
+        return; /* in a simulation no time passes within a tick */
+    }
+    uint64_t now = clock_now();
+    if (now - rt.sockets.tick > patience) {
+        outputs_flush();
+        rt.sockets.tick = clock_now();
+        patience = patience_after(rt.sockets.tick - now);
+    }
+}
+
 bool output_cork(struct socket *s, const char *data, size_t size) {
-    size_t held = output_pending(s);
+    size_t held = s->out.size;
     if (s->out.blocked) {
         if (held + size > OUTPUT_HIGH_WATER) {
             return false;
@@ -128,7 +145,8 @@ bool output_cork(struct socket *s, const char *data, size_t size) {
     } else {
         mark_dirty(s);
     }
-    append(s, data, size);
+    add(s, data, size);
+    flush_if_late();
     return true;
 }
 
@@ -136,19 +154,18 @@ static void block_on_kernel(struct socket *s) {
     s->out.blocked = true;
     int err = watch_arm(&s->watch, POLLOUT);
     if (err < 0) {
-        s->out.error = -err;
+        s->out.error = (short)-err;
         output_discard(s);
     }
 }
 
 /* One sendmsg of block and data together; advances both. 0, -EAGAIN or -errno. */
 static int write_once(struct socket *s, const char *data, size_t size, size_t *sent) {
-    struct output_block *block = s->out.block;
-    size_t held = output_pending(s);
+    size_t held = s->out.size;
     struct iovec parts[2];
     size_t count = 0;
     if (held > 0) {
-        parts[count++] = (struct iovec){block->data + block->begin, held};
+        parts[count++] = (struct iovec){s->out.block->data, held};
     }
     if (size > 0) {
         parts[count++] = (struct iovec){(void *)(uintptr_t)data, size};
@@ -162,7 +179,8 @@ static int write_once(struct socket *s, const char *data, size_t size, size_t *s
     size_t done = (size_t)n;
     s->connected = true;
     if (done < held) {
-        block->begin += done;
+        s->out.size -= (unsigned)done;
+        memmove(s->out.block->data, s->out.block->data + done, s->out.size);
         return -EAGAIN;
     }
     give_block(s);
@@ -172,7 +190,7 @@ static int write_once(struct socket *s, const char *data, size_t size, size_t *s
 }
 
 static void finish_shutdown(struct socket *s) {
-    if (s->out.shutdown && output_pending(s) == 0) {
+    if (s->out.shutdown && s->out.size == 0) {
         s->out.shutdown = false;
         s->watch.driver->shutdown(s->watch.fd, SHUT_WR);
     }
@@ -191,23 +209,23 @@ int output_write(struct socket *s, const char *data, size_t size, size_t *sent) 
         return 0;
     }
     if (err != -EAGAIN) {
-        s->out.error = -err;
+        s->out.error = (short)-err;
         output_discard(s);
         return err;
     }
-    *sent += size > *sent ? append(s, data + *sent, size - *sent) : 0;
+    *sent += size > *sent ? add_some(s, data + *sent, size - *sent) : 0;
     block_on_kernel(s);
     return s->out.error ? -s->out.error : *sent < size ? -EAGAIN : 0;
 }
 
 int output_flush(struct socket *s) {
     size_t sent = 0;
-    if (output_pending(s) == 0) {
+    if (s->out.size == 0) {
         finish_shutdown(s);
         return s->out.error ? -s->out.error : 0;
     }
     int err = output_write(s, NULL, 0, &sent);
-    return err != 0 ? err : output_pending(s) > 0 ? -EAGAIN : 0;
+    return err != 0 ? err : s->out.size > 0 ? -EAGAIN : 0;
 }
 
 /* As output_write, but keeps nothing: what the kernel refuses is not counted in `sent`. */
@@ -221,7 +239,7 @@ int output_through(struct socket *s, const char *data, size_t size, size_t *sent
 
 /* Writable: go on with the block, unless a sender waits who will write it with his own bytes. */
 bool output_on_writable(struct socket *s) {
-    if (output_pending(s) == 0 || waitq_has_exclusive(&s->watch.writers)) {
+    if (s->out.size == 0 || waitq_has_exclusive(&s->watch.writers)) {
         return false;
     }
     int err = output_flush(s);
@@ -240,27 +258,4 @@ void outputs_flush(void) {
         }
     }
     datagrams_flush();
-}
-
-/* With many sockets a flush takes long itself: the more of them share one, the less is spent on it. */
-static uint64_t patience_after(uint64_t flush_ns) {
-    uint64_t patience = FLUSH_SHARE * flush_ns;
-    return patience < LATE_NS ? LATE_NS : patience > LATEST_NS ? LATEST_NS : patience;
-}
-
-void outputs_flush_if_late(void) {
-    if (rt.simulated) {
-        return; /* no time passes within a tick */
-    }
-    static unsigned sends; /* the clock is asked at every eighth: it costs a third of a send */
-    static uint64_t patience = LATE_NS;
-    if (++sends % 8 != 0) {
-        return;
-    }
-    uint64_t now = clock_now();
-    if (now - rt.sockets.tick > patience) {
-        outputs_flush();
-        rt.sockets.tick = clock_now();
-        patience = patience_after(rt.sockets.tick - now);
-    }
 }

@@ -19,7 +19,7 @@
 #define SHARED_SIZE (64 * 1024)
 
 struct driver;
-struct output_block;
+union output_block;
 struct socket;
 
 struct clock {
@@ -52,7 +52,7 @@ struct sockets {
     uint64_t selections; /* lists that select has gone through so far */
     size_t draining;     /* closed sockets that still send */
     uint64_t tick;       /* when this tick began, for the bound on corking */
-    struct output_block *free_blocks;
+    union output_block *free_blocks;
     size_t free_count;
     char *shared; /* one receive buffer for everybody: SHARED_SIZE bytes */
 };

@@ -69,7 +69,6 @@ static int attempt_send(lua_State *L, struct op *op) {
     const char *rest = op->as.send.data + op->as.send.sent;
     size_t size = op->as.send.size - op->as.send.sent;
     if (!s->standard && output_cork(s, rest, size)) {
-        outputs_flush_if_late();
         op->as.send.sent += size;
         return sent_all(L, op);
     }
@@ -123,13 +122,9 @@ static lua_Integer opt_index(lua_State *L, int index, lua_Integer otherwise) {
 }
 
 /* What most sends come to: nobody is in line, and the bytes are corked whole. */
-static bool cork_at_once(struct socket *s, const char *data, size_t size) {
-    bool plain = s->watch.writers.first == NULL && s->out.error == 0 && !s->out.ended;
-    if (!plain || s->standard || rt.tasks.budget <= 0 || !output_cork(s, data, size)) {
-        return false;
-    }
-    outputs_flush_if_late();
-    return true;
+static inline bool cork_at_once(struct socket *s, const char *data, size_t size) {
+    return s->watch.writers.first == NULL && s->out.error == 0 && !s->out.ended && !s->standard &&
+           rt.tasks.budget > 0 && output_cork(s, data, size);
 }
 
 static const char *check_data(lua_State *L, size_t *size) {
@@ -145,17 +140,11 @@ static const char *check_data(lua_State *L, size_t *size) {
 
 static const struct op_type send_op = {"send", attempt_send, send_failed, false};
 
-/* send(data [, i [, j]]) -> last, nil, nil | nil, message, last; data: string or table */
-static int method_send(lua_State *L) {
-    struct socket *s = socket_check(L, ANY_STREAM, "client");
-    size_t size;
-    const char *data = check_data(L, &size);
-    bool whole = lua_gettop(L) <= 2;
-    if (whole && size > 0 && s != NULL && cork_at_once(s, data, size)) {
-        return push_last(L, (lua_Integer)size);
-    }
-    lua_Integer first = whole ? 1 : opt_index(L, 3, 1);
-    lua_Integer last = whole ? -1 : opt_index(L, 4, -1);
+/* What is not corked at once: a part, what must wait, or what fails. */
+static __attribute__((noinline)) int send_part(lua_State *L, struct socket *s, const char *data,
+                                               size_t size) {
+    lua_Integer first = opt_index(L, 3, 1);
+    lua_Integer last = opt_index(L, 4, -1);
     first = first < 0 ? (lua_Integer)size + first + 1 : first;
     last = last < 0 ? (lua_Integer)size + last + 1 : last;
     first = first < 1 ? 1 : first;
@@ -169,6 +158,18 @@ static int method_send(lua_State *L) {
     op.as.send.data = data + first - 1;
     op.as.send.size = (size_t)(last - first + 1);
     return s != NULL ? op_run(L, &op) : send_failed(L, &op, "closed");
+}
+
+/* send(data [, i [, j]]) -> last, nil, nil | nil, message, last; data: string or table */
+static int method_send(lua_State *L) {
+    struct socket *s = socket_check(L, ANY_STREAM, "client");
+    size_t size;
+    const char *data = check_data(L, &size);
+    bool whole = lua_gettop(L) <= 2;
+    if (whole && size > 0 && s != NULL && cork_at_once(s, data, size)) {
+        return push_last(L, (lua_Integer)size);
+    }
+    return send_part(L, s, data, size);
 }
 
 /* ---- flush ---- */

@@ -126,7 +126,7 @@ static bool discards_on_close(struct socket *s) {
 }
 
 static bool start_drain(struct socket *s, const struct socket_box *box) {
-    if (output_pending(s) == 0 || discards_on_close(s) || output_flush(s) != -EAGAIN) {
+    if (s->out.size == 0 || discards_on_close(s) || output_flush(s) != -EAGAIN) {
         return false;
     }
     s->drain = runtime_alloc(sizeof(*s->drain));

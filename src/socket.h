@@ -55,14 +55,15 @@ struct input {
 
 /* Output not yet taken by the kernel. */
 struct output {
-    struct output_block *block; /* NULL: nothing pending */
-    int error;                  /* of an earlier flush: reported by the next send or flush */
-    bool corked : 1;            /* in the dirty list */
-    bool blocked : 1;           /* the kernel refused more: wait for writable */
-    bool immediate : 1;         /* setoption("cork", false) */
-    bool ended : 1;             /* the script has shut the sending side */
-    bool shutdown : 1;          /* shut it in earnest once all is sent */
-    bool told : 1;              /* the error has been reported already */
+    union output_block *block; /* NULL: nothing pending */
+    unsigned size;             /* bytes in it */
+    short error;               /* errno of a flush: reported by the next send or flush */
+    bool corked : 1;           /* in the dirty list */
+    bool blocked : 1;          /* the kernel refused more: wait for writable */
+    bool immediate : 1;        /* setoption("cork", false) */
+    bool ended : 1;            /* the script has shut the sending side */
+    bool shutdown : 1;         /* shut it in earnest once all is sent */
+    bool told : 1;             /* the error has been reported already */
 };
 
 struct datagrams;    /* a received batch, see datagram.c */
@@ -144,16 +145,15 @@ void accept_close_orphan(void); /* a connection that no object could be made for
 /* ---- output, see output.c ---- */
 #define OUTPUT_HIGH_WATER (64 * 1024)
 #define OUTPUT_DIRECT (8 * 1024)
-bool output_cork(struct socket *s, const char *data, size_t size); /* false: does not fit */
+/* False: does not fit. True: what all sockets held back may have gone out, if it was time. */
+bool output_cork(struct socket *s, const char *data, size_t size);
 int output_write(struct socket *s, const char *data, size_t size, size_t *sent);
 int output_through(struct socket *s, const char *data, size_t size, size_t *sent);
 int output_flush(struct socket *s); /* 0: all sent, -EAGAIN, or -errno */
-size_t output_pending(const struct socket *s);
 void output_discard(struct socket *s);
 bool output_on_writable(struct socket *s); /* true: there is more to write */
 void outputs_flush(void);                  /* every corked socket, and the batch of datagrams */
 void outputs_free_blocks(void);
-void outputs_flush_if_late(void); /* the same once the tick has lasted long */
 
 /* ---- input, see input.c ---- */
 ssize_t input_fill(struct socket *s, size_t wanted); /* bytes, 0: end, or -errno */

@@ -93,13 +93,15 @@ static const char *expected_family(const struct socket_box *box, unsigned classe
     return class_names[__builtin_ctz(classes)];
 }
 
-static void wrong_class(lua_State *L, unsigned classes, const char *role) {
+/* Apart, so that the check itself stays short. */
+static __attribute__((cold, noinline)) void wrong_class(lua_State *L, unsigned classes,
+                                                        const char *role) {
     const char *name = expected_family(socket_test(L, 1), classes);
     lua_pushlstring(L, name, strcspn(name, "{"));
     place_argerror(L, 1, lua_pushfstring(L, "%s{%s} expected", lua_tostring(L, -1), role));
 }
 
-static struct socket_box *check_box(lua_State *L, unsigned classes, const char *role) {
+static inline struct socket_box *check_box(lua_State *L, unsigned classes, const char *role) {
     struct socket_box *box = box_of(L, 1, classes);
     if (box == NULL) {
         wrong_class(L, classes, role);
@@ -262,18 +264,21 @@ static void add_methods(lua_State *L, const luaL_Reg *methods) {
     }
 }
 
-/* Pushes its metatable. */
+/* Pushes its metatable. Keys that come first are found first, at their own place in the table: so
+ * "__index" leads, and the methods of a message (see module.c). */
 static void make_class(lua_State *L, enum socket_class class) {
     lua_createtable(L, 0, 8);
     lua_createtable(L, 0, 40);
-    lua_pushstring(L, class_names[class]);
-    lua_setfield(L, -2, "class");
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "__index");
     for (const struct socket_methods *list = socket_methods; list->classes != 0; list++) {
         if (list->classes & CLASS(class)) {
             add_methods(L, list->methods);
         }
     }
-    lua_setfield(L, -2, "__index");
+    lua_pushstring(L, class_names[class]);
+    lua_setfield(L, -2, "class");
+    lua_pop(L, 1);
     lua_pushstring(L, class_names[class]);
     lua_setfield(L, -2, "__name");
     lua_pushvalue(L, -1);

@@ -83,7 +83,7 @@ static const char *use_stream(struct plan *plan, int i, struct socket *s) {
         use(plan, i, s->standard - 1);
         return NULL;
     }
-    if (input_size(s) > 0 || output_pending(s) > 0) {
+    if (input_size(s) > 0 || s->out.size > 0) {
         return "has data that was received and not read, or not yet sent";
     }
     plan->given[i] = s;

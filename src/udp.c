@@ -150,7 +150,7 @@ static int attempt_many(lua_State *L, struct op *op) {
         err = more ? datagrams_take(op->socket, &d) : -EAGAIN;
     }
     if (err != -EAGAIN) {
-        op->socket->out.error = -err; /* the datagrams come first */
+        op->socket->out.error = (short)-err; /* the datagrams come first */
     }
     if (datagrams_waiting(op->socket)) {
         waitq_wake_first(&op->socket->watch.readers, WAKE_READY);
