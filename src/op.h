@@ -69,8 +69,9 @@ struct op {
             const char *data; /* anchored by the caller's stack */
             size_t size;
             size_t sent;
-            long first; /* index of data[0] in the caller's counting */
-            bool begun; /* part of the message is on its way */
+            long first;   /* index of data[0] in the caller's counting */
+            bool begun;   /* part of the message is on its way */
+            bool refused; /* the kernel has just taken no more */
         } send;
         struct {
             uint64_t moved;

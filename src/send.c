@@ -65,6 +65,10 @@ static int attempt_send(lua_State *L, struct op *op) {
         s->out.told = true;
         return send_failed(L, op, s->out.ended ? "closed" : result_message(s->out.error));
     }
+    if (op->as.send.refused) {
+        op->as.send.refused = false;
+        return WANT_WRITE;
+    }
     op->as.send.begun = true;
     const char *rest = op->as.send.data + op->as.send.sent;
     size_t size = op->as.send.size - op->as.send.sent;
@@ -121,10 +125,19 @@ static lua_Integer opt_index(lua_State *L, int index, lua_Integer otherwise) {
                                    : -LUA_MAXINTEGER / 2;
 }
 
-/* What most sends come to: nobody is in line, and the bytes are corked whole. */
-static inline bool cork_at_once(struct socket *s, const char *data, size_t size) {
-    return s->watch.writers.first == NULL && s->out.error == 0 && !s->out.ended && !s->standard &&
-           rt.tasks.budget > 0 && output_cork(s, data, size);
+/* What most sends come to: nobody is in line, and all of it is corked or the kernel takes it. How
+ * much went is told in any case; an error is kept for the operation to meet. */
+static inline size_t send_at_once(struct socket *s, const char *data, size_t size) {
+    bool can = s->watch.writers.first == NULL && s->out.error == 0 && !s->out.ended &&
+               !s->standard && rt.tasks.budget > 0;
+    size_t sent = 0;
+    if (can && output_cork(s, data, size)) {
+        return size;
+    }
+    if (can && !s->out.blocked) {
+        output_write(s, data, size, &sent);
+    }
+    return sent;
 }
 
 static const char *check_data(lua_State *L, size_t *size) {
@@ -140,9 +153,10 @@ static const char *check_data(lua_State *L, size_t *size) {
 
 static const struct op_type send_op = {"send", attempt_send, send_failed, false};
 
-/* What is not corked at once: a part, what must wait, or what fails. */
-static __attribute__((noinline)) int send_part(lua_State *L, struct socket *s, const char *data,
-                                               size_t size) {
+/* An operation for what is not sent at once: a part of data, what must wait, what fails. Of the whole
+ * `sent` bytes may have gone. */
+static __attribute__((noinline)) int send_rest(lua_State *L, struct socket *s, const char *data,
+                                               size_t size, size_t sent) {
     lua_Integer first = opt_index(L, 3, 1);
     lua_Integer last = opt_index(L, 4, -1);
     first = first < 0 ? (lua_Integer)size + first + 1 : first;
@@ -157,6 +171,8 @@ static __attribute__((noinline)) int send_part(lua_State *L, struct socket *s, c
     op.as.send.first = (long)first;
     op.as.send.data = data + first - 1;
     op.as.send.size = (size_t)(last - first + 1);
+    op.as.send.sent = sent;
+    op.as.send.begun = op.as.send.refused = sent > 0;
     return s != NULL ? op_run(L, &op) : send_failed(L, &op, "closed");
 }
 
@@ -165,11 +181,10 @@ static int method_send(lua_State *L) {
     struct socket *s = socket_check(L, ANY_STREAM, "client");
     size_t size;
     const char *data = check_data(L, &size);
-    bool whole = lua_gettop(L) <= 2;
-    if (whole && size > 0 && s != NULL && cork_at_once(s, data, size)) {
-        return push_last(L, (lua_Integer)size);
-    }
-    return send_part(L, s, data, size);
+    bool whole = lua_gettop(L) <= 2 && size > 0 && s != NULL;
+    size_t sent = whole ? send_at_once(s, data, size) : 0;
+    return whole && sent == size ? push_last(L, (lua_Integer)size)
+                                 : send_rest(L, s, data, size, sent);
 }
 
 /* ---- flush ---- */
