@@ -165,6 +165,30 @@ describe("accept", function()
   end)
 end)
 
+describe("a listener that somebody else opened", function()
+  it("holds nobody up, though it came as a blocking one", function()
+    local server = assert(socket.bind("127.0.0.1", 0))
+    local _, port = server:getsockname()
+    local child <close> = assert(lariat.run { LARIAT, "-e", [[
+      local socket = require "socket"
+      local server = assert(socket.tcp())
+      server:setfd(0) -- as systemd and inetd pass one
+      assert(server:listen())
+      server:settimeout(0.01)
+      print((select(2, server:accept())))
+      io.stdout:flush()
+      server:settimeout(nil)
+      local conn = assert(server:accept())
+      conn:send(conn:receive "*L")
+    ]], stdin = server })
+    assert.equal("timeout", child.stdout:receive())
+    local client <close> = assert(socket.connect("127.0.0.1", port))
+    assert(client:send "through\n")
+    assert.equal("through", client:receive())
+    assert.same({ "exit", 0 }, { child:wait() })
+  end)
+end)
+
 describe("a server out of memory", function()
   it("closes the connection that it can make no object for", function()
     if os.getenv "ASAN_OPTIONS" then return end -- the sanitizer itself needs more than the limit

@@ -274,10 +274,12 @@ describe("misuse of run", function()
     fails("bad field '2' of 'run' (string expected, got boolean)", { "ls", true })
     fails("bad field '2' of 'run' (contains a zero byte)", { "ls", "a\0b" })
     fails("bad field 'stdni' of 'run' (no such option)", { "ls", stdni = "pipe" })
-    fails("bad field 'stdin' of 'run' ('pipe', 'inherit', 'null' or a stream expected, got 'x')",
-      { "ls", stdin = "x" })
+    fails("bad field 'stdin' of 'run' ('pipe', 'inherit', 'null', a listener or a stream expected, "
+      .. "got 'x')", { "ls", stdin = "x" })
     fails("bad field 'stdout' of 'run'", { "ls", stdout = "stdout" })
     fails("bad field 'stdin' of 'run'", { "ls", stdin = socket.udp() })
+    local listener <close> = assert(socket.bind("127.0.0.1", 0))
+    fails("bad field 'stdout' of 'run'", { "ls", stdout = listener })
     fails("bad field 'input' of 'run' (stdin is given, too)", { "ls", stdin = "pipe", input = "" })
     fails("bad field 'env' of 'run' ('A=B' is no name of a variable)", { "ls",
       env = { ["A=B"] = "" } })

@@ -7,6 +7,7 @@
 #include "driver.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <string.h>
 #include <time.h>
@@ -39,6 +40,14 @@ static int kernel_socket(int family, int type, int protocol) {
     }
     poller_made(fd, family == AF_INET || family == AF_INET6);
     return fd;
+}
+
+/* Whose number it is not is told by the calls that come. */
+static void kernel_adopt(int fd) {
+    int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0 && (flags & O_NONBLOCK) == 0) {
+        fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    }
 }
 
 static int kernel_close(int fd) {
@@ -94,7 +103,7 @@ static int kernel_setsockopt(int fd, int level, int name, const void *value, soc
     return RESULT(setsockopt(fd, level, name, value, length));
 }
 
-/* MSG_DONTWAIT throughout: a descriptor given by setfd may be a blocking one. */
+/* MSG_DONTWAIT throughout: others who have a descriptor, too, may make it a blocking one. */
 static ssize_t kernel_recv(int fd, void *data, size_t size) {
     ssize_t n;
     do {
@@ -264,6 +273,7 @@ const struct driver driver_kernel = {
     .wall = kernel_wall,
     .alarm = poller_alarm,
     .lookup = kernel_lookup,
+    .adopt = kernel_adopt,
     .expose = poller_expose,
     .forward = forward_bytes,
 };

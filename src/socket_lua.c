@@ -234,6 +234,9 @@ static int method_setfd(lua_State *L) {
     s->watch.drained = false;
     s->eof = false;
     s->watch.fd = (int)fd;
+    if (fd >= 0 && s->watch.driver->adopt != NULL) {
+        s->watch.driver->adopt((int)fd);
+    }
     waitq_wake_all(&s->watch.readers, WAKE_READY); /* nothing watches the old one for them */
     waitq_wake_all(&s->watch.writers, WAKE_READY);
     return 0;

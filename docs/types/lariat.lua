@@ -45,7 +45,7 @@ function lariat.signal(name) end
 
 ---@class lariat.RunOptions
 ---@field [integer] string|number the program and its arguments
----@field stdin? "null"|"pipe"|"inherit"|socket.Stream "null" by default
+---@field stdin? "null"|"pipe"|"inherit"|socket.Stream|socket.TcpServer "null" by default
 ---@field stdout? "pipe"|"inherit"|"null"|socket.Stream "pipe" by default
 ---@field stderr? "inherit"|"pipe"|"null"|"stdout"|socket.Stream "inherit" by default
 ---@field input? string all that stdin will hold, instead of `stdin`

@@ -121,15 +121,21 @@ local function check_environment(options)
 end
 
 local CLASSES = { ["stream"] = true, ["tcp{client}"] = true, ["unixstream{client}"] = true }
+local LISTENERS = { ["tcp{server}"] = true, ["unixstream{server}"] = true }
+
+local WORDS = {
+  stdin = "'pipe', 'inherit', 'null', a listener",
+  stdout = "'pipe', 'inherit', 'null'",
+  stderr = "'pipe', 'inherit', 'null', 'stdout'",
+}
 
 local function check_stream(options, name, default)
   local value = options[name]
   if value == nil then return default end
   if STREAMS[name][value] then return value end
-  if type(value) == "userdata" and CLASSES[value.class] then return value end
-  local words = name == "stderr" and "'pipe', 'inherit', 'null', 'stdout'"
-    or "'pipe', 'inherit', 'null'"
-  wrong(name, "%s or a stream expected, got %s", words,
+  local class = type(value) == "userdata" and value.class
+  if CLASSES[class] or name == "stdin" and LISTENERS[class] then return value end
+  wrong(name, "%s or a stream expected, got %s", WORDS[name],
     type(value) == "string" and "'" .. value .. "'" or type(value))
 end
 
@@ -165,9 +171,9 @@ local function new(program, where, handle, stdin, stdout, stderr)
 end
 
 --- What `run` takes: the list holds the program, searched in PATH unless it has a slash, and its
---- arguments; no shell is involved. A stream given for stdin, stdout or stderr is handed over: the
---- child has it, and the script's object is closed. (lariat.stdin, stdout and stderr are lent, and
---- stay open.)
+--- arguments; no shell is involved. A stream given for stdin, stdout or stderr, or a listener for
+--- stdin, is handed over: the child has it, and the script's object is closed. (lariat.stdin, stdout
+--- and stderr are lent, and stay open.)
 ---@class lariat.RunOptions
 ---@field [integer] string|number
 ---@field stdin? "null"|"pipe"|"inherit"|table default "null"
