@@ -86,6 +86,28 @@ describe("send", function()
     assert.equal(0, near:send {})
   end)
 
+  it("takes tables of few strings, of many, and with a number among them", function()
+    local few, many = { "a", "", "bc" }, {}
+    for i = 1, 40 do many[i] = ("%02d"):format(i) end
+    assert.equal(3, near:send(few))
+    assert.equal(80, near:send(many))
+    assert.equal(3, near:send { "x", 1, "y" })
+    assert.equal("abc" .. table.concat(many) .. "x1y", far:receive(86))
+  end)
+
+  it("counts a table as one message when the peer does not read", function()
+    local taken = fill(near)
+    local parts = { "last ", "words" }
+    assert.same({ "timeout", 0 }, { select(2, near:send(parts)) })
+    local receiving = task.spawn(far.receive, far, "*a")
+    near:settimeout(5)
+    assert.equal(10, near:send(parts))
+    near:shutdown "send"
+    local all = assert(receiving:join())
+    assert.equal(taken + 10, #all)
+    assert.equal("last words", all:sub(-10))
+  end)
+
   it("of what cannot be sent names it", function()
     assert.error_matches(function() near:send() end, "bad argument #1 to 'send'")
     assert.error_matches(function() near:send(true) end, "bad argument #1 to 'send'")
@@ -104,6 +126,19 @@ describe("send", function()
     local taken = fill(near)
     near:shutdown "send"
     assert.equal(taken, #far:receive "*a")
+  end)
+
+  it("of a message that the kernel takes in part goes on where that ended", function()
+    local message = numbered(256 * 1024)
+    near:settimeout(0)
+    local _, why, partial = near:send(message)
+    assert.equal("timeout", why)
+    local receiving = task.spawn(far.receive, far, "*a")
+    near:settimeout(5)
+    assert.equal(#message, near:send(message, partial + 1))
+    assert.equal(#message, near:send(message))
+    near:shutdown "send"
+    assert.is_true(receiving:join() == message .. message)
   end)
 
   it("resumed at last + 1 repeats and loses nothing", function()

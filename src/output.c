@@ -92,24 +92,24 @@ static void mark_dirty(struct socket *s) {
     }
 }
 
-/* Copies into the block what is known to fit below the high-water mark. With many sockets in turn
- * each finds its next line of memory far away: it is asked for now. */
-static inline void add(struct socket *s, const char *data, size_t size) {
+/* Where `size` more bytes, which are known to fit, are to be copied to. With many sockets in turn each
+ * finds its next line of memory far away: it is asked for now. */
+static inline char *extend(struct socket *s, size_t size) {
     if (s->out.block == NULL) {
         s->out.block = take_block();
     }
     char *end = s->out.block->data + s->out.size;
-    memcpy(end, data, size);
     __builtin_prefetch(end + 2 * size, 1);
     s->out.size += (unsigned)size;
     socket_count_sent(s, size);
+    return end;
 }
 
 /* Copies what does fit; how much that was. */
 static size_t add_some(struct socket *s, const char *data, size_t size) {
     size_t room = OUTPUT_HIGH_WATER - s->out.size;
     size = size < room ? size : room;
-    add(s, data, size);
+    memcpy(extend(s, size), data, size);
     return size;
 }
 
@@ -134,18 +134,37 @@ static void flush_if_late(void) {
     }
 }
 
-bool output_cork(struct socket *s, const char *data, size_t size) {
+/* May `size` bytes be held back now, and do they fit? */
+static inline bool corks(struct socket *s, size_t size) {
     size_t held = s->out.size;
     if (s->out.blocked) {
-        if (held + size > OUTPUT_HIGH_WATER) {
-            return false;
-        }
-    } else if (s->out.immediate || !s->connected || s->eof || held + size >= OUTPUT_DIRECT) {
-        return false;
-    } else {
-        mark_dirty(s);
+        return held + size <= OUTPUT_HIGH_WATER;
     }
-    add(s, data, size);
+    if (s->out.immediate || !s->connected || s->eof || held + size >= OUTPUT_DIRECT) {
+        return false;
+    }
+    mark_dirty(s);
+    return true;
+}
+
+bool output_cork(struct socket *s, const char *data, size_t size) {
+    if (!corks(s, size)) {
+        return false;
+    }
+    memcpy(extend(s, size), data, size);
+    flush_if_late();
+    return true;
+}
+
+bool output_cork_pieces(struct socket *s, const struct iovec *pieces, size_t count, size_t size) {
+    if (!corks(s, size)) {
+        return false;
+    }
+    char *end = extend(s, size);
+    for (size_t i = 0; i < count; i++) {
+        memcpy(end, pieces[i].iov_base, pieces[i].iov_len);
+        end += pieces[i].iov_len;
+    }
     flush_if_late();
     return true;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "driver.h"
+#include "gather.h"
 #include "module.h"
 #include "result.h"
 #include "runtime.h"
@@ -85,37 +86,6 @@ static int attempt_send(lua_State *L, struct op *op) {
     return err < 0 ? send_failed(L, op, result_message(err)) : sent_all(L, op);
 }
 
-/* Appends a table's strings, numbers and tables, in order; guards against cycles by depth. */
-static void add_table(lua_State *L, luaL_Buffer *b, int index, int depth) {
-    luaL_argcheck(L, depth < 100, 2, "table is nested too deeply");
-    lua_Integer n = (lua_Integer)lua_rawlen(L, index);
-    luaL_checkstack(L, 4, "table is nested too deeply");
-    for (lua_Integer i = 1; i <= n; i++) {
-        int type = lua_rawgeti(L, index, i);
-        if (type == LUA_TTABLE) {
-            int nested = lua_gettop(L);
-            luaL_Buffer inner;
-            luaL_buffinit(L, &inner);
-            add_table(L, &inner, nested, depth + 1);
-            luaL_pushresult(&inner);
-            lua_remove(L, nested);
-        } else if (type != LUA_TSTRING && type != LUA_TNUMBER) {
-            luaL_error(L, "bad argument #1 to 'send' (element %I: string expected, got %s)", i,
-                       lua_typename(L, type));
-        }
-        luaL_addvalue(b);
-    }
-}
-
-/* A table is sent as one string: what it costs is one copy, as with table.concat. */
-static void flatten(lua_State *L, int index) {
-    luaL_Buffer b;
-    luaL_buffinit(L, &b);
-    add_table(L, &b, index, 0);
-    luaL_pushresult(&b);
-    lua_replace(L, index);
-}
-
 /* An index as LuaSocket takes it: any number, cut to an integer. */
 static lua_Integer opt_index(lua_State *L, int index, lua_Integer otherwise) {
     lua_Number n = luaL_optnumber(L, index, (lua_Number)otherwise);
@@ -125,30 +95,33 @@ static lua_Integer opt_index(lua_State *L, int index, lua_Integer otherwise) {
                                    : -LUA_MAXINTEGER / 2;
 }
 
-/* What most sends come to: nobody is in line, and all of it is corked or the kernel takes it. How
- * much went is told in any case; an error is kept for the operation to meet. */
+/* Nothing keeps bytes from being sent now: nobody in line, no failure, no turn used up. */
+static inline bool goes_at_once(const struct socket *s) {
+    return s->watch.writers.first == NULL && s->out.error == 0 && !s->out.ended && !s->standard &&
+           rt.tasks.budget > 0;
+}
+
+/* What most sends come to: all of it is corked, or the kernel takes it. How much went is told in any
+ * case; an error is kept for the operation to meet. */
 static inline size_t send_at_once(struct socket *s, const char *data, size_t size) {
-    bool can = s->watch.writers.first == NULL && s->out.error == 0 && !s->out.ended &&
-               !s->standard && rt.tasks.budget > 0;
     size_t sent = 0;
-    if (can && output_cork(s, data, size)) {
+    if (!goes_at_once(s)) {
+        return 0;
+    }
+    if (output_cork(s, data, size)) {
         return size;
     }
-    if (can && !s->out.blocked) {
+    if (!s->out.blocked) {
         output_write(s, data, size, &sent);
     }
     return sent;
 }
 
-static const char *check_data(lua_State *L, size_t *size) {
-    const char *data = lua_tolstring(L, 2, size);
-    if (data == NULL) {
-        if (lua_istable(L, 2)) {
-            flatten(L, 2);
-        }
-        data = luaL_checklstring(L, 2, size);
-    }
-    return data;
+/* The strings of a table are corked as they are, if they are few. */
+static bool send_pieces(lua_State *L, struct socket *s, size_t *size) {
+    struct iovec pieces[GATHER_MOST];
+    size_t count = goes_at_once(s) ? gather_pieces(L, 2, pieces, size) : 0;
+    return count > 0 && *size > 0 && output_cork_pieces(s, pieces, count, *size);
 }
 
 static const struct op_type send_op = {"send", attempt_send, send_failed, false};
@@ -176,15 +149,29 @@ static __attribute__((noinline)) int send_rest(lua_State *L, struct socket *s, c
     return s != NULL ? op_run(L, &op) : send_failed(L, &op, "closed");
 }
 
-/* send(data [, i [, j]]) -> last, nil, nil | nil, message, last; data: string or table */
-static int method_send(lua_State *L) {
-    struct socket *s = socket_check(L, ANY_STREAM, "client");
-    size_t size;
-    const char *data = check_data(L, &size);
+static inline int send_string(lua_State *L, struct socket *s, const char *data, size_t size) {
     bool whole = lua_gettop(L) <= 2 && size > 0 && s != NULL;
     size_t sent = whole ? send_at_once(s, data, size) : 0;
     return whole && sent == size ? push_last(L, (lua_Integer)size)
                                  : send_rest(L, s, data, size, sent);
+}
+
+static __attribute__((noinline)) int send_table(lua_State *L, struct socket *s) {
+    size_t size;
+    luaL_argexpected(L, lua_istable(L, 2), 2, "string");
+    if (s != NULL && lua_gettop(L) == 2 && send_pieces(L, s, &size)) {
+        return push_last(L, (lua_Integer)size);
+    }
+    const char *data = gather_string(L, 2, &size);
+    return send_string(L, s, data, size);
+}
+
+/* send(data [, i [, j]]) -> last, nil, nil | nil, message, last; data: string or table */
+static int method_send(lua_State *L) {
+    struct socket *s = socket_check(L, ANY_STREAM, "client");
+    size_t size;
+    const char *data = lua_tolstring(L, 2, &size);
+    return data != NULL ? send_string(L, s, data, size) : send_table(L, s);
 }
 
 /* ---- flush ---- */

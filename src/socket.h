@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "op.h"
 #include "watch.h"
@@ -147,6 +148,8 @@ void accept_close_orphan(void); /* a connection that no object could be made for
 #define OUTPUT_DIRECT (8 * 1024)
 /* False: does not fit. True: what all sockets held back may have gone out, if it was time. */
 bool output_cork(struct socket *s, const char *data, size_t size);
+/* The same for several pieces, `size` bytes together, of which all go or none. */
+bool output_cork_pieces(struct socket *s, const struct iovec *pieces, size_t count, size_t size);
 int output_write(struct socket *s, const char *data, size_t size, size_t *sent);
 int output_through(struct socket *s, const char *data, size_t size, size_t *sent);
 int output_flush(struct socket *s); /* 0: all sent, -EAGAIN, or -errno */
