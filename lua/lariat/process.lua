@@ -172,8 +172,8 @@ end
 
 --- What `run` takes: the list holds the program, searched in PATH unless it has a slash, and its
 --- arguments; no shell is involved. A stream given for stdin, stdout or stderr, or a listener for
---- stdin, is handed over: the child has it, and the script's object is closed. (lariat.stdin, stdout
---- and stderr are lent, and stay open.)
+--- stdin, is handed over: the child has it, and the script's object is closed. (lariat.stdin,
+--- stdout and stderr are lent, and stay open.)
 ---@class lariat.RunOptions
 ---@field [integer] string|number
 ---@field stdin? "null"|"pipe"|"inherit"|table default "null"
