@@ -203,11 +203,10 @@ describe("a descriptor that others know", function()
     until below[#below]:getfd() > fd
     local peer_of_child <close>, child_end = net.pair()
     local child <close> = assert(lariat.run { "true" })
-    local pipe, own = child.stdout, child.stdout:getfd()
+    local pipe = child.stdout
     near:setfd(-1)
-    pipe:setfd(fd)
+    pipe:setfd(fd) -- its own number has no owner any more, and stays open
     pipe:close() -- as a file, of which the sockets' side knows nothing
-    near:setfd(own)
     local heir <close> = assert(lariat.run { "cat", stdin = child_end })
     assert.equal(fd, heir.stdout:getfd())
     child_end:close()

@@ -2,6 +2,7 @@
 --
 -- The socket as an object: classes, options, timeouts, statistics, descriptors, and its end.
 
+local lariat = require "lariat"
 local net = require "spec.support.net"
 local socket = require "socket"
 local task = require "lariat.task"
@@ -286,6 +287,19 @@ describe("a descriptor", function()
     assert.equal("through the new one", (receiving:join(5)))
     assert.equal(1, (selecting:join(5)))
     for _, each in ipairs { near, far, heir, peer } do each:close() end
+  end)
+
+  it("of something else, as of the runtime itself, is not taken", function()
+    local child <close> = assert(lariat.run { "true" })
+    local master <close> = assert(socket.tcp4())
+    local own = master:getfd()
+    local function refused(fd, why)
+      assert.error_matches(function() master:setfd(fd) end, why, 1, true)
+      assert.equal(own, master:getfd())
+    end
+    refused(child.stdout:getfd(), "Socket operation on non-socket")
+    refused(1000000, "descriptor 1000000: Bad file descriptor")
+    refused(-2, "descriptor expected, or -1 for none")
   end)
 
   it("that another socket waits on is not taken", function()

@@ -52,8 +52,9 @@ struct driver {
     /* names: starts a lookup, which ends in lookup_done() */
     int (*lookup)(struct lookup *lookup);
 
-    /* may be NULL: a descriptor that others have made is ours now; calls on it must not wait */
-    void (*adopt)(int fd);
+    /* may be NULL: a descriptor that others have made is ours now, and calls on it must not wait;
+     * 0, or -errno if it cannot be ours */
+    int (*adopt)(int fd);
     /* may be NULL: from now on others read from or close the descriptor as well */
     void (*expose)(int fd);
     /* may be NULL: takes up to `size` bytes from one stream and gives another what it accepts,

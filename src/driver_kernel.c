@@ -42,12 +42,13 @@ static int kernel_socket(int family, int type, int protocol) {
     return fd;
 }
 
-/* Whose number it is not is told by the calls that come. */
-static void kernel_adopt(int fd) {
-    int flags = fcntl(fd, F_GETFL);
-    if (flags >= 0 && (flags & O_NONBLOCK) == 0) {
-        fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+static int kernel_adopt(int fd) {
+    int type, flags = fcntl(fd, F_GETFL);
+    socklen_t size = sizeof(type);
+    if (flags < 0 || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0) {
+        return -errno; /* a file, or one of those by which the runtime itself works */
     }
+    return flags & O_NONBLOCK ? 0 : RESULT(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
 }
 
 static int kernel_close(int fd) {

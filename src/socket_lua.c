@@ -217,6 +217,19 @@ static int method_getfd(lua_State *L) {
     return 1;
 }
 
+/* Raises unless the socket can have the descriptor. */
+static void check_descriptor(lua_State *L, const struct socket *s, lua_Integer fd) {
+    const struct driver *driver = s->watch.driver;
+    luaL_argcheck(L, fd >= -1 && fd <= INT_MAX, 2, "descriptor expected, or -1 for none");
+    struct watch *owner = fd >= 0 ? driver->owner((int)fd) : NULL;
+    luaL_argcheck(L, owner == NULL || owner == &s->watch, 2,
+                  "descriptor belongs to another socket");
+    int err = fd >= 0 && driver->adopt != NULL ? driver->adopt((int)fd) : 0;
+    if (err < 0) {
+        luaL_argerror(L, 2, lua_pushfstring(L, "descriptor %d: %s", (int)fd, result_message(err)));
+    }
+}
+
 /* As LuaSocket's: the old descriptor is not closed, it has a new owner. */
 static int method_setfd(lua_State *L) {
     struct socket *s = socket_check(L, ANY_SOCKET, "any");
@@ -224,19 +237,13 @@ static int method_setfd(lua_State *L) {
     if (s == NULL) {
         return 0;
     }
-    luaL_argcheck(L, fd >= -1 && fd <= INT_MAX, 2, "descriptor expected, or -1 for none");
-    struct watch *owner = fd >= 0 ? s->watch.driver->owner((int)fd) : NULL;
-    luaL_argcheck(L, owner == NULL || owner == &s->watch, 2,
-                  "descriptor belongs to another socket");
+    check_descriptor(L, s, fd);
     outputs_flush();
     watch_stop(&s->watch);
     watch_expose(&s->watch);
     s->watch.drained = false;
     s->eof = false;
     s->watch.fd = (int)fd;
-    if (fd >= 0 && s->watch.driver->adopt != NULL) {
-        s->watch.driver->adopt((int)fd);
-    }
     waitq_wake_all(&s->watch.readers, WAKE_READY); /* nothing watches the old one for them */
     waitq_wake_all(&s->watch.writers, WAKE_READY);
     return 0;
