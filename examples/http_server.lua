@@ -23,8 +23,8 @@ local REASONS = {
 }
 
 local root, host, port = arg[1] or ".", arg[2] or "127.0.0.1", math.tointeger(arg[3] or 8080)
-if not port or port < 0 or port > 65535 or arg[4] then
-  io.stderr:write "usage: lariat http_server.lua [DIRECTORY [HOST [PORT]]]\n"
+if not io.open(root .. "/.") or not port or port < 0 or port > 65535 or arg[4] then
+  io.stderr:write "usage: lariat http_server.lua [EXISTING DIRECTORY [HOST [PORT]]]\n"
   os.exit(2)
 end
 

@@ -91,8 +91,10 @@ end
 
 local FAMILIES = { inet = core.tcp4, inet6 = core.tcp6, unspec = core.tcp }
 
-local function unix_path(address)
-  return type(address) == "string" and address:match "^unix:(.*)$"
+local function unix_path(name, address)
+  local path = type(address) == "string" and address:match "^unix:(.*)$"
+  if path == "" then misuse.argument(1, name, "path expected after 'unix:'") end
+  return path
 end
 
 local function connect_unix(path, options)
@@ -119,10 +121,8 @@ local CONNECT_OPTIONS = {
 }
 local UNIX_OPTIONS = { timeout = "seconds" }
 
-local function check_family(n, family)
-  if family and not FAMILIES[family] then
-    misuse.argument(n, "connect", "invalid option '%s'", family)
-  end
+local function check_family(n, family, message)
+  if family and not FAMILIES[family] then misuse.argument(n, "connect", message, family) end
 end
 
 -- The options of connect, from a table or from LuaSocket's positions.
@@ -130,13 +130,13 @@ local function connect_options(...)
   local _, _, third, local_port, family = ...
   if type(third) == "table" then
     misuse.check_options(3, "connect", third, CONNECT_OPTIONS)
-    check_family(3, third.family)
+    check_family(3, third.family, "option 'family': inet, inet6 or unspec expected, got '%s'")
     return third
   end
   if third ~= nil then check_string("connect", 3, ...) end
   if local_port ~= nil then check_string("connect", 4, ...) end
   if family ~= nil then check_string("connect", 5, ...) end
-  check_family(5, family)
+  check_family(5, family, "invalid option '%s'")
   return { local_address = third, local_port = local_port, family = family }
 end
 
@@ -160,7 +160,7 @@ end
 function socket.connect(...)
   check_string("connect", 1, ...)
   local address, port = ...
-  local path = unix_path(address)
+  local path = unix_path("connect", address)
   local options
   if path then
     options = unix_options(select(2, ...))
@@ -220,9 +220,10 @@ end
 function socket.bind(host, port, backlog)
   check_string("bind", 1, host)
   check_backlog("bind", 3, backlog)
-  if unix_path(host) then
+  local path = unix_path("bind", host)
+  if path then
     if port ~= nil then misuse.argument(2, "bind", "a unix socket has no port") end
-    return bind_unix(unix_path(host), backlog)
+    return bind_unix(path, backlog)
   end
   check_string("bind", 2, host, port)
   if host == "*" then host = "0.0.0.0" end

@@ -98,6 +98,22 @@ describe("lariat --test", function()
     assert.equal(1, status)
   end)
 
+  it("stops at a signal, and tells of what has run", function()
+    local spec <close> = run.file([[
+      it("one", function() end)
+      it("two", function()
+        io.stderr:write "ready\n"
+        require "lariat.task".sleep(1000)
+      end)
+      it("three", function() require "lariat.task".sleep(1000) end)
+    ]], "_spec.lua")
+    local child <close> = run.start { "--test", "-o", "plainTerminal", spec.path }
+    assert.equal("ready", child.stderr:receive())
+    child:kill "TERM"
+    assert.matches("1 success / 0 failures / 1 error / 0 pending", child.stdout:receive "*a")
+    assert.same({ "signal", "TERM" }, { child:wait() })
+  end)
+
   it("stops a test at its time limit, whatever it does", function()
     for _, body in ipairs {
       "task.sleep(1000)",

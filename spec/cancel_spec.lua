@@ -82,6 +82,33 @@ describe("a task can be cancelled while it waits", function()
   end)
 end)
 
+describe("a loop that catches its cancellation and tries again", function()
+  it("does not keep others from running", function()
+    local stop = false
+    local stubborn = task.spawn(function()
+      while not stop do pcall(task.sleep, 1000) end
+    end)
+    task.yield()
+    stubborn:cancel()
+    assert.same({ nil, "timeout" }, { stubborn:join(0.01) })
+    stop = true
+    stubborn:join()
+    local accepting <close> = assert(socket.bind("127.0.0.1", 0))
+    local turns = 0
+    local other = task.spawn(function()
+      while turns < 3 do
+        turns = turns + 1
+        task.sleep(0.001)
+      end
+    end)
+    assert.equal("late", task.timeout(0, function()
+      while turns < 3 do pcall(accepting.accept, accepting) end
+      return "late"
+    end))
+    other:join()
+  end)
+end)
+
 describe("a cancelled task loses nothing:", function()
   it("a value that it was served goes back to the front of the channel", function()
     local channel = task.channel(5)

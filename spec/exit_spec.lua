@@ -178,6 +178,27 @@ describe("a <close> variable that never ends", function()
   end
 end)
 
+describe("a task that catches whatever is raised", function()
+  for place, code in pairs {
+    computing = "while true do pcall(function() while true do end end) end",
+    waiting = "while true do pcall(task.sleep, 1000) end",
+  } do
+    it("dies by the first signal all the same, " .. place, function()
+      local script <close> = run.file([[
+        local task = require "lariat.task"
+        print "ready"
+        io.stdout:flush()
+      ]] .. code)
+      local child <close> = run.start { script.path }
+      assert.equal("ready", (child.stdout:receive()))
+      child:kill "TERM"
+      local how, what = child:wait(20 * (tonumber(os.getenv "SCALE") or 1))
+      if not what then child:kill "KILL" end
+      assert.same({ "signal", "TERM" }, { how, what })
+    end)
+  end
+end)
+
 describe("a second signal", function()
   it("kills a program that hangs in its unwinding", function()
     local script <close> = run.file(GUARD .. [[

@@ -100,6 +100,25 @@ describe("a group", function()
     task.yield() -- not felt here
   end)
 
+  it("that has cancelled itself returns what its body returns all the same", function()
+    assert.equal("v", task.group(function(g)
+      g:cancel()
+      return "v"
+    end))
+    local child
+    assert.same({ "v", "w" }, { task.group(function(g)
+      child = g:spawn(task.sleep, 1000)
+      task.yield()
+      g:cancel()
+      return "v", "w"
+    end) })
+    assert.equal("cancelled", child:status())
+    assert.same({ nil, "deadline" }, { task.timeout(0.01, task.group, function(g)
+      g:spawn(task.sleep, 1000)
+      return "too early"
+    end) })
+  end)
+
   it("goes on when one child is cancelled", function()
     assert.equal("end", task.group(function(g)
       local child = g:spawn(task.sleep, 1000)

@@ -40,7 +40,8 @@ describe("lariat --sim", function()
   end)
 
   it("is refused without a script, and with a seed that is none", function()
-    for _, arguments in ipairs { { "--sim" }, { "--sim=x", "script.lua" }, { "--sim=", "x" } } do
+    for _, arguments in ipairs { { "--sim" }, { "--sim=x", "script.lua" }, { "--sim=", "x" },
+      { "--sim=3", "--test", "spec" } } do
       local _, err, status = run.lariat(arguments)
       assert.equal(2, status)
       assert.matches("^lariat: '%-%-sim", err)

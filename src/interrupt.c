@@ -5,8 +5,9 @@
  * signals only arrive between ticks.)
  *
  * SIGINT and SIGTERM cancel every task, so that `<close>` variables run, and the process then dies
- * by the signal; a second one kills at once. SIGUSR1 prints the dump and ends nothing. During teardown a hook bounds what a task that catches
- * its cancellation can still do.
+ * by the signal; a second one kills at once, and so does the first if a task that catches the
+ * cancellation goes on computing. SIGUSR1 prints the dump and ends nothing. During teardown a hook
+ * bounds what a task that catches its cancellation can still do.
  */
 #include "interrupt.h"
 
@@ -23,6 +24,7 @@
 #include "runtime.h"
 
 #define TEARDOWN_REPEAT_US 50000
+#define UNWIND_S 1 /* what a task that a signal has interrupted may go on without a wait */
 #define LIMIT_REPEATS 3 /* times a task may catch the time limit's error */
 
 static struct {
@@ -79,6 +81,10 @@ static void on_hook(lua_State *L, lua_Debug *frame) {
         return;
     }
     if (rt.interrupted) {
+        if (state.limit_hits) {
+            fflush(NULL);
+            raise((int)rt.interrupted);
+        }
         rt.exiting = true;
         task_push_cancelled_value(L);
         lua_error(L);
@@ -118,6 +124,8 @@ static void on_signal(int number) {
     } else {
         rt.interrupted = number;
         die_by_default(number);
+        state.limit_hits = 0;
+        alarm(UNWIND_S);
     }
     reach_running();
 }
@@ -237,9 +245,17 @@ static int fn_interruptible(lua_State *L) {
     return 0;
 }
 
+/* ending() -> has a signal come by which the process will die? */
+static int fn_ending(lua_State *L) {
+    lua_pushboolean(L, rt.interrupted != 0);
+    return 1;
+}
+
 int interrupt_open_module(lua_State *L) {
-    static const luaL_Reg functions[] = {
-        {"limit", fn_limit}, {"interruptible", fn_interruptible}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"limit", fn_limit},
+                                         {"interruptible", fn_interruptible},
+                                         {"ending", fn_ending},
+                                         {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

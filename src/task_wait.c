@@ -86,6 +86,13 @@ int task_raise(lua_State *L) {
     return lua_error(L);
 }
 
+static int raise_later(lua_State *L, int status, lua_KContext ctx) {
+    (void)status, (void)ctx;
+    task_resumed();
+    return task_raise(L);
+}
+
+/* A loop that catches its cancellation and tries again has its turn like everybody else. */
 void task_prepare(lua_State *L, const char *what) {
     if (!task_can_wait(L)) {
         lua_pushfstring(L,
@@ -96,6 +103,10 @@ void task_prepare(lua_State *L, const char *what) {
         place_error(L, lua_tostring(L, -1));
     }
     if (task_must_raise()) {
+        if (rt.tasks.budget <= 0) {
+            task_give_way(L, 0, raise_later); /* does not return */
+        }
+        task_spent(1);
         task_raise(L);
     }
 }

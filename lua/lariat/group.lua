@@ -69,9 +69,11 @@ function group:spawn(options, f, ...)
   return (spawn(self, 2, task.named(options), f, ...))
 end
 
---- Cancels every child, and the group's own body.
+--- Cancels every child, and the group's own body. If the body returns all the same, what it returns
+--- is the group's result.
 function group:cancel()
   misuse.check_self(self, group, "cancel")
+  self.stopped = true
   return self.scope:cancel()
 end
 
@@ -94,7 +96,8 @@ local function finish(self, ok, err, traceback)
     if self.traceback then task.adopt_traceback(self.error, self.traceback) end
     error(self.error, 0)
   end
-  if not waited then error(interruption, 0) end
+  local returned = ok and self.stopped and interruption == task.cancelled
+  if not waited and not returned then error(interruption, 0) end
   if not ok then error(err, 0) end
 end
 

@@ -182,6 +182,9 @@ return function(...)
   local script = options.script
   if options.help then io.stdout:write(USAGE) return end
   if options.version then print(version_line()) end
+  if options.test and options.sim then
+    usage_error "'--sim' goes with a script; the seed of tests is '--test --seed=N'"
+  end
   if options.test then return run_tests(args, script) end
   if options.sim and not args[script] then usage_error("'--sim' needs a script, or '-'") end
   set_arg(args, args[script] and script or 1)
