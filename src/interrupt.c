@@ -24,7 +24,7 @@
 #include "runtime.h"
 
 #define TEARDOWN_REPEAT_US 50000
-#define UNWIND_S 1 /* what a task that a signal has interrupted may go on without a wait */
+#define UNWIND_S 1      /* what a task that a signal has interrupted may go on without a wait */
 #define LIMIT_REPEATS 3 /* times a task may catch the time limit's error */
 
 static struct {
