@@ -187,6 +187,77 @@ describe("send", function()
     assert.equal(300000, sending:join())
   end)
 
+  it("of several tasks that all have to wait goes out, message after message", function()
+    local senders, messages, random, total = 4, math.max(30 // SCALE, 10), math.random, 0
+    local sock <close>, peer = net.pair()
+    sock:setoption("send-buffer-size", 60000)
+    for sender = 1, senders do
+      local list, text = {}, string.char(96 + sender):rep(500000)
+      for i = 1, messages do
+        list[i] = string.pack("s4", text:sub(1, random(#text)))
+        total = total + #list[i]
+      end
+      task.spawn(function()
+        for _, message in ipairs(list) do assert(sock:send(message)) task.yield() end
+      end)
+    end
+    local pieces = {}
+    while total > 0 do
+      local piece = assert(peer:receiveany(random(65536)))
+      pieces[#pieces + 1], total = piece, total - #piece
+      for _ = 1, random(100) == 1 and 50 or 0 do task.yield() end
+    end
+    local all, at, count = table.concat(pieces), 1, 0
+    while at <= #all do
+      local text, following = string.unpack("s4", all, at)
+      assert.is_true(text == text:sub(1, 1):rep(#text))
+      at, count = following, count + 1
+    end
+    assert.equal(senders * messages, count)
+    peer:close()
+  end)
+
+  -- The turn is used up, at the very least, by one of these numbers of calls.
+  for before = 61, 65 do
+    it("that uses up a turn is not cut by another task's, " .. before .. " calls on", function()
+      local sock <close>, peer = net.pair()
+      local other <close>, another = net.pair()
+      local _ <close> = peer
+      local _ <close> = another
+      other:setoption("cork", false)
+      local long, short = ("a"):rep(8 << 20), ("b"):rep(1000)
+      task.spawn(function()
+        for _ = 1, before do other:send "x" end
+        sock:send(long)
+      end)
+      task.spawn(sock.send, sock, short)
+      task.yield()
+      local all = peer:receive(#long + #short)
+      assert.is_true(all == long .. short or all == short .. long) -- the turn may end before it
+    end)
+
+    it("waits for those in line, " .. before .. " calls on", function()
+      local sock <close>, peer = net.pair()
+      local _ <close> = peer
+      local taken = fill(sock)
+      sock:settimeout(nil)
+      local udp <close> = assert(socket.udp4())
+      assert(udp:setsockname("127.0.0.1", 0))
+      udp:settimeout(0)
+      local flushing = task.spawn(sock.flush, sock)
+      task.yield()
+      local sending = task.spawn(function()
+        for _ = 1, before do udp:receive() end
+        return sock:send(("a"):rep(1 << 20))
+      end)
+      task.yield()
+      assert(peer:receive(taken))
+      assert.is_true(peer:receive(1 << 20) == ("a"):rep(1 << 20))
+      assert.equal(1, flushing:join())
+      assert.equal(1 << 20, (sending:join()))
+    end)
+  end
+
   it("of several tasks goes out as whole messages in order", function()
     fill(near)
     near:settimeout(nil)

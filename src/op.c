@@ -161,10 +161,14 @@ static int op_resumed(lua_State *L, int status, lua_KContext ctx) {
     if (why == WAKE_CLOSED || op->socket->closed) {
         return op->type->fail(L, op, "closed");
     }
-    op->queued = true;
+    op->queued = op->queued || ctx != AFTER_TURN; /* a turn given up is no place in line */
     bool late =
         ctx == AFTER_READINESS ? why == WAKE_DEADLINE : op->start != 0 && clock_now() >= due(op);
     return late ? last_attempt(L, op) : attempt(L, op, ctx != AFTER_TURN);
+}
+
+int op_wait(lua_State *L, struct op *op, int want) {
+    return not_yet(L, op, want, false);
 }
 
 int op_run(lua_State *L, struct op *op) {

@@ -69,9 +69,8 @@ struct op {
             const char *data; /* anchored by the caller's stack */
             size_t size;
             size_t sent;
-            long first;   /* index of data[0] in the caller's counting */
-            bool begun;   /* part of the message is on its way */
-            bool refused; /* the kernel has just taken no more */
+            long first; /* index of data[0] in the caller's counting */
+            bool begun; /* part of the message is on its way */
         } send;
         struct {
             uint64_t moved;
@@ -101,5 +100,8 @@ uint64_t timeout_due(const struct timeout *timeout, uint64_t start);
 
 /* Runs an operation from a method: attempts, parks the task as often as needed, returns results. */
 int op_run(lua_State *L, struct op *op);
+
+/* The same for one that the method has attempted itself, and that needs `want`, one of WANT_*. */
+int op_wait(lua_State *L, struct op *op, int want);
 
 #endif

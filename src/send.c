@@ -42,7 +42,8 @@ static int sent_all(lua_State *L, struct op *op) {
 static int attempt_send(lua_State *L, struct op *op);
 
 /* Must wait: while somebody's message is under way and, coming new, for those in line. Who has been
- * in line already was woken as its first: those he finds there now are behind him. */
+ * in line already was woken as its first: those he finds there now are behind him, unless one of
+ * them has begun. That one stays the first, else it would never be woken again. */
 static bool must_queue(struct op *op, const struct socket *s) {
     bool came_new = !op->queued;
     op->queued = true;
@@ -50,6 +51,7 @@ static bool must_queue(struct op *op, const struct socket *s) {
         const struct op *other = &i->task->op;
         if (i->exclusive &&
             (came_new || (other->type->attempt == attempt_send && other->as.send.begun))) {
+            op->queued = came_new;
             return true;
         }
     }
@@ -65,10 +67,6 @@ static int attempt_send(lua_State *L, struct op *op) {
     if (s->out.error != 0 || s->out.ended) {
         s->out.told = true;
         return send_failed(L, op, s->out.ended ? "closed" : result_message(s->out.error));
-    }
-    if (op->as.send.refused) {
-        op->as.send.refused = false;
-        return WANT_WRITE;
     }
     op->as.send.begun = true;
     const char *rest = op->as.send.data + op->as.send.sent;
@@ -145,8 +143,10 @@ static __attribute__((noinline)) int send_rest(lua_State *L, struct socket *s, c
     op.as.send.data = data + first - 1;
     op.as.send.size = (size_t)(last - first + 1);
     op.as.send.sent = sent;
-    op.as.send.begun = op.as.send.refused = sent > 0;
-    return s != NULL ? op_run(L, &op) : send_failed(L, &op, "closed");
+    op.as.send.begun = sent > 0;
+    return s == NULL  ? send_failed(L, &op, "closed")
+           : sent > 0 ? op_wait(L, &op, WANT_WRITE) /* nobody may come between */
+                      : op_run(L, &op);
 }
 
 static inline int send_string(lua_State *L, struct socket *s, const char *data, size_t size) {
