@@ -199,6 +199,16 @@ describe("pipe", function()
     assert.is_true(partial >= 3)
   end)
 
+  it("tells that what was sent before it has met a reset", function()
+    sink:setoption("linger", { on = true, timeout = 0 })
+    sink:close()
+    right:receive() -- the reset has come
+    source:close()
+    local moved, message = left:pipe(right)
+    assert.same({ nil, "closed" }, { moved, message })
+    assert.equal(1, right:shutdown "send")
+  end)
+
   it("does not take a reset behind much data for the end", function()
     local piping = task.spawn(left.pipe, left, right)
     local text = numbers(1 << 20)

@@ -188,6 +188,7 @@ describe("output", function()
     near:send "question\n"
     local ok, message = near:flush()
     assert.same({ nil, "closed" }, { ok, message })
+    assert.equal(1, near:shutdown "send") -- it has been told
     assert.same({ nil, "closed", 0 }, { near:send "again" })
   end)
 end)

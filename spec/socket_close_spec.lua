@@ -134,3 +134,45 @@ describe("a socket", function()
     assert.equal(lowest, again:getfd())
   end)
 end)
+
+describe("a finalizer that closes the socket of a call under way", function()
+  -- Calls f with a collection due at its first allocation, whose finalizer closes the socket.
+  local function closed_within(sock, f)
+    local closed = false
+    collectgarbage "generational"
+    collectgarbage()
+    collectgarbage "stop"
+    setmetatable({}, { __gc = function() closed = true sock:close() end })
+    for _ = 1, 3 do local _ = {} end
+    collectgarbage "restart"
+    local results = table.pack(f())
+    collectgarbage "incremental"
+    assert.is_true(closed)
+    return { table.unpack(results, 1, 2) }
+  end
+
+  it("is met by connect", function()
+    local server <close> = assert(socket.bind("127.0.0.1", 0))
+    local _, port = server:getsockname()
+    for maker, host in pairs { tcp4 = "127.0.0.1", tcp = "localhost" } do
+      local master = socket[maker]()
+      assert.same({ nil, "closed" }, closed_within(master, function()
+        return master:connect(host, port)
+      end))
+    end
+  end)
+
+  it("is met by send and receive while they make strings of their arguments", function()
+    for name, call in pairs {
+      ["a number"] = function(sock) return sock:send(1.5) end,
+      ["a table"] = function(sock) return sock:send { 1.5, "x" } end,
+      ["a prefix"] = function(sock) return sock:receive(10, 1.5) end,
+      ["a delimiter"] = function(sock) return sock:receiveuntil(1.5) end,
+    } do
+      local near, far = net.pair()
+      local results = closed_within(near, function() return call(near) end)
+      assert.same({ nil, "closed" }, results, name)
+      far:close()
+    end
+  end)
+end)

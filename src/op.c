@@ -98,6 +98,9 @@ static int park(lua_State *L, struct op *op, int want, bool again) {
         sim_refuse(L, op->type->name); /* a socket of the world outside */
     }
     keep_address(L, op);
+    if (op->socket->closed) {
+        return op->type->fail(L, op, "closed"); /* by a finalizer, just now */
+    }
     uint64_t end = due(op);
     again = again && op->queued;
     if (want == WANT_TURN) {
@@ -141,6 +144,9 @@ static int not_yet(lua_State *L, struct op *op, int want, bool again) {
     if (want >= 0) {
         return want;
     }
+    if (op->socket->closed) {
+        return op->type->fail(L, op, "closed");
+    }
     return want != WANT_TURN && no_patience(op) ? last_attempt(L, op) : park(L, op, want, again);
 }
 
@@ -171,10 +177,17 @@ int op_wait(lua_State *L, struct op *op, int want) {
     return not_yet(L, op, want, false);
 }
 
+/* Between the method's look at the socket and now a finalizer may have closed it. */
 int op_run(lua_State *L, struct op *op) {
+    if (op->socket->closed) {
+        return op->type->fail(L, op, "closed");
+    }
     if (rt.tasks.budget <= 0 && task_can_wait(L)) {
         task_prepare(L, op->type->name);
         keep_address(L, op);
+        if (op->socket->closed) {
+            return op->type->fail(L, op, "closed");
+        }
         join(op, WANT_TURN, false, false);
         return task_give_way(L, AFTER_TURN, op_resumed);
     }

@@ -81,7 +81,11 @@ static int attempt_send(lua_State *L, struct op *op) {
     if (err == -EAGAIN) {
         return WANT_WRITE;
     }
-    return err < 0 ? send_failed(L, op, result_message(err)) : sent_all(L, op);
+    if (err < 0) {
+        s->out.told = true;
+        return send_failed(L, op, result_message(err));
+    }
+    return sent_all(L, op);
 }
 
 /* An index as LuaSocket takes it: any number, cut to an integer. */
@@ -93,10 +97,11 @@ static lua_Integer opt_index(lua_State *L, int index, lua_Integer otherwise) {
                                    : -LUA_MAXINTEGER / 2;
 }
 
-/* Nothing keeps bytes from being sent now: nobody in line, no failure, no turn used up. */
+/* Nothing keeps bytes from being sent now: nobody in line, no failure, no turn used up. (It is closed
+ * if a finalizer did that while what to send was made a string.) */
 static inline bool goes_at_once(const struct socket *s) {
-    return s->watch.writers.first == NULL && s->out.error == 0 && !s->out.ended && !s->standard &&
-           rt.tasks.budget > 0;
+    return s->box != NULL && s->watch.writers.first == NULL && s->out.error == 0 && !s->out.ended &&
+           !s->standard && rt.tasks.budget > 0;
 }
 
 /* What most sends come to: all of it is corked, or the kernel takes it. How much went is told in any
@@ -190,6 +195,7 @@ static int attempt_flush(lua_State *L, struct op *op) {
         return WANT_WRITE;
     }
     waitq_wake_first(&op->socket->watch.writers, WAKE_READY);
+    op->socket->out.told |= err < 0;
     return result_ok(L, err);
 }
 
@@ -259,7 +265,10 @@ static int pipe_ended(lua_State *L, struct op *op, struct socket *to, ssize_t n)
     if (n < 0) {
         return pipe_failed(L, op, result_message((int)n));
     }
-    stream_shutdown_send(to);
+    int err = stream_shutdown_send(to); /* what was sent before may have met an error as well */
+    if (err < 0) {
+        return pipe_failed(L, op, result_message(err));
+    }
     lua_pushinteger(L, (lua_Integer)op->as.pipe.moved);
     return 1;
 }
@@ -269,7 +278,9 @@ static int pipe_room(struct op *op, struct socket *to) {
     if (must_queue(op, to)) {
         return -EAGAIN;
     }
-    return to->out.blocked ? output_flush(to) : 0;
+    int err = to->out.blocked ? output_flush(to) : 0;
+    to->out.told |= err < 0 && err != -EAGAIN;
+    return err;
 }
 
 /* Receives into the input of `from`, unless `to`, which has nothing pending, can take it as it is. */
@@ -321,6 +332,7 @@ static ssize_t pipe_round(struct op *op, struct socket *from, struct socket *to)
     }
     op->queued = false; /* others may send between two rounds */
     waitq_wake_first(&to->watch.writers, WAKE_READY);
+    to->out.told |= err < 0 && err != -EAGAIN;
     return err < 0 && err != -EAGAIN ? err - PIPE_ERRNO : 1;
 }
 

@@ -188,7 +188,8 @@ static inline void socket_count_sent(struct socket *s, size_t size) {
     }
 }
 static inline const struct timeout *socket_timeout(const struct socket *s) {
-    return &s->box->timeout;
+    static const struct timeout none = {-1, -1};
+    return s->box != NULL ? &s->box->timeout : &none;
 }
 
 #endif

@@ -237,12 +237,16 @@ static int method_setfd(lua_State *L) {
     if (s == NULL) {
         return 0;
     }
-    check_descriptor(L, s, fd);
     outputs_flush();
+    if (s->out.size > 0) {
+        place_error(L, "'setfd': what was sent has not gone out yet (flush first)");
+    }
+    check_descriptor(L, s, fd);
     watch_stop(&s->watch);
     watch_expose(&s->watch);
     s->watch.drained = false;
     s->eof = false;
+    s->out = (struct output){.immediate = s->out.immediate, .corked = s->out.corked};
     s->watch.fd = (int)fd;
     waitq_wake_all(&s->watch.readers, WAKE_READY); /* nothing watches the old one for them */
     waitq_wake_all(&s->watch.writers, WAKE_READY);
