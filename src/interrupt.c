@@ -81,11 +81,13 @@ static void on_hook(lua_State *L, lua_Debug *frame) {
         return;
     }
     if (rt.interrupted) {
-        if (state.limit_hits) {
+        if (rt.exiting && state.limit_hits) { /* it was told, a while ago */
             fflush(NULL);
             raise((int)rt.interrupted);
         }
         rt.exiting = true;
+        state.limit_hits = 0;
+        alarm(UNWIND_S);
         task_push_cancelled_value(L);
         lua_error(L);
     }
@@ -124,8 +126,6 @@ static void on_signal(int number) {
     } else {
         rt.interrupted = number;
         die_by_default(number);
-        state.limit_hits = 0;
-        alarm(UNWIND_S);
     }
     reach_running();
 }
