@@ -211,21 +211,15 @@ local function bind_one(info, port, backlog)
   return server
 end
 
---- Binds a new server to a host and port ("*" for every IPv4 address) or to "unix:/path".
----@param host string
----@param port? integer|string 0 for any free port
----@param backlog? integer
----@return table? server
----@return string? message
-function socket.bind(host, port, backlog)
-  check_string("bind", 1, host)
-  check_backlog("bind", 3, backlog)
-  local path = unix_path("bind", host)
+-- For the function called `name`.
+local function bind(name, host, port, backlog)
+  check_string(name, 1, host)
+  local path = unix_path(name, host)
   if path then
-    if port ~= nil then misuse.argument(2, "bind", "a unix socket has no port") end
+    if port ~= nil then misuse.argument(2, name, "a unix socket has no port") end
     return bind_unix(path, backlog)
   end
-  check_string("bind", 2, host, port)
+  check_string(name, 2, host, port)
   if host == "*" then host = "0.0.0.0" end
   local found, message = core.dns.getaddrinfo(host)
   if not found then return nil, message end
@@ -236,6 +230,17 @@ function socket.bind(host, port, backlog)
     if server then return server end
   end
   return nil, message
+end
+
+--- Binds a new server to a host and port ("*" for every IPv4 address) or to "unix:/path".
+---@param host string
+---@param port? integer|string 0 for any free port
+---@param backlog? integer
+---@return table? server
+---@return string? message
+function socket.bind(host, port, backlog)
+  check_backlog("bind", 3, backlog)
+  return bind("bind", host, port, backlog)
 end
 
 --- Makes a function that picks from `choices` by name; what is not a string means "default".
@@ -368,7 +373,7 @@ function socket.serve(host, port, handler, options)
   if type(port) == "function" then n, port, handler, options = 2, nil, port, handler end
   if options == nil then options = {} end
   serve.check(n, handler, options, SERVE_OPTIONS)
-  local server, message = socket.bind(host, port, options.backlog or 128)
+  local server, message = bind("serve", host, port, options.backlog or 128)
   if not server then return nil, message end
   local _ <close> = server -- nobody else has it: however serving ends, so does listening
   if options.ready then options.ready(server) end

@@ -93,7 +93,8 @@ describe("misuse names the script's line and the argument", function()
 
   it("of socket.serve", function()
     check {
-      function() socket.serve(nil, 0, nothing) end, "bad argument #1 to 'bind'",
+      function() socket.serve(nil, 0, nothing) end, "bad argument #1 to 'serve'",
+      function() socket.serve("localhost", nothing) end, "bad argument #2 to 'serve'",
       function() socket.serve("*", 0, 5) end,
       "bad argument #3 to 'serve' (function expected, got number)",
       function() socket.serve("*", 0, nothing, 5) end,
