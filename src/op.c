@@ -63,13 +63,15 @@ static int op_resumed(lua_State *L, int status, lua_KContext ctx);
 /* Why a parked operation is attempted again. */
 enum resume_after { AFTER_READINESS, AFTER_PAUSE, AFTER_TURN };
 
-/* The address of an operation that waits for the first time is in the memory of a C function. */
-static void keep_address(lua_State *L, struct op *op) {
+/* The address of an operation that waits for the first time is in the memory of a C function. False:
+ * making room for it ran a finalizer that has closed the socket. */
+static bool keep_address(lua_State *L, struct op *op) {
     if (op->type->addressed && op->as.to != NULL && !op->queued) {
         struct address *kept = lua_newuserdatauv(L, sizeof(*kept), 0);
         *kept = *op->as.to;
         op->as.to = kept;
     }
+    return !op->socket->closed;
 }
 
 /* Moves the operation into its task, and joins the queue that keeps the socket alive and, if
@@ -97,9 +99,8 @@ static int park(lua_State *L, struct op *op, int want, bool again) {
     if (op->socket->watch.driver != rt.driver) {
         sim_refuse(L, op->type->name); /* a socket of the world outside */
     }
-    keep_address(L, op);
-    if (op->socket->closed) {
-        return op->type->fail(L, op, "closed"); /* by a finalizer, just now */
+    if (!keep_address(L, op)) {
+        return op->type->fail(L, op, "closed");
     }
     uint64_t end = due(op);
     again = again && op->queued;
@@ -184,8 +185,7 @@ int op_run(lua_State *L, struct op *op) {
     }
     if (rt.tasks.budget <= 0 && task_can_wait(L)) {
         task_prepare(L, op->type->name);
-        keep_address(L, op);
-        if (op->socket->closed) {
+        if (!keep_address(L, op)) {
             return op->type->fail(L, op, "closed");
         }
         join(op, WANT_TURN, false, false);

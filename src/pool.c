@@ -7,8 +7,8 @@
  * instructions with malloc, 10,000 without).
  *
  * Invariant: a block of at most LARGEST bytes comes from an arena and is of the next multiple of
- * GRAIN, or of COARSE if it is larger than FINE; every other one is malloc's. Arenas are given back when the program ends: what has been a
- * small object once will be one again.
+ * GRAIN, or of COARSE if it is larger than FINE; every other one is malloc's. Arenas are given back
+ * when the program ends: what has been a small object once will be one again.
  *
  * With the address sanitizer every block is malloc's, so that it sees what is done to each.
  */

@@ -39,6 +39,12 @@ static int sent_all(lua_State *L, struct op *op) {
     return push_last(L, (lua_Integer)op->as.send.size + op->as.send.first - 1);
 }
 
+/* What a script is told of an error here, shutdown does not tell again. */
+static int told(struct socket *s, int err) {
+    s->out.told |= err < 0 && err != -EAGAIN;
+    return err;
+}
+
 static int attempt_send(lua_State *L, struct op *op);
 
 /* Must wait: while somebody's message is under way and, coming new, for those in line. Who has been
@@ -81,11 +87,7 @@ static int attempt_send(lua_State *L, struct op *op) {
     if (err == -EAGAIN) {
         return WANT_WRITE;
     }
-    if (err < 0) {
-        s->out.told = true;
-        return send_failed(L, op, result_message(err));
-    }
-    return sent_all(L, op);
+    return told(s, err) < 0 ? send_failed(L, op, result_message(err)) : sent_all(L, op);
 }
 
 /* An index as LuaSocket takes it: any number, cut to an integer. */
@@ -195,8 +197,7 @@ static int attempt_flush(lua_State *L, struct op *op) {
         return WANT_WRITE;
     }
     waitq_wake_first(&op->socket->watch.writers, WAKE_READY);
-    op->socket->out.told |= err < 0;
-    return result_ok(L, err);
+    return result_ok(L, told(op->socket, err));
 }
 
 static const struct op_type flush_op = {"flush", attempt_flush, result_only, false};
@@ -278,9 +279,7 @@ static int pipe_room(struct op *op, struct socket *to) {
     if (must_queue(op, to)) {
         return -EAGAIN;
     }
-    int err = to->out.blocked ? output_flush(to) : 0;
-    to->out.told |= err < 0 && err != -EAGAIN;
-    return err;
+    return to->out.blocked ? told(to, output_flush(to)) : 0;
 }
 
 /* Receives into the input of `from`, unless `to`, which has nothing pending, can take it as it is. */
@@ -325,14 +324,13 @@ static ssize_t pipe_round(struct op *op, struct socket *from, struct socket *to)
     size_t sent = 0;
     int err = 0;
     if (input_size(from) > 0) {
-        err = output_write(to, input_data(from), input_size(from), &sent);
+        err = told(to, output_write(to, input_data(from), input_size(from), &sent));
         op->as.pipe.moved += sent;
         input_take(from, sent);
         input_trim(from);
     }
     op->queued = false; /* others may send between two rounds */
     waitq_wake_first(&to->watch.writers, WAKE_READY);
-    to->out.told |= err < 0 && err != -EAGAIN;
     return err < 0 && err != -EAGAIN ? err - PIPE_ERRNO : 1;
 }
 

@@ -124,11 +124,6 @@ local function check(window, options)
   return text
 end
 
--- Once Ctrl-C or SIGTERM has come, what is left is not run, and the summary tells the rest.
-local function stop_if_ending(busted)
-  if core.interrupt.ending() then busted.skipAll = true end
-end
-
 -- Runs a test, from before_each to after_each; its end is told once its window is over.
 local function run_test(busted, options, element, run)
   local window = windows.open()
@@ -144,7 +139,8 @@ local function run_test(busted, options, element, run)
   core.interrupt.limit(limit, ("test exceeded its time limit of %g s"):format(limit))
   if options.strict then collectgarbage "stop" end -- else a leak counts or not, by chance
   local results = table.pack(run())
-  stop_if_ending(busted)
+  -- Once Ctrl-C or SIGTERM has come, what is left is not run, and the summary tells the rest.
+  if core.interrupt.ending() then busted.skipAll = true end
   local text = check(window, options)
   if options.strict then collectgarbage "restart" end
   core.interrupt.limit(0)
