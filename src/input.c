@@ -131,7 +131,7 @@ static void borrow(struct socket *s) {
 /* Where a socket without input receives: a room if what comes is much and taken whole, else the
  * shared buffer. Returns how much may come. A simulation receives the same in every state. */
 static size_t prepare(struct socket *s, size_t wanted) {
-    if (s->usual < ROOM_LEAST || rt.simulated || !room_useful()) {
+    if (s->usual < ROOM_LEAST || rt.world != NULL || !room_useful()) {
         borrow(s);
         return SHARED_SIZE;
     }

@@ -94,7 +94,7 @@ int module_exit(lua_State *L) {
         status = (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
     }
     outputs_flush();
-    if (rt.simulated) {
+    if (rt.world != NULL) {
         return sim_exit(L, status);
     }
     runtime_exit(status);

@@ -17,9 +17,9 @@
 #include "driver.h"
 #include "result.h"
 #include "runtime.h"
-#include "sim.h"
 #include "socket.h"
 #include "task.h"
+#include "world.h"
 
 #define FIRST_PAUSE_NS (1000 * 1000)
 #define LONGEST_PAUSE 6 /* doublings: 64 ms */
@@ -97,7 +97,7 @@ static void join(struct op *op, int want, bool exclusive, bool front) {
 static int park(lua_State *L, struct op *op, int want, bool again) {
     task_prepare(L, op->type->name);
     if (op->socket->watch.driver != rt.driver) {
-        sim_refuse(L, op->type->name); /* a socket of the world outside */
+        world_refuse(L, op->type->name); /* a socket of the world outside */
     }
     if (!keep_address(L, op)) {
         return op->type->fail(L, op, "closed");

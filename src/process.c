@@ -19,8 +19,8 @@
 #include "module.h"
 #include "result.h"
 #include "runtime.h"
-#include "sim.h"
 #include "signals.h"
+#include "world.h"
 
 #define PROCESS_TYPE "lariat.process"
 #define PATIENCE_NS (1000ull * 1000 * 1000) /* between SIGTERM and SIGKILL */
@@ -163,7 +163,7 @@ static int method_wait(lua_State *L) {
         return push_status(L, p);
     }
     task_prepare(L, "process:wait");
-    sim_refuse(L, "process:wait");
+    world_refuse(L, "process:wait");
     struct task *task = rt.tasks.current;
     waitq_join(&p->waiters, &task->interest, task, false);
     return task_park(L, "process:wait", clock_after(seconds), true, 0, waited);

@@ -16,8 +16,8 @@
 #include "module.h"
 #include "result.h"
 #include "runtime.h"
-#include "sim_machine.h"
 #include "socket.h"
+#include "world.h"
 
 static struct lookup *start(struct lookup *lookup) {
     int err = rt.driver->lookup(lookup);
@@ -58,7 +58,7 @@ static struct lookup *new_lookup(const char *host, int family, int type) {
     memset(lookup, 0, sizeof(*lookup));
     lookup->hints.ai_family = family;
     lookup->hints.ai_socktype = type;
-    if (rt.simulated) {
+    if (rt.world != NULL) {
         join_simulation(lookup);
     }
     if (strlen(host) >= sizeof(lookup->host)) {
@@ -354,8 +354,8 @@ static int dns_getnameinfo(lua_State *L) {
 
 static int dns_gethostname(lua_State *L) {
     char name[257] = "";
-    if (rt.simulated) {
-        lua_pushstring(L, machine_current()->name);
+    if (rt.world != NULL) {
+        lua_pushstring(L, rt.world->hostname());
         return 1;
     }
     if (gethostname(name, sizeof(name) - 1) < 0) {

@@ -21,6 +21,7 @@
 struct driver;
 union output_block;
 struct socket;
+struct world;
 
 struct clock {
     struct timer **heap; /* 1-based */
@@ -63,8 +64,8 @@ struct runtime {
     const struct driver *driver;
     struct clock clock;
     struct scheduler tasks;
-    struct scheduler *outer; /* the world's, set aside while a simulation runs; or NULL */
-    bool simulated;          /* one does: time is virtual */
+    const struct world *world; /* a simulated one, in which time is virtual; NULL: the real one */
+    struct scheduler *outer; /* of the real world, set aside while another is installed; or NULL */
     struct sockets sockets;
     bool loop_open;
     bool closing;             /* teardown has begun: nothing new may start */

@@ -43,14 +43,17 @@ struct task;
 
 extern const struct driver driver_sim;
 
-bool task_is_simulated(const struct task *task);
-void sim_enter(const struct task *task);         /* called before it is resumed */
-void sim_task_began(const struct task *task);    /* counted with its machine */
-void sim_task_ended(const struct task *task);    /* the last one ends the machine's program */
-void sim_refuse(lua_State *L, const char *what); /* raises if a simulation runs */
-int sim_exit(lua_State *L, int status);          /* os.exit */
-int sim_standard(int number);                    /* a descriptor for a standard stream */
+int sim_exit(lua_State *L, int status); /* os.exit */
+int sim_open_module(lua_State *L);      /* pushes lariat.core.sim */
+
+/* What it installs: see world.h and driver.h. */
+
+bool sim_contains(const struct task *task);
+void sim_task_began(const struct task *task);  /* counted with its machine */
+void sim_task_enters(const struct task *task); /* its machine's globals are put in force */
+void sim_task_ended(const struct task *task);  /* the last one ends the machine's program */
+const char *sim_hostname(void);
+int sim_standard(int number);
 int sim_lookup(struct lookup *lookup);
-int sim_open_module(lua_State *L); /* pushes lariat.core.sim */
 
 #endif

@@ -56,7 +56,7 @@ void globals_close(lua_State *L) {
     state.home = state.present = LUA_NOREF;
 }
 
-void sim_enter(const struct task *task) {
+void sim_task_enters(const struct task *task) {
     const struct machine *m = machine_of(task->owner);
     int wanted = m->globals != LUA_NOREF ? m->globals : state.home;
     if (wanted != state.present) {

@@ -49,7 +49,7 @@ struct machine *machine_find(const char *name) {
     return NULL;
 }
 
-bool task_is_simulated(const struct task *task) {
+bool sim_contains(const struct task *task) {
     return task->owner >= SIM_OWNERS;
 }
 
@@ -60,6 +60,10 @@ struct machine *machine_of(unsigned owner) {
 
 struct machine *machine_current(void) {
     return machine_of(rt.tasks.current ? rt.tasks.current->owner : SIM_OWNERS);
+}
+
+const char *sim_hostname(void) {
+    return machine_current()->name;
 }
 
 /* ---- addresses ---- */

@@ -26,6 +26,7 @@
 #include "sim_run.h"
 #include "sim_socket.h"
 #include "socket.h"
+#include "world.h"
 
 #define INTERRUPT_TICKS 64 /* how often the world outside is asked whether to stop */
 
@@ -43,13 +44,17 @@ void sim_fail(const char *format, ...) {
     }
 }
 
-void sim_refuse(lua_State *L, const char *what) {
-    if (rt.simulated) {
-        luaL_error(L, "%s is not simulated: it would wait for the real world", what);
-    }
-}
-
 /* ---- the world outside ---- */
+
+static const struct world simulated = {
+    .owner = SIM_OWNERS,
+    .contains = sim_contains,
+    .task_began = sim_task_began,
+    .task_enters = sim_task_enters,
+    .task_ended = sim_task_ended,
+    .hostname = sim_hostname,
+    .standard = sim_standard,
+};
 
 struct outside {
     const struct driver *driver;
@@ -76,11 +81,11 @@ static void leave_world(struct outside *outside) {
     rt.on_deadlock = rt.exit_caller = NULL;
     rt.running = NULL;
     rt.outer = &outside->tasks;
-    rt.simulated = true;
+    rt.world = &simulated;
 }
 
 static void return_to_world(const struct outside *outside) {
-    rt.simulated = false;
+    rt.world = NULL;
     rt.outer = NULL;
     clock_close();
     rt.driver = outside->driver;

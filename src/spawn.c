@@ -226,7 +226,7 @@ static const char *execute(lua_State *L, struct plan *plan, struct process *p,
 /* spawn(arguments, environment, cwd, stdin, stdout, stderr) -> process and our ends of pipes
  * | nil, message. For each stream: "pipe", "inherit", "null", "stdout", "=text" or an object. */
 int process_spawn(lua_State *L) {
-    if (rt.simulated) { /* as where no program can be started, which scripts are prepared for */
+    if (rt.world != NULL) { /* as where no program can be started, which scripts are prepared for */
         lua_pushnil(L);
         lua_pushliteral(L, "lariat.run is not simulated: a host runs no other programs");
         return 2;

@@ -24,9 +24,8 @@
 #include "driver_file.h"
 #include "module.h"
 #include "runtime.h"
-#include "sim.h"
-#include "sim_machine.h"
 #include "socket.h"
+#include "world.h"
 
 /* Opening a terminal's master side would make a new terminal. */
 static bool may_reopen(int number, const struct stat *st) {
@@ -56,9 +55,10 @@ static bool can_be_watched(int fd) {
 /* A descriptor for the stream and the driver that suits it; negative if there is none. */
 static int open_descriptor(int number, const struct driver **driver) {
     struct stat st;
-    if (rt.simulated && machine_current()->globals != LUA_NOREF) {
+    int simulated = rt.world != NULL ? rt.world->standard(number) : -1;
+    if (simulated >= 0) {
         *driver = rt.driver;
-        return sim_standard(number);
+        return simulated;
     }
     if (fstat(number, &st) < 0) {
         return -1;

@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "runtime.h"
-#include "sim.h"
 #include "spare.h"
+#include "world.h"
 
 #define TURNS_PER_TICK 10000 /* then the network gets a look in, however many wake each other */
 
@@ -29,7 +29,7 @@ static void append(struct task **first, struct task **last, struct task *task) {
 
 /* A task of the world outside may be woken while a simulation runs: it runs when the world does. */
 static struct scheduler *scheduler_of(const struct task *task) {
-    return rt.outer != NULL && !task_is_simulated(task) ? rt.outer : &rt.tasks;
+    return rt.outer != NULL && !rt.world->contains(task) ? rt.outer : &rt.tasks;
 }
 
 /* Run again in the next tick. */
@@ -98,8 +98,8 @@ static void link_task(struct task *task) {
     }
     rt.tasks.all = task;
     rt.tasks.live++;
-    if (rt.simulated) {
-        sim_task_began(task);
+    if (rt.world != NULL) {
+        rt.world->task_began(task);
     }
 }
 
@@ -110,8 +110,8 @@ static void unlink_task(struct task *task) {
     }
     task->all_prev = task->all_next = NULL;
     rt.tasks.live--;
-    if (rt.simulated) {
-        sim_task_ended(task);
+    if (rt.world != NULL) {
+        rt.world->task_ended(task);
     }
 }
 
@@ -160,9 +160,9 @@ struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct plac
         .timer = {.due = NEVER, .fire = deadline_passed},
         .co = co,
         .anchor = anchor,
-        .owner = spawner != NULL ? spawner->owner
-                 : rt.simulated  ? SIM_OWNERS
-                                 : 0,
+        .owner = spawner != NULL    ? spawner->owner
+                 : rt.world != NULL ? rt.world->owner
+                                    : 0,
         .born = (unsigned)(rt.sockets.tick / TASK_AGE_NS),
         .since = rt.sockets.tick,
         .fate = {.origin = origin_number(at, named, spawner != NULL ? spawner->fate.origin : 0),
@@ -236,8 +236,8 @@ static void resume(struct task *task) {
     rt.tasks.budget = TASK_BUDGET;
     rt.running = co;
     rt.tasks.pinned = false;
-    if (rt.simulated) {
-        sim_enter(task);
+    if (rt.world != NULL) {
+        rt.world->task_enters(task);
     }
     scope_enter(co, task->base);
     int status = lua_resume(co, rt.L, task->fate.nvalues, &task->fate.nvalues);
