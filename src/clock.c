@@ -7,15 +7,14 @@
 
 #include <assert.h>
 
-#include "driver.h"
 #include "runtime.h"
 
 uint64_t clock_now(void) {
-    return rt.driver->monotonic();
+    return rt.clock.source->monotonic();
 }
 
 double clock_wall(void) {
-    return rt.driver->wall();
+    return rt.clock.source->wall();
 }
 
 uint64_t clock_after(double seconds) {
@@ -74,7 +73,7 @@ static void arm(struct clock *c) {
     uint64_t first = c->count > 0 ? c->heap[1]->key : NEVER;
     if (first < c->alarm) {
         c->alarm = first;
-        rt.driver->alarm(first);
+        c->source->alarm(first);
     }
 }
 

@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 struct lookup;
+struct time_source;
 struct watch;
 
 struct driver {
@@ -44,11 +45,6 @@ struct driver {
     int (*watch)(struct watch *w, int events);
     struct watch *(*owner)(int fd); /* the watch a descriptor number belongs to, or NULL */
 
-    /* time: `alarm` has clock_fire() called at `due` or later */
-    uint64_t (*monotonic)(void);
-    double (*wall)(void);
-    void (*alarm)(uint64_t due);
-
     /* names: starts a lookup, which ends in lookup_done() */
     int (*lookup)(struct lookup *lookup);
 
@@ -64,6 +60,7 @@ struct driver {
 };
 
 extern const struct driver driver_kernel;
+extern const struct time_source time_kernel;
 
 /* Its readiness, see poller.c; a turn looks what has become ready, and waits for it if asked to. */
 int driver_kernel_open(void);

@@ -251,6 +251,12 @@ static int kernel_lookup(struct lookup *lookup) {
     return 0;
 }
 
+const struct time_source time_kernel = {
+    .monotonic = kernel_monotonic,
+    .wall = kernel_wall,
+    .alarm = poller_alarm,
+};
+
 const struct driver driver_kernel = {
     .socket = kernel_socket,
     .close = kernel_close,
@@ -270,9 +276,6 @@ const struct driver driver_kernel = {
     .poll = kernel_poll,
     .watch = poller_watch,
     .owner = poller_owner,
-    .monotonic = kernel_monotonic,
-    .wall = kernel_wall,
-    .alarm = poller_alarm,
     .lookup = kernel_lookup,
     .adopt = kernel_adopt,
     .expose = poller_expose,

@@ -124,8 +124,8 @@ void runtime_open(bool exact) {
     memset(&rt, 0, sizeof(rt));
     hold_standard_descriptors();
     rt.driver = &driver_kernel;
+    rt.clock = (struct clock){.source = &time_kernel, .alarm = NEVER};
     rt.sockets.tick = clock_now();
-    rt.clock.alarm = NEVER;
     tune_allocator();
     raise_descriptor_limit();
     if (getenv("UV_THREADPOOL_SIZE") == NULL) {

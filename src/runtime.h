@@ -23,12 +23,6 @@ union output_block;
 struct socket;
 struct world;
 
-struct clock {
-    struct timer **heap; /* 1-based */
-    size_t count, capacity;
-    uint64_t alarm; /* when the driver's alarm is set to ring */
-};
-
 struct scheduler {
     struct task *ready_first, *ready_last; /* woken: run in this tick */
     struct task *later_first, *later_last; /* yielded: run in the next */

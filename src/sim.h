@@ -36,12 +36,14 @@
 struct driver;
 struct lookup;
 struct task;
+struct time_source;
 
 /* What the rest of the runtime calls. */
 
 #define SIM_OWNERS 0x1000000u /* owner numbers from here on are machines: see dump.c */
 
 extern const struct driver driver_sim;
+extern const struct time_source time_sim;
 
 int sim_exit(lua_State *L, int status); /* os.exit */
 int sim_open_module(lua_State *L);      /* pushes lariat.core.sim */

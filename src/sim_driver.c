@@ -224,6 +224,12 @@ static void sim_alarm(uint64_t due) {
     }
 }
 
+const struct time_source time_sim = {
+    .monotonic = events_clock,
+    .wall = sim_wall,
+    .alarm = sim_alarm,
+};
+
 const struct driver driver_sim = {
     .socket = sim_socket,
     .close = sim_close,
@@ -243,8 +249,5 @@ const struct driver driver_sim = {
     .poll = sim_poll,
     .watch = sim_watch,
     .owner = sim_owner,
-    .monotonic = events_clock,
-    .wall = sim_wall,
-    .alarm = sim_alarm,
     .lookup = sim_lookup,
 };

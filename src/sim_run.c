@@ -76,7 +76,7 @@ static void leave_world(struct outside *outside) {
                                 .tick = rt.sockets.tick};
     outputs_flush();
     rt.driver = &driver_sim;
-    rt.clock = (struct clock){.alarm = NEVER};
+    rt.clock = (struct clock){.source = &time_sim, .alarm = NEVER};
     rt.tasks = (struct scheduler){0};
     rt.on_deadlock = rt.exit_caller = NULL;
     rt.running = NULL;
