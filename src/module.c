@@ -26,7 +26,7 @@ static const luaL_Reg option_methods[] = {
     {"setoption", socket_setoption}, {"getoption", socket_getoption}, {NULL, NULL}};
 
 /* Those that every message needs come first: see make_class. */
-const struct socket_methods socket_methods[] = {
+static const struct socket_methods socket_methods[] = {
     {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), send_methods},
     {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), receive_methods},
     {ANY_DGRAM, datagram_methods},
@@ -168,7 +168,7 @@ static int open_lariat_core(lua_State *L) {
     lua_setfield(L, -2, "signal");
     process_open(L);
     lua_setfield(L, -2, "process");
-    sim_open_module(L);
+    sim_open_module(L, module_open_globals);
     lua_setfield(L, -2, "sim");
     service_open(L);
     lua_setfield(L, -2, "service");
@@ -224,6 +224,7 @@ static void preload(lua_State *L, const char *name, lua_CFunction open) {
 
 /* What every set of globals needs; there are several in a simulation. */
 void module_open_globals(lua_State *L) {
+    classes_open(socket_methods);
     coroutine_install(L);
     require_install(L);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);

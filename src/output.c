@@ -256,8 +256,9 @@ int output_through(struct socket *s, const char *data, size_t size, size_t *sent
     return err;
 }
 
-/* Writable: go on with the block, unless a sender waits who will write it with his own bytes. */
-bool output_on_writable(struct socket *s) {
+/* On POLLOUT: flush the block, unless a waiting send() will write it together with its data. */
+static bool on_writable(struct watch *watch) {
+    struct socket *s = (struct socket *)watch; /* its first member */
     if (s->out.size == 0 || waitq_has_exclusive(&s->watch.writers)) {
         return false;
     }
@@ -266,6 +267,10 @@ bool output_on_writable(struct socket *s) {
         socket_drained(s, err);
     }
     return err == -EAGAIN;
+}
+
+void outputs_open(void) {
+    watch_on_writable = on_writable;
 }
 
 void outputs_flush(void) {

@@ -24,9 +24,7 @@
 #include "datagram.h"
 #include "driver.h"
 #include "dump.h"
-#include "exact.h"
 #include "interrupt.h"
-#include "module.h"
 #include "origin.h"
 #include "pool.h"
 #include "room.h"
@@ -109,19 +107,13 @@ static int panic(lua_State *L) {
     return 0;
 }
 
-static void open_state(bool exact) {
-    rt.exact = exact;
-    rt.L = exact ? exact_newstate() : NULL;
-    if (rt.L == NULL) {
-        rt.exact = false;
-        rt.L = runtime_checked(lua_newstate(pool_alloc, NULL), sizeof(void *));
-    }
+static void open_state(lua_State *L) {
+    rt.L = L != NULL ? L : runtime_checked(lua_newstate(pool_alloc, NULL), sizeof(void *));
     lua_atpanic(rt.L, panic);
     memset(lua_getextraspace(rt.L), 0, LUA_EXTRASPACE); /* every coroutine starts with a copy */
 }
 
-void runtime_open(bool exact) {
-    memset(&rt, 0, sizeof(rt));
+void runtime_open(lua_State *L) {
     hold_standard_descriptors();
     rt.driver = &driver_kernel;
     rt.clock = (struct clock){.source = &time_kernel, .alarm = NEVER};
@@ -136,8 +128,9 @@ void runtime_open(bool exact) {
     runtime_checked(driver_kernel_open() == 0 ? &rt : NULL, sizeof(rt));
     interrupt_open();
     rt.sockets.shared = runtime_alloc(SHARED_SIZE);
-    open_state(exact);
+    open_state(L);
     room_open(rt.L);
+    outputs_open();
 }
 
 /* ---- run ---- */
@@ -268,7 +261,7 @@ static void close_loop(void) {
     }
 }
 
-int runtime_close(void) {
+int runtime_close(void (*close_handles)(void)) {
     end_tasks();
     sockets_close_all();
     outputs_flush();
@@ -278,7 +271,7 @@ int runtime_close(void) {
     if (rt.tasks.unjoined_errors > 0 && rt.status == 0) {
         rt.status = 1;
     }
-    module_close_all();
+    close_handles();
     lua_close(rt.L);
     sockets_close();
     pool_close();

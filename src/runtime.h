@@ -78,10 +78,12 @@ struct runtime {
 
 extern struct runtime rt;
 
-void runtime_open(bool exact); /* with an exact state, if that can be had */
-void runtime_tick(void);       /* run what is ready, flush, free */
-void runtime_run(void);        /* until every task has ended or an exit was asked for */
-int runtime_close(void);       /* cancel, close, drain, free; returns the exit status */
+void runtime_open(lua_State *L); /* with a state that was made for it; NULL: with one of its own */
+void runtime_tick(void);         /* run what is ready, flush, free */
+void runtime_run(void);          /* until every task has ended or an exit was asked for */
+/* Cancel, close, drain, free; returns the exit status. `close_handles` is called before the state is
+ * closed: what else holds handles of the loop lets them go. */
+int runtime_close(void (*close_handles)(void));
 void runtime_exit(int status); /* ask the loop to end; tasks are unwound by runtime_close */
 
 /* Memory that is not Lua's. Out of memory ends the process with a message. */

@@ -46,7 +46,8 @@ extern const struct driver driver_sim;
 extern const struct time_source time_sim;
 
 int sim_exit(lua_State *L, int status); /* os.exit */
-int sim_open_module(lua_State *L);      /* pushes lariat.core.sim */
+/* Pushes lariat.core.sim. `open_globals` fills fresh globals with all that a script finds there. */
+int sim_open_module(lua_State *L, void (*open_globals)(lua_State *L));
 
 /* What it installs: see world.h and driver.h. */
 

@@ -288,7 +288,7 @@ static int fn_rule(lua_State *L) {
     return 0;
 }
 
-int sim_open_module(lua_State *L) {
+int sim_open_module(lua_State *L, void (*open_globals)(lua_State *L)) {
     static const luaL_Reg functions[] = {
         {"run", fn_run},
         {"stop", fn_stop},
@@ -314,6 +314,7 @@ int sim_open_module(lua_State *L) {
         {"running", fn_running},
         {NULL, NULL},
     };
+    globals_fill_with(open_globals);
     luaL_newlib(L, functions);
     trace_open_module(L);
     lua_setfield(L, -2, "trace");

@@ -115,7 +115,7 @@ struct socket_methods {
     unsigned classes; /* that have them; 0 ends the table */
     const luaL_Reg *methods;
 };
-extern const struct socket_methods socket_methods[]; /* in module.c */
+void classes_open(const struct socket_methods *rows); /* the methods of every class; kept */
 extern const luaL_Reg socket_shared_methods[];
 struct socket *socket_new(lua_State *L, enum socket_class class, int family); /* pushes it */
 struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, struct place at);
@@ -154,8 +154,8 @@ int output_write(struct socket *s, const char *data, size_t size, size_t *sent);
 int output_through(struct socket *s, const char *data, size_t size, size_t *sent);
 int output_flush(struct socket *s); /* 0: all sent, -EAGAIN, or -errno */
 void output_discard(struct socket *s);
-bool output_on_writable(struct socket *s); /* true: there is more to write */
-void outputs_flush(void);                  /* every corked socket, and the batch of datagrams */
+void outputs_open(void);
+void outputs_flush(void); /* every corked socket, and the batch of datagrams */
 void outputs_free_blocks(void);
 
 /* ---- input, see input.c ---- */

@@ -48,6 +48,12 @@ const char *socket_class_name(enum socket_class class) {
     return class_names[class];
 }
 
+static const struct socket_methods *class_methods; /* by classes_open */
+
+void classes_open(const struct socket_methods *rows) {
+    class_methods = rows;
+}
+
 static void make_class(lua_State *L, enum socket_class class);
 
 /* A class is made when it is first asked for: most scripts use a few, and many none. It is no part
@@ -285,7 +291,7 @@ static void make_class(lua_State *L, enum socket_class class) {
     lua_createtable(L, 0, 40);
     lua_pushvalue(L, -1);
     lua_setfield(L, -3, "__index");
-    for (const struct socket_methods *list = socket_methods; list->classes != 0; list++) {
+    for (const struct socket_methods *list = class_methods; list->classes != 0; list++) {
         if (list->classes & CLASS(class)) {
             add_methods(L, list->methods);
         }

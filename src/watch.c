@@ -11,7 +11,8 @@
 
 #include "driver.h"
 #include "runtime.h"
-#include "socket.h"
+
+bool (*watch_on_writable)(struct watch *w);
 
 void watch_init(struct watch *w, const struct driver *driver, int fd) {
     *w = (struct watch){.driver = driver, .fd = fd};
@@ -51,7 +52,7 @@ void watch_ready(struct watch *w, int events) {
         }
     }
     if (events & POLLOUT) {
-        bool more = w->is_socket && output_on_writable((struct socket *)w);
+        bool more = w->is_socket && watch_on_writable(w);
         if (!waitq_wake_first(&w->writers, WAKE_READY) && !more) {
             spent |= POLLOUT;
         }
