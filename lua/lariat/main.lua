@@ -4,6 +4,8 @@
 -- Exit status: 0; 1 for an error of the script; 2 for a command line that makes no sense.
 
 local core = require "lariat.core"
+local misuse = require "lariat.misuse"
+local searchpath = require "lariat.searchpath"
 require "lariat.stock"
 
 local USAGE = [==[
@@ -61,6 +63,10 @@ local function operand(args, i)
 end
 
 local FLAGS = { i = "interactive", v = "version", E = "noenv", W = "warn" }
+local SWITCHES = { -- for the message about one that is none of them
+  ["-e"] = true, ["-i"] = true, ["-l"] = true, ["-v"] = true, ["-E"] = true, ["-W"] = true,
+  ["--sim"] = true, ["--test"] = true, ["--help"] = true, ["--version"] = true,
+}
 
 -- "--sim" or "--sim=SEED". Any seed will do: a failure says which it was.
 local function check_seed(word)
@@ -87,11 +93,12 @@ local function parse(args)
       local value
       value, i = operand(args, i)
       table.insert(options.actions, { kind = letter, value = value })
+      options.executes = options.executes or letter == "e"
     elseif FLAGS[letter] and #word == 2 then
       options[FLAGS[letter]] = true
       if letter == "W" then table.insert(options.actions, { kind = "W" }) end
     else
-      usage_error(("unrecognized option '%s'"):format(word))
+      usage_error(misuse.no_option(word:match "^[^=]*", SWITCHES))
     end
     i = i + 1
   end
@@ -189,10 +196,11 @@ return function(...)
   if options.sim and not args[script] then usage_error("'--sim' needs a script, or '-'") end
   set_arg(args, args[script] and script or 1)
   if not options.noenv then run_init() end
+  searchpath.add(package, args[script])
   for _, action in ipairs(options.actions) do run_action(action) end
   if options.sim then return simulate(args, options) end
   if args[script] then run_script(args, script) end
-  local idle = not args[script] and #options.actions == 0 and not options.version
+  local idle = not args[script] and not options.executes and not options.version
   if options.interactive or idle and core.isatty(0) then
     return interact(options)
   elseif idle then
