@@ -64,7 +64,7 @@ return {
   {
     reason = "An unknown option's name that is nearly one there is names that one.",
     probes = {
-      ["options/names"] = { 7, 8, 12, 13 },
+      ["options/names"] = { 7, 8, 11, 12, 13, 14 },
     },
   },
   {
