@@ -4,8 +4,6 @@
 -- Exit status: 0; 1 for an error of the script; 2 for a command line that makes no sense.
 
 local core = require "lariat.core"
-local misuse = require "lariat.misuse"
-local searchpath = require "lariat.searchpath"
 require "lariat.stock"
 
 local USAGE = [==[
@@ -98,7 +96,7 @@ local function parse(args)
       options[FLAGS[letter]] = true
       if letter == "W" then table.insert(options.actions, { kind = "W" }) end
     else
-      usage_error(misuse.no_option(word:match "^[^=]*", SWITCHES))
+      usage_error(require "lariat.misuse".no_option(word:match "^[^=]*", SWITCHES))
     end
     i = i + 1
   end
@@ -196,7 +194,7 @@ return function(...)
   if options.sim and not args[script] then usage_error("'--sim' needs a script, or '-'") end
   set_arg(args, args[script] and script or 1)
   if not options.noenv then run_init() end
-  searchpath.add(package, args[script])
+  if args[script] then require "lariat.searchpath".add(package, args[script]) end
   for _, action in ipairs(options.actions) do run_action(action) end
   if options.sim then return simulate(args, options) end
   if args[script] then run_script(args, script) end
