@@ -11,8 +11,8 @@
  *
  * SIGPIPE ends the program in the same way if its standard output or error is what nobody reads any
  * more: print, io.write and C know no other end. Every other broken pipe is told by the call that
- * meets it. Ignoring the signal was rejected: what a child ignores it inherits through exec, so that
- * `yes | head -1` in os.execute would run for ever; a handler is not inherited.
+ * meets it. (Go's runtime has it so, too.) Ignoring the signal was rejected: exec passes that on, so
+ * that `yes | head -1` in os.execute would run for ever; a handler is not passed on.
  */
 #include "interrupt.h"
 

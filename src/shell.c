@@ -122,16 +122,20 @@ static int open_piped(struct piped *p, const char *command, bool reads) {
     if (pipe2(ends, O_CLOEXEC) < 0) {
         return errno;
     }
-    int ours = ends[!reads], theirs = ends[reads];
-    int err = start(command, theirs, reads ? STDOUT_FILENO : STDIN_FILENO, &p->pid);
-    close(theirs);
-    p->stream.f = err == 0 ? fdopen(ours, reads ? "r" : "w") : NULL;
+    int ours = ends[!reads], theirs = ends[reads], err = ENOMEM;
+    p->stream.f = fdopen(ours, reads ? "r" : "w");
     if (p->stream.f == NULL) {
         close(ours);
-        return err != 0 ? err : ENOMEM;
+    } else {
+        err = start(command, theirs, reads ? STDOUT_FILENO : STDIN_FILENO, &p->pid);
     }
-    p->stream.closef = close_piped;
-    return 0;
+    close(theirs);
+    if (err == 0) {
+        p->stream.closef = close_piped;
+    } else if (p->stream.f != NULL) {
+        fclose(p->stream.f);
+    }
+    return err;
 }
 
 /* io.popen(command [, mode]) -> file | nil, message, number */
