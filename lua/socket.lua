@@ -91,10 +91,20 @@ end
 
 local FAMILIES = { inet = core.tcp4, inet6 = core.tcp6, unspec = core.tcp }
 
+-- What getsockname and getpeername return after address and port: no host has such a name.
+local NAMED_FAMILIES = { inet = true, inet6 = true }
+
 local function unix_path(name, address)
   local path = type(address) == "string" and address:match "^unix:(.*)$"
   if path == "" then misuse.argument(1, name, "path expected after 'unix:'") end
   return path
+end
+
+-- A path as a unix socket's getsockname returns it: absolute, or in the abstract namespace. No name
+-- of a host begins so.
+local function bare_path(address, port)
+  if port ~= nil and type(port) ~= "table" then return nil end
+  return type(address) == "string" and address:find "^[/\0]" and address or nil
 end
 
 local function connect_unix(path, options)
@@ -137,6 +147,9 @@ local function connect_options(...)
   if local_port ~= nil then check_string("connect", 4, ...) end
   if family ~= nil then check_string("connect", 5, ...) end
   check_family(5, family, "invalid option '%s'")
+  if NAMED_FAMILIES[third] and local_port == nil then
+    third, family = nil, family or third
+  end
   return { local_address = third, local_port = local_port, family = family }
 end
 
@@ -147,7 +160,8 @@ local function unix_options(options, ...)
   return options
 end
 
---- Connects a new client, to a host and port or to "unix:/path".
+--- Connects a new client, to a host and port or to "unix:/path". Takes what getsockname and
+--- getpeername return: connect(server:getsockname()).
 ---@param address string
 ---@param port? integer|string
 ---@param local_address? string|{ timeout?: number, local_address?: string, local_port?: integer,
@@ -160,7 +174,7 @@ end
 function socket.connect(...)
   check_string("connect", 1, ...)
   local address, port = ...
-  local path = unix_path("connect", address)
+  local path = unix_path("connect", address) or bare_path(address, port)
   local options
   if path then
     options = unix_options(select(2, ...))

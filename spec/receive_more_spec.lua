@@ -108,7 +108,7 @@ describe("a stream", function()
       assert.error_matches(function() near:receiveuntil(";", 5) end, "bad argument #2")
       assert.error_matches(function() near:receiveuntil(";", { max = 0 }) end, "bad argument #2")
       assert.error_matches(function() near:receiveuntil(";", { maxx = 1 }) end,
-        "there is no option .maxx.")
+        "no such option .maxx.: did you mean .max.?")
       assert.error_matches(function() near:receiveuntil(";", { max = {} }) end, "max")
     end)
   end)

@@ -262,7 +262,7 @@ describe("sim.it", function()
       ["sim.it('x', { seeds = 'a' }, print)"] = "option 'seeds': a positive integer expected",
       ["sim.it('x', { timeout = -1 }, print)"] = "option 'timeout': seconds expected",
       ["sim.it('x', { seed = 1 }, print)"] = "option 'seed': the seeds are those from 1",
-      ["sim.it('x', { rain = 1 }, print)"] = "there is no option 'rain'",
+      ["sim.it('x', { rain = 1 }, print)"] = "no such option 'rain'",
     } do
       local out, status = test("\n" .. code)
       assert.matches("_spec.lua:2: ", out, 1, true)

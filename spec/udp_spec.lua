@@ -143,6 +143,22 @@ describe("a udp socket", function()
 end)
 
 describe("a datagram", function()
+  it("goes to and comes from what getsockname returns, the family too", function()
+    for _, host in ipairs { "127.0.0.1", "::1" } do
+      local server, client = assert(socket.udp()), assert(socket.udp())
+      assert(server:setsockname(host, 0))
+      assert.equal(1, client:setpeername(server:getsockname()))
+      client:send "to its name"
+      assert.equal("to its name", server:receive())
+      local host_, port, family = server:getsockname()
+      server:close()
+      local again <close> = assert(socket.udp())
+      assert.equal(1, again:setsockname(host_, port, family))
+      assert.same({ host_, port, family }, { again:getsockname() })
+      client:close()
+    end
+  end)
+
   it("of no bytes arrives as an empty string", function()
     local a <close>, port = bound()
     local b <close>, port_b = bound()

@@ -257,16 +257,7 @@ static int fn_failed(lua_State *L) {
 }
 
 static int push_text(lua_State *L) {
-    bool all = lua_toboolean(L, 1);
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    if (lua_getfield(L, -1, "lariat.dump") != LUA_TTABLE) {
-        luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-        lua_getfield(L, -1, "lariat.dump");
-        lua_call(L, 0, 1);
-        lua_pushvalue(L, -1);
-        lua_setfield(L, 2, "lariat.dump");
-    }
-    lua_getfield(L, -1, all ? "text" : "lines");
+    module_push_function(L, "lariat.dump", lua_toboolean(L, 1) ? "text" : "lines");
     lua_call(L, 0, 1);
     return 1;
 }

@@ -8,14 +8,22 @@
  * by the signal; a second one kills at once, and so does the first if a task that catches the
  * cancellation goes on computing. SIGUSR1 prints the dump and ends nothing. During teardown a hook
  * bounds what a task that catches its cancellation can still do.
+ *
+ * SIGPIPE ends the program in the same way if its standard output or error is what nobody reads any
+ * more: print, io.write and C know no other end. Every other broken pipe is told by the call that
+ * meets it. (Go's runtime has it so, too.) Ignoring the signal was rejected: exec passes that on, so
+ * that `yes | head -1` in os.execute would run for ever; a handler is not passed on.
  */
 #include "interrupt.h"
 
+#include <errno.h>
 #include <lauxlib.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -46,6 +54,11 @@ static struct task *referenced(int reference) {
         lua_pop(rt.L, 1);
     }
     return task;
+}
+
+static void die_by_default(int number) {
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigaction(number, &action, NULL);
 }
 
 /* ---- in the running coroutine ---- */
@@ -83,6 +96,7 @@ static void on_hook(lua_State *L, lua_Debug *frame) {
     if (rt.interrupted) {
         if (rt.exiting && state.limit_hits) { /* it was told, a while ago */
             fflush(NULL);
+            die_by_default((int)rt.interrupted);
             raise((int)rt.interrupted);
         }
         rt.exiting = true;
@@ -111,11 +125,6 @@ static void reach_running(void) {
     uv_async_send(&state.async);
 }
 
-static void die_by_default(int number) {
-    struct sigaction action = {.sa_handler = SIG_DFL};
-    sigaction(number, &action, NULL);
-}
-
 static void on_signal(int number) {
     if (number == SIGUSR1) {
         state.dump_asked = 1;
@@ -130,22 +139,35 @@ static void on_signal(int number) {
     reach_running();
 }
 
+/* Is this descriptor the writing end of something whose reader has gone? */
+static bool is_broken(int fd) {
+    struct pollfd one = {.fd = fd};
+    struct stat st;
+    return poll(&one, 1, 0) > 0 && (one.revents & (POLLERR | POLLHUP)) && fstat(fd, &st) == 0 &&
+           (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
+static void on_broken_pipe(int number) {
+    int before = errno;
+    if (!rt.writing && !rt.interrupted && (is_broken(STDOUT_FILENO) || is_broken(STDERR_FILENO))) {
+        rt.interrupted = number;
+        reach_running();
+    }
+    errno = before;
+}
+
 static void handle(int number) {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    if (number == SIGPIPE) {
+        action.sa_handler = on_broken_pipe;
+    }
     sigemptyset(&action.sa_mask);
     sigaction(number, &action, NULL);
 }
 
-static void ignore_broken_pipes(void) {
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGPIPE, &ignore, NULL);
-}
-
 void interrupt_restore(int number) {
-    if (number == SIGINT || number == SIGTERM || number == SIGUSR1) {
+    if (number == SIGINT || number == SIGTERM || number == SIGUSR1 || number == SIGPIPE) {
         handle(number);
-    } else if (number == SIGPIPE) {
-        ignore_broken_pipes();
     }
 }
 
@@ -180,7 +202,7 @@ void interrupt_poll(void) {
 }
 
 void interrupt_open(void) {
-    ignore_broken_pipes();
+    handle(SIGPIPE);
     uv_async_init(&rt.loop, &state.async, on_async);
     uv_unref((uv_handle_t *)&state.async);
     handle(SIGINT);
@@ -195,6 +217,7 @@ void interrupt_close(void) {
     die_by_default(SIGTERM);
     die_by_default(SIGALRM);
     die_by_default(SIGUSR1);
+    die_by_default(SIGPIPE);
 }
 
 void interrupt_after(uint64_t ns) {

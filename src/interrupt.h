@@ -8,7 +8,7 @@
 #include <lua.h>
 #include <stdint.h>
 
-void interrupt_open(void);          /* SIGINT, SIGTERM; SIGPIPE is ignored */
+void interrupt_open(void);          /* SIGINT, SIGTERM, SIGPIPE, SIGUSR1 */
 void interrupt_close(void);         /* default actions again */
 void interrupt_restore(int number); /* a script's watch of this signal has ended */
 void interrupt_poll(void);          /* from the loop: act on what arrived */

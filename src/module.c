@@ -118,9 +118,22 @@ static int on_deadlock(lua_State *L) {
     return 0;
 }
 
-/* isatty(fd) -> whether a person sits at it */
-static int is_a_terminal(lua_State *L) {
-    lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+/* interactive(): there is a prompt from now on */
+static int interactive(lua_State *L) {
+    (void)L;
+    rt.interactive = true;
+    return 0;
+}
+
+/* folder(path) -> the folder in which the file lies, after all symbolic links; nil: there is none */
+static int folder(lua_State *L) {
+    char *path = realpath(luaL_checkstring(L, 1), NULL);
+    lua_pushstring(L, path); /* nil for NULL */
+    free(path);
+    if (!lua_isnil(L, -1)) {
+        const char *text = lua_tostring(L, -1), *slash = strrchr(text, '/');
+        lua_pushlstring(L, text, slash > text ? (size_t)(slash - text) : 1);
+    }
     return 1;
 }
 
@@ -146,7 +159,9 @@ static int open_lariat_core(lua_State *L) {
                                          {"on_deadlock", on_deadlock},
                                          {"flush", flush_all},
                                          {"wait", task_wait},
-                                         {"isatty", is_a_terminal},
+                                         {"isatty", standard_isatty},
+                                         {"interactive", interactive},
+                                         {"folder", folder},
                                          {"where", where},
                                          {NULL, NULL}};
     luaL_newlib(L, functions);
@@ -215,6 +230,31 @@ static int load_embedded(lua_State *L) {
     lua_pushstring(L, m->name);
     lua_callk(L, 1, 1, 0, embedded_loaded);
     return embedded_loaded(L, LUA_OK, 0);
+}
+
+void module_push_function(lua_State *L, const char *module, const char *name) {
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    if (lua_getfield(L, -1, module) != LUA_TTABLE) {
+        lua_pop(L, 1);
+        luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+        lua_getfield(L, -1, module);
+        lua_remove(L, -2);
+        lua_call(L, 0, 1);
+        lua_pushvalue(L, -1);
+        lua_setfield(L, -3, module);
+    }
+    lua_getfield(L, -1, name);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+}
+
+const char *module_push_hint(lua_State *L, const char *name) {
+    module_push_function(L, "lariat.misuse", "hint");
+    lua_insert(L, -2);
+    lua_pushstring(L, name);
+    lua_insert(L, -2);
+    lua_call(L, 2, 1);
+    return lua_tostring(L, -1);
 }
 
 static void preload(lua_State *L, const char *name, lua_CFunction open) {

@@ -50,6 +50,7 @@ int gate_new(lua_State *L);
 void gate_open(lua_State *L);
 struct waitq *gate_test(lua_State *L, int index); /* NULL: not a gate */
 int standard_open(lua_State *L);
+int standard_isatty(lua_State *L);
 int signal_open(lua_State *L);
 int process_open(lua_State *L);
 void service_open(lua_State *L);
@@ -62,6 +63,12 @@ int module_exit(lua_State *L);
 void signal_close_all(void);
 void process_close_all(void);
 void readline_close(void);
+
+/* Pushes a function of a module that is written in Lua, and loads that if need be. */
+void module_push_function(lua_State *L, const char *module, const char *name);
+/* With a table whose keys are the names there are on top, which is replaced: what is added to the
+ * message about one that there is not: misuse.hint. */
+const char *module_push_hint(lua_State *L, const char *name);
 
 void module_open_globals(lua_State *L);
 void module_close_all(void);

@@ -99,7 +99,15 @@ static const struct option *find(lua_State *L, enum socket_class class, enum acc
             return o;
         }
     }
-    luaL_argerror(L, 2, lua_pushfstring(L, "unsupported option `%s'", name));
+    lua_newtable(L); /* of those that there are: one may be meant */
+    for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+        if ((options[i].classes & CLASS(class)) && (options[i].access & access)) {
+            lua_pushboolean(L, 1);
+            lua_setfield(L, -2, options[i].name);
+        }
+    }
+    const char *hint = module_push_hint(L, name);
+    luaL_argerror(L, 2, lua_pushfstring(L, "unsupported option `%s'%s", name, hint));
     return NULL;
 }
 

@@ -209,8 +209,11 @@ int process_open(lua_State *L) {
     static const luaL_Reg methods[] = {{"wait", method_wait},       {"kill", method_kill},
                                        {"close", method_close},     {"pid", method_pid},
                                        {"running", method_running}, {NULL, NULL}};
-    static const luaL_Reg functions[] = {
-        {"spawn", process_spawn}, {"environ", process_environ}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"spawn", process_spawn},
+                                         {"environ", process_environ},
+                                         {"execute", shell_execute},
+                                         {"popen", shell_popen},
+                                         {NULL, NULL}};
     luaL_newmetatable(L, PROCESS_TYPE);
     luaL_newlib(L, methods);
     lua_setfield(L, -2, "__index");

@@ -274,7 +274,13 @@ static void read_options(lua_State *L, struct op *op) {
             luaL_argcheck(L, is_integer && max > 0, 3, "max: positive number of bytes expected");
             op->as.receive.max = (size_t)max;
         } else {
-            luaL_argerror(L, 3, lua_pushfstring(L, "there is no option '%s'", name));
+            lua_createtable(L, 0, 2);
+            lua_pushboolean(L, 1);
+            lua_setfield(L, -2, "inclusive");
+            lua_pushboolean(L, 1);
+            lua_setfield(L, -2, "max");
+            const char *hint = module_push_hint(L, name);
+            luaL_argerror(L, 3, lua_pushfstring(L, "no such option '%s'%s", name, hint));
         }
     }
 }

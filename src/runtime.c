@@ -32,6 +32,7 @@
 
 #define EXIT_TASKS_NS (1000ull * 1000 * 1000)
 #define EXIT_DRAIN_NS (5000ull * 1000 * 1000)
+#define DESCRIPTORS_TO_START 16 /* 12 for the loop; a script, a module and a socket are opened */
 
 struct runtime rt;
 
@@ -79,25 +80,37 @@ static void tune_allocator(void) {
 
 /* ---- open ---- */
 
-/* Debian's soft limit is 1024 descriptors, its hard one a million. Children get the old one back. */
+/* Debian's soft limit is 1024 descriptors, its hard one a million. Children get the old ones back. */
 static void raise_descriptor_limit(void) {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        rt.soft_descriptors = limit.rlim_cur;
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
+    if (getrlimit(RLIMIT_NOFILE, &rt.limits) == 0) {
+        struct rlimit raised = rt.limits;
+        raised.rlim_cur = raised.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &raised);
     }
 }
 
-/* Started with a standard descriptor closed: the next one opened must not become stdout. */
+/* Started with a standard descriptor closed: the next one opened must not become stdout. What holds
+ * its number can neither be read nor written (EBADF), as if it were closed still. */
 static void hold_standard_descriptors(void) {
-    int fd;
-    do {
-        fd = open("/dev/null", O_RDWR);
-    } while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0) {
-        close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0) {
+            (void)!open("/", O_PATH); /* takes the lowest number that is free: this one */
+        }
     }
+}
+
+/* Ends the program, which has not begun: `err` is an errno, negative as libuv's are. */
+static void check_start(int err) {
+    if (err >= 0) {
+        return;
+    }
+    fprintf(stderr, "lariat: cannot start: %s", strerror(-err));
+    if (err == -EMFILE) {
+        fprintf(stderr, ": a limit of %llu descriptors (ulimit -n) is too small, %d will do",
+                (unsigned long long)rt.limits.rlim_max, DESCRIPTORS_TO_START);
+    }
+    fputs("\n", stderr);
+    exit(EXIT_FAILURE);
 }
 
 /* An error outside of any protected call: Lua then aborts. */
@@ -124,8 +137,8 @@ void runtime_open(lua_State *L) {
         setenv("UV_THREADPOOL_SIZE", "32", 1); /* libuv resolves on half of them */
         rt.own_pool_size = true;
     }
-    runtime_checked(uv_loop_init(&rt.loop) == 0 ? &rt : NULL, sizeof(rt.loop));
-    runtime_checked(driver_kernel_open() == 0 ? &rt : NULL, sizeof(rt));
+    check_start(uv_loop_init(&rt.loop));
+    check_start(driver_kernel_open());
     interrupt_open();
     rt.sockets.shared = runtime_alloc(SHARED_SIZE);
     open_state(L);
@@ -268,7 +281,7 @@ int runtime_close(void (*close_handles)(void)) {
     run_until(no_drains, EXIT_DRAIN_NS);
     sockets_force_close();
     sockets_free_dead();
-    if (rt.tasks.unjoined_errors > 0 && rt.status == 0) {
+    if (rt.tasks.unjoined_errors > 0 && rt.status == 0 && !rt.interactive) {
         rt.status = 1;
     }
     close_handles();

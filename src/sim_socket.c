@@ -298,7 +298,7 @@ int sim_standard(int number) {
     s->in = flow_new(NULL, s, true);
     s->out = flow_new(s, NULL, true);
     s->in->references = s->out->references = 1;
-    if (number == 0) {
+    if (number == 0 && m->input_size > 0) {
         flow_give(s->in, m->input, m->input_size);
     }
     s->in->ended = true;

@@ -169,8 +169,12 @@ static const char *take_name(lua_State *L, int index) {
     while (lua_next(L, index)) {
         lua_pop(L, 1);
         if (lua_type(L, -1) != LUA_TSTRING || strcmp(lua_tostring(L, -1), "name") != 0) {
-            luaL_argerror(L, index,
-                          lua_pushfstring(L, "no such option '%s'", luaL_tolstring(L, -1, NULL)));
+            const char *option = luaL_tolstring(L, -1, NULL);
+            lua_createtable(L, 0, 1);
+            lua_pushboolean(L, 1);
+            lua_setfield(L, -2, "name");
+            const char *hint = module_push_hint(L, option);
+            luaL_argerror(L, index, lua_pushfstring(L, "no such option '%s'%s", option, hint));
         }
     }
     if (lua_getfield(L, index, "name") != LUA_TNIL && lua_type(L, -1) != LUA_TSTRING) {

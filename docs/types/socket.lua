@@ -418,10 +418,10 @@ function socket.udp6() end
 ---@return string? message
 function socket.bind(host, port, backlog) end
 
---- Makes a client.
----@param address string a name, an address, or "unix:/path"
+--- Makes a client. Takes what getsockname and getpeername return, the family or a path.
+---@param address string a name, an address, "unix:/path", or "/path"
 ---@param port? socket.Port not with a path
----@param local_address? string
+---@param local_address? string|"inet"|"inet6" the family, if no local port follows
 ---@param local_port? socket.Port
 ---@param family? "inet"|"inet6"|"unspec"
 ---@return socket.TcpClient? client

@@ -11,6 +11,7 @@
 
 local core = require "lariat.core"
 local faults = require "lariat.sim.faults"
+local searchpath = require "lariat.searchpath"
 local simulations = require "lariat.sim.settings"
 local task = core.task
 local windows = require "lariat.windows"
@@ -202,6 +203,15 @@ local function choose(busted)
   end
 end
 
+-- A spec file finds the modules beside it, as a script does, and not those beside other spec files.
+local function search_beside(busted)
+  local forget = function() end
+  busted.subscribe({ "file", "start" }, function(file)
+    forget = searchpath.add(package, file.name)
+  end)
+  busted.subscribe({ "file", "end" }, function() forget() end)
+end
+
 -- busted's instance is made inside its runner and handed to the module `busted`: be there.
 local function watch_instance(options)
   local metatable = getmetatable(require "busted")
@@ -210,6 +220,7 @@ local function watch_instance(options)
     watch(busted, options)
     simulations.busted = busted
     local configured = configure(self, busted)
+    search_beside(busted)
     if simulations.worker then choose(busted) end
     return configured
   end

@@ -84,6 +84,52 @@ end
 
 -- Options -----------------------------------------------------------------------------------------
 
+-- How many letters are to be added, removed, changed or swapped with their neighbours to make one
+-- word of another.
+local function distance(a, b)
+  local rows = { [0] = {} } -- rows[i][j]: from the first i letters of a to the first j of b
+  for j = 0, #b do rows[0][j] = j end
+  for i = 1, #a do
+    local row, last = { [0] = i }, rows[i - 1]
+    rows[i] = row
+    for j = 1, #b do
+      local same = a:byte(i) == b:byte(j)
+      row[j] = math.min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (same and 0 or 1))
+      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+        row[j] = math.min(row[j], rows[i - 2][j - 2] + 1)
+      end
+    end
+  end
+  return rows[#a][#b]
+end
+
+local LONGEST_NAME = 64 -- what is longer is no slip of the hand
+
+--- What is added to the message about a name that is not known: the nearest that is, if one is.
+---@param name string
+---@param known table<string, any> its keys are the names
+---@return string # ": did you mean 'limit'?", or ""
+function misuse.hint(name, known)
+  local nearest, least = nil, math.max(1, #name // 3) + 1
+  if #name > LONGEST_NAME then return "" end
+  for other in pairs(known) do
+    local d = distance(name, other)
+    if d < least or d == least and nearest and other < nearest then nearest, least = other, d end
+  end
+  if not nearest or 2 * least >= #name then return "" end
+  return (": did you mean '%s'?"):format(nearest)
+end
+
+--- The message about an option that there is not: one wording for all functions and the command
+--- line.
+---@param option any
+---@param known table<string, any> its keys are the options there are
+---@return string
+function misuse.no_option(option, known)
+  local name = tostring(option)
+  return ("no such option '%s'%s"):format(name, misuse.hint(name, known))
+end
+
 local KINDS = {
   seconds = misuse.is_seconds,
   integer = function(value) return math.type(value) == "integer" end,
@@ -99,7 +145,7 @@ function misuse.check_options(n, name, options, known)
   if type(options) ~= "table" then misuse.type(n, name, "table of options", options) end
   for option, value in pairs(options) do
     local expected = known[option]
-    if not expected then misuse.argument(n, name, "no such option '%s'", tostring(option)) end
+    if not expected then misuse.argument(n, name, "%s", misuse.no_option(option, known)) end
     local check = KINDS[expected]
     if not (check and check(value) or type(value) == expected) then
       misuse.argument(n, name, "option '%s': %s expected, got %s", option, expected,

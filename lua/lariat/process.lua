@@ -97,7 +97,7 @@ end
 local function check_names(options, count)
   for name in pairs(options) do
     local known = FIELDS[name] or math.type(name) == "integer" and name >= 1 and name <= count
-    if not known then wrong(tostring(name), "no such option") end
+    if not known then misuse.argument(1, "run", "%s", misuse.no_option(name, FIELDS)) end
   end
 end
 

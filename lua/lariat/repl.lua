@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- The interactive mode, as `lua -i` has it: an expression's values are printed, a statement that is
--- not complete goes on in the next line, an error is shown and the session continues. Reading a
+-- The interactive mode, as `lua -i` has it: an expression's values are printed (tables with their
+-- content), a statement that is not complete goes on in the next line, an error is shown and the
+-- session continues. Reading a
 -- line suspends this task only, so whatever was spawned goes on meanwhile.
 --
 -- On a terminal lines are edited with readline and remembered in ~/.lariat_history (or in
@@ -9,6 +10,8 @@
 -- Ctrl-C drops the line or interrupts what runs; the end of input ends the program, as os.exit.
 
 local core = require "lariat.core"
+local help = require "lariat.help"
+local inspect = require "lariat.inspect"
 
 local readline, interrupt, task = core.readline, core.interrupt, core.task
 local exit = os.exit
@@ -46,24 +49,7 @@ local KEYWORDS = {
   "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while",
 }
 
--- The table where indexing goes on when `value` itself has no such field.
-local function behind(value)
-  local metatable = debug.getmetatable(value)
-  local index = type(metatable) == "table" and rawget(metatable, "__index")
-  return type(index) == "table" and index or nil
-end
-
--- The tables that are asked for a field of `value`, in order.
-local function lookup_chain(value)
-  local chain, depth = {}, 0
-  if type(value) ~= "table" then value = behind(value) end
-  while value and depth < 10 do
-    depth = depth + 1
-    chain[depth] = value
-    value = behind(value)
-  end
-  return chain
-end
+local lookup_chain = help.lookup_chain
 
 local function field(value, name)
   for _, t in ipairs(lookup_chain(value)) do
@@ -184,12 +170,20 @@ local function read_chunk(input)
   return text, chunk, message
 end
 
+local function print_values(...)
+  local values = table.pack(...)
+  for i = 1, values.n do
+    if type(values[i]) == "table" then values[i] = inspect(values[i]) end
+  end
+  print(table.unpack(values, 1, values.n))
+end
+
 local function show(ok, ...)
   if not ok then
     if rawequal((...), task.cancelled) then task.yield() end -- raises, if we are cancelled
     report(as_text((...)))
   elseif select("#", ...) > 0 then
-    local printed, message = pcall(print, ...)
+    local printed, message = pcall(print_values, ...)
     if not printed then report(("error calling 'print' (%s)"):format(as_text(message))) end
   end
 end
@@ -219,6 +213,8 @@ function repl.run()
   local input = core.isatty(0) and core.isatty(1) and terminal_input() or plain_input()
   if input.terminal then guard_line() end
   core.on_deadlock(task.current())
+  core.interactive() -- what fails in the background is told, and the session goes on
+  if rawget(_G, "help") == nil then rawset(_G, "help", help.global) end
   interrupt_between(input)
   local ok, going_on
   repeat

@@ -62,6 +62,12 @@ return {
     },
   },
   {
+    reason = "An unknown option's name that is nearly one there is names that one.",
+    probes = {
+      ["options/names"] = { 7, 8, 11, 12, 13, 14 },
+    },
+  },
+  {
     reason = "An option's value is checked: a number option without a number raises.",
     probes = {
       ["options/tcp tcp-keepidle"] = { 8, 9 },

@@ -5,6 +5,7 @@
 -- taking one away changes nothing else of a run.
 
 local core = require "lariat.core".sim
+local misuse = require "lariat.misuse"
 
 local faults = {}
 
@@ -85,8 +86,8 @@ local CHECKS = {
     if not is_list(value) then return false, "list of fault families expected" end
     for _, name in ipairs(value) do
       if not STRENGTH[name] then
-        return false, ("'%s' is none of %s"):format(tostring(name),
-          table.concat(faults.FAMILIES, ", "))
+        return false, ("'%s' is none of %s%s"):format(tostring(name),
+          table.concat(faults.FAMILIES, ", "), misuse.hint(tostring(name), STRENGTH))
       end
     end
     return true
@@ -99,7 +100,7 @@ local CHECKS = {
 function faults.problem(options)
   for name, value in pairs(options) do
     local kind = KNOWN[name]
-    if not kind then return ("there is no option '%s'"):format(tostring(name)) end
+    if not kind then return misuse.no_option(name, KNOWN) end
     local ok, expected = CHECKS[kind](value, name)
     if not ok then return ("option '%s': %s"):format(name, expected) end
   end
