@@ -207,7 +207,7 @@ static int waited(lua_State *L, int status, lua_KContext ctx) {
 /* wait([seconds]) -> the signal's name | nil, "timeout" | nil, "closed" */
 static int method_wait(lua_State *L) {
     struct signal_watch *w = luaL_checkudata(L, 1, SIGNAL_TYPE);
-    uint64_t due = clock_after(luaL_optnumber(L, 2, -1));
+    uint64_t due = clock_after(task_opt_seconds(L, 2));
     lua_settop(L, 1);
     return take(L, w, due, false);
 }
@@ -243,6 +243,7 @@ static int method_tostring(lua_State *L) {
 
 /* signal(name) -> watch | nil, message */
 static int signal_new(lua_State *L) {
+    module_check_dot(L, "string");
     size_t i = check(L, 1);
     if (signals[i].unfit != NULL) {
         return luaL_argerror(L, 1,

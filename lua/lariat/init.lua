@@ -4,6 +4,7 @@
 -- child processes, and what becomes of errors nobody joins.
 
 local core = require "lariat.core"
+local misuse = require "lariat.misuse"
 
 local lariat_version, lua_version, uv_version = core.versions()
 
@@ -17,7 +18,7 @@ local lariat = {
 }
 
 -- The streams are made when first asked for: a script that never reads stdin leaves it alone.
-return setmetatable(lariat, {
+return misuse.module("lariat", setmetatable(lariat, {
   __index = function(self, name)
     local open = core.standard[name]
     if not open then return nil end
@@ -25,4 +26,4 @@ return setmetatable(lariat, {
     rawset(self, name, stream)
     return stream
   end,
-})
+}))
