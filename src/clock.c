@@ -78,11 +78,11 @@ static void arm(struct clock *c) {
     }
 }
 
-void timer_set(struct timer *timer, uint64_t due) {
-    struct clock *c = &rt.clock;
+/* False: the heap stays as it is. */
+static bool set(struct clock *c, struct timer *timer, uint64_t due) {
     timer->due = due;
     if (due == NEVER || (timer->slot != 0 && timer->key <= due)) {
-        return;
+        return false;
     }
     timer->key = due;
     if (timer->slot == 0) {
@@ -90,7 +90,25 @@ void timer_set(struct timer *timer, uint64_t due) {
     } else {
         sift_up(c, timer);
     }
-    arm(c);
+    return true;
+}
+
+void timer_set(struct timer *timer, uint64_t due) {
+    if (set(&rt.clock, timer, due)) {
+        arm(&rt.clock);
+    }
+}
+
+void timer_set_outside(struct timer *timer, uint64_t delay) {
+    if (rt.outer_clock == NULL) {
+        timer_set(timer, clock_now() + delay);
+    } else {
+        set(rt.outer_clock, timer, driver_kernel.monotonic() + delay);
+    }
+}
+
+void clock_rearm(void) {
+    arm(&rt.clock);
 }
 
 void timer_clear(struct timer *timer) {

@@ -63,8 +63,9 @@ struct runtime {
     const struct driver *driver;
     struct clock clock;
     struct scheduler tasks;
-    struct scheduler *outer; /* the world's, set aside while a simulation runs; or NULL */
-    bool simulated;          /* one does: time is virtual */
+    struct scheduler *outer;   /* the world's, set aside while a simulation runs; or NULL */
+    struct clock *outer_clock; /* the world's, likewise */
+    bool simulated;            /* one does: time is virtual */
     struct sockets sockets;
     bool loop_open;
     bool closing;             /* teardown has begun: nothing new may start */

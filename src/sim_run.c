@@ -76,12 +76,14 @@ static void leave_world(struct outside *outside) {
     rt.on_deadlock = rt.exit_caller = NULL;
     rt.running = NULL;
     rt.outer = &outside->tasks;
+    rt.outer_clock = &outside->clock;
     rt.simulated = true;
 }
 
 static void return_to_world(const struct outside *outside) {
     rt.simulated = false;
     rt.outer = NULL;
+    rt.outer_clock = NULL;
     clock_close();
     rt.driver = outside->driver;
     rt.clock = outside->clock;
@@ -90,6 +92,7 @@ static void return_to_world(const struct outside *outside) {
     rt.exit_caller = outside->exit_caller;
     rt.running = outside->running;
     rt.sockets.tick = outside->tick;
+    clock_rearm();
 }
 
 /* ---- the loop ---- */
