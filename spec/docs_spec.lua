@@ -6,6 +6,7 @@
 local core = require "socket.core"
 local lariat = require "lariat"
 local ngx = require "ngx"
+local peers = require "spec.support.peers"
 local serve = require "lariat.serve"
 local sim = require "lariat.sim"
 local socket = require "socket"
@@ -419,6 +420,39 @@ describe("README.md", function()
     assert.same({ "hello" }, printed)
     listening:close()
     serving:join()
+  end)
+end)
+
+describe("README.md's example of TLS", function()
+  local ssl = require "ssl"
+
+  -- It runs as it stands, but with a port and a certificate of its own.
+  it("says hello to a server", function()
+    local dir <close> = peers.directory()
+    local key, certificate = peers.certificate(dir)
+    local server = test.serve(function(conn)
+      local tls <close> = assert(ssl.wrap(conn, {
+        mode = "server", protocol = "any", key = key, certificate = certificate,
+      }))
+      assert(tls:dohandshake())
+      tls:send(assert(tls:receive()) .. "\n")
+    end)
+    local stand_ins = {
+      socket = { connect = function() return socket.connect(server.host, server.port) end },
+      ssl = { wrap = function(conn, params)
+        params.cafile = certificate
+        return ssl.wrap(conn, params)
+      end },
+    }
+    local printed = {}
+    local env = setmetatable({
+      require = function(name) return assert(stand_ins[name]) end,
+      print = function(text) printed[#printed + 1] = text end,
+    }, { __index = _G })
+    for _, block in ipairs(blocks(readme)) do
+      if block.body:find("ssl.wrap", 1, true) then assert(load(block.body, "=tls", "t", env))() end
+    end
+    assert.same({ "hello" }, printed)
   end)
 end)
 
