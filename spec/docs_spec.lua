@@ -363,6 +363,7 @@ local DOCUMENTS = {
   ["README.md"] = readme,
   ["docs/reference.md"] = reference,
   ["docs/tasks.md"] = read "docs/tasks.md",
+  ["docs/luasocket.md"] = read "docs/luasocket.md",
   ["docs/simulation.md"] = read "docs/simulation.md",
 }
 

@@ -269,6 +269,17 @@ describe("a method called with a dot", function()
     }
   end)
 
+  it("says so of tasks and signals", function()
+    local t = task.spawn(nothing)
+    local watch <close> = lariat.signal "USR2"
+    check {
+      function() t.join() end,
+      "#1 to 'join' (task expected): got no value; methods are called with a colon",
+      function() t.name "reader" end, "#1 to 'name' (task expected): got string; methods are",
+      function() watch.wait(5) end, "#1 to 'wait' (signal expected): got number; methods are",
+    }
+  end)
+
   it("says so of what is written in Lua", function()
     local channel = task.channel(1)
     local server <close> = assert(socket.bind("127.0.0.1", 0))

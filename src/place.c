@@ -134,6 +134,17 @@ int place_argerror(lua_State *L, int arg, const char *message) {
     return place_argerror_for(L, arg, message, NULL);
 }
 
+void *place_check_self(lua_State *L, const char *type) {
+    void *self = luaL_testudata(L, 1, type);
+    if (self == NULL) {
+        const char *got =
+            lua_pushfstring(L, "got %s; methods are called with a colon", luaL_typename(L, 1));
+        const char *name = strncmp(type, "lariat.", 7) == 0 ? type + 7 : type;
+        place_argerror_for(L, 1, lua_pushfstring(L, "%s expected", name), got);
+    }
+    return self;
+}
+
 void place_close(void) {
     runtime_free(table.names);
     table.names = NULL;

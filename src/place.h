@@ -22,6 +22,8 @@ int place_error(lua_State *L, const char *message); /* raises it, with place_her
 int place_argerror(lua_State *L, int arg, const char *message); /* as luaL_argerror, likewise */
 /* The same, and the reason behind it. */
 int place_argerror_for(lua_State *L, int arg, const char *message, const char *reason);
+/* The userdata of that type which a method was called on, at index 1; raises if it is none. */
+void *place_check_self(lua_State *L, const char *type);
 void place_close(void);
 
 #endif
