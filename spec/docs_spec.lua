@@ -413,12 +413,12 @@ describe("README.md", function()
     local printed = {}
     local env = setmetatable({
       require = function(name) return name == "socket" and stand_in or require(name) end,
-      print = function(text) printed[#printed + 1] = text end,
+      print = function(...) printed[#printed + 1] = table.pack(...) end,
     }, { __index = _G })
     local serving <close> = task.spawn(assert(load(server, "=server", "t", env)))
     while not listening do task.yield() end
     assert(load(client, "=client", "t", env))()
-    assert.same({ "hello" }, printed)
+    assert.same({ { "hello", n = 1 } }, printed)
     listening:close()
     serving:join()
   end)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- What belongs to the world outside a simulation, and is closed or collected while one runs, ends as
--- it would have without: its deadlines count real seconds, on the world's own clock.
+-- What belongs to the world outside a simulation, and is closed or collected while one runs, ends
+-- as it would have without: its deadlines count real seconds, on the world's own clock.
 
 local lariat = require "lariat"
 local sim = require "lariat.sim"

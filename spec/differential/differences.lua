@@ -124,7 +124,7 @@ return {
     },
   },
   {
-    reason = "An error about bind's backlog, or a list of select, names the argument that the script gave.",
+    reason = "An error about bind's backlog, or a list of select, names the script's own argument.",
     probes = {
       ["helpers/bind failures"] = { 6 },
       ["readiness/entries that are no sockets"] = { 1, 3, 4 },
