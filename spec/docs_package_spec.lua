@@ -69,6 +69,20 @@ describe("README.md", function()
   end)
 end)
 
+describe("what libuv does", function()
+  it("is the same in all documents", function()
+    for path, jobs in pairs {
+      ["README.md"] = "| libuv1%-dev | building | name lookups, signals, child processes |",
+      [".ci/deps.sh"] = "libuv1%-dev +library:libuv +name lookups, signals, child processes",
+      ["CHANGELOG.md"] = "libuv looks up names, delivers signals and starts child processes%.",
+      ["docs/design.md"] = "libuv looks up names, delivers signals and starts processes%.",
+    } do
+      assert(read(path):gsub("%s+", " "):find(jobs), path)
+    end
+    assert.is_nil(read "CHANGELOG.md":find("over libuv", 1, true))
+  end)
+end)
+
 describe("docs/lariat.1", function()
   it("has a NAME that says what README.md says", function()
     local page = read "docs/lariat.1"

@@ -116,7 +116,7 @@ function task.timeout(seconds, f, ...) end
 ---@return any ...
 function task.deadline(at, f, ...) end
 
---- Runs f(...), out of reach of what is asked of those around it, for at most so many seconds.
+--- Runs f(...) for at most so many seconds; cancellations and deadlines from outside wait until then.
 ---@param seconds number
 ---@param f fun(...: any): any ...
 ---@param ... any
