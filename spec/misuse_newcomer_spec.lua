@@ -167,6 +167,16 @@ describe("what cannot be a host", function()
       function() socket.connect "localhost" end,
       "#2 to 'connect' (string expected, got no value)",
     }
+    local tcp <close> = socket.tcp()
+    local udp <close> = socket.udp()
+    check {
+      function() tcp:connect "localhost:80" end,
+      "#1 to 'connect' ('localhost:80' contains a port, which is an argument of its own)",
+      function() tcp:bind "*:80" end, "#1 to 'bind' ('*:80' contains a port",
+      function() udp:setpeername "http://x" end, "#1 to 'setpeername' ('http://x' is a URL",
+      function() udp:sendto("x", "127.0.0.1:80") end, "#2 to 'sendto' ('127.0.0.1:80' contains",
+      function() udp:sendto("x", "127.0.0.1") end, "#3 to 'sendto' (string expected, got no value)",
+    }
   end)
 
   it("is no address with a zone", function()

@@ -51,7 +51,7 @@ static bool has_port(const char *host) {
 
 #define HOST_IS "; a host is a name or an address"
 
-/* The mistakes that are made; everything else is the resolver's to judge. */
+/* The mistakes that people make; everything else is the resolver's to judge. */
 const char *address_host_fault(lua_State *L, const char *host) {
     const char *fault = NULL;
     if (*host == '\0' || has_control(host)) {
@@ -83,11 +83,19 @@ int address_check_host(lua_State *L, const char *host) {
     return 2;
 }
 
+/* A port that is missing is often in the host before it, as "localhost:80". */
+static void check_port_given(lua_State *L, int index) {
+    bool missing = lua_isnoneornil(L, index) && lua_type(L, index - 1) == LUA_TSTRING;
+    const char *fault = missing ? address_host_fault(L, lua_tostring(L, index - 1)) : NULL;
+    luaL_argcheck(L, fault == NULL, index - 1, fault);
+}
+
 /* A port is an integer, or a string holding one, as LuaSocket takes it. */
 int address_check_port(lua_State *L, int index, int *port) {
     int is_integer;
     lua_Integer n = lua_tointegerx(L, index, &is_integer);
     if (!is_integer) {
+        check_port_given(L, index);
         luaL_checkstring(L, index);
         lua_pushnil(L);
         lua_pushliteral(L, "service not supported for socket type");
