@@ -50,8 +50,13 @@ function socket.newtry(finalizer)
   end
 end
 
+local try = socket.newtry()
+
 --- Returns its arguments, or raises the second if the first is false or nil.
-socket.try = socket.newtry()
+function socket.try(...)
+  if (...) == socket then misuse.type(1, "try", "value", socket) end
+  return try(...)
+end
 
 local function unwrap(ok, ...)
   if ok then return ... end
@@ -64,6 +69,7 @@ end
 ---@param f function
 ---@return function
 function socket.protect(f)
+  if f == socket then misuse.type(1, "protect", "function", f) end
   return function(...)
     if not misuse.callable(f) then misuse.error("attempt to call a %s value", type(f)) end
     return unwrap(pcall(f, ...))
@@ -87,6 +93,15 @@ local function check_backlog(name, n, backlog)
   if not integer or integer < -1 << 31 or integer >= 1 << 31 then
     misuse.argument(n, name, "backlog expected: an integer, got %s", tostring(backlog))
   end
+end
+
+-- A port that is missing is often in the host, as "localhost:80".
+local function check_port(name, ...)
+  local host, port = ...
+  local given = type(port) == "string" or type(port) == "number"
+  local fault = not given and core.host_fault(host)
+  if fault then misuse.argument(1, name, "%s", fault) end
+  check_string(name, 2, ...)
 end
 
 local FAMILIES = { inet = core.tcp4, inet6 = core.tcp6, unspec = core.tcp }
@@ -179,7 +194,7 @@ function socket.connect(...)
   if path then
     options = unix_options(select(2, ...))
   else
-    check_string("connect", 2, ...)
+    check_port("connect", ...)
     options = connect_options(...)
   end
   local client, ok, message
@@ -233,7 +248,7 @@ local function bind(name, host, port, backlog)
     if port ~= nil then misuse.argument(2, name, "a unix socket has no port") end
     return bind_unix(path, backlog)
   end
-  check_string(name, 2, host, port)
+  check_port(name, host, port)
   if host == "*" then host = "0.0.0.0" end
   local found, message = core.dns.getaddrinfo(host)
   if not found then return nil, message end
@@ -259,7 +274,7 @@ end
 
 --- Makes a function that picks from `choices` by name; what is not a string means "default".
 function socket.choose(choices)
-  if type(choices) ~= "table" then misuse.type(1, "choose", "table", choices) end
+  if not misuse.is_table(choices) then misuse.type(1, "choose", "table", choices) end
   return function(name, option, more)
     if type(name) ~= "string" then
       name, option, more = "default", name, option
@@ -366,8 +381,12 @@ local serve = require "lariat.serve"
 
 for _, family in ipairs { "tcp", "unixstream" } do
   core.methods(family .. "{server}").serve = serve.serve
-  core.methods(family .. "{master}").serve = function()
-    misuse.error("calling 'serve' on bad self (%s{server} expected)", family)
+  for state, hint in pairs {
+    master = "it does not listen", client = "it is a client, by connect or accept",
+  } do
+    core.methods(("%s{%s}"):format(family, state)).serve = function()
+      misuse.error("calling 'serve' on bad self (%s{server} expected): %s", family, hint)
+    end
   end
 end
 
@@ -383,6 +402,7 @@ for option, kind in pairs(serve.OPTIONS) do SERVE_OPTIONS[option] = kind end
 ---@return true?
 ---@return string? message
 function socket.serve(host, port, handler, options)
+  check_string("serve", 1, host)
   local n = 3 -- which argument the handler is
   if type(port) == "function" then n, port, handler, options = 2, nil, port, handler end
   if options == nil then options = {} end
@@ -429,4 +449,5 @@ function socket.relay(a, b)
   return (forth:join()), (back:join())
 end
 
-return socket
+misuse.module("socket.dns", socket.dns)
+return misuse.module("socket", socket)

@@ -65,7 +65,7 @@ describe("socket.dns", function()
 
   it("says of what cannot be a name that nobody knows it, as LuaSocket does", function()
     local unknown = { nil, "host or service not provided, or not known" }
-    for _, name in ipairs { "", ("a"):rep(300), ("a."):rep(2000), "\xff\xfe" } do
+    for _, name in ipairs { ("a"):rep(300), ("a."):rep(2000), "\xff\xfe" } do
       assert.same(unknown, { dns.getaddrinfo(name) })
       assert.same(unknown, { socket.connect(name, 1) })
       assert.same(unknown, { socket.bind(name, 0) })

@@ -104,11 +104,12 @@ describe("a udp socket", function()
   it("throws on sendto while connected and on send while not", function()
     local _ <close>, port = bound()
     local udp <close> = socket.udp4()
-    assert.has_error(function() udp:send "x" end,
-      "calling 'send' on bad self (udp{connected} expected)")
+    local bad_self = "calling '%s' on bad self (udp{%s} expected): "
+    assert.has_error(function() udp:send "x" end, bad_self:format("send", "connected") ..
+      "it has no peer; setpeername names one, sendto needs none")
     udp:setpeername("127.0.0.1", port)
     assert.has_error(function() udp:sendto("x", "127.0.0.1", port) end,
-      "calling 'sendto' on bad self (udp{unconnected} expected)")
+      bad_self:format("sendto", "unconnected") .. "it has a peer, given by setpeername")
   end)
 
   it("without a family takes that of the first address", function()

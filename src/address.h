@@ -17,6 +17,10 @@ struct address {
 const char *address_family_name(int family); /* "inet", "inet6", "unix", ... */
 /* A string without zero bytes, which would cut it: 0, or the results of a bad one pushed. */
 int address_check_text(lua_State *L, int index, const char *what, const char **text);
+/* Why a text cannot be a host's name: pushed, and returned; NULL: it can be one. */
+const char *address_host_fault(lua_State *L, const char *host);
+/* The same before a lookup: 0, or the results of one that failed. */
+int address_check_host(lua_State *L, const char *host);
 int address_check_port(lua_State *L, int index, int *port); /* 0, or results of a bad port pushed */
 bool address_parse(const char *host, int port, int family, struct address *a); /* numeric only */
 void address_wildcard(int family, int port, struct address *a);

@@ -77,8 +77,7 @@ static void arm(struct clock *c) {
     }
 }
 
-void timer_set(struct timer *timer, uint64_t due) {
-    struct clock *c = &rt.clock;
+static void set(struct clock *c, struct timer *timer, uint64_t due) {
     timer->due = due;
     if (due == NEVER || (timer->slot != 0 && timer->key <= due)) {
         return;
@@ -92,17 +91,32 @@ void timer_set(struct timer *timer, uint64_t due) {
     arm(c);
 }
 
+void timer_set(struct timer *timer, uint64_t due) {
+    set(&rt.clock, timer, due);
+}
+
+void timer_set_outside(struct timer *timer, uint64_t delay) {
+    struct clock *c = rt.outer_clock != NULL ? rt.outer_clock : &rt.clock;
+    set(c, timer, c->source->monotonic() + delay);
+}
+
 void timer_clear(struct timer *timer) {
     timer->due = NEVER;
 }
 
+/* The clock whose heap a timer is in. */
+static struct clock *clock_of(const struct timer *timer) {
+    bool present = timer->slot <= rt.clock.count && rt.clock.heap[timer->slot] == timer;
+    return present ? &rt.clock : rt.outer_clock;
+}
+
 void timer_remove(struct timer *timer) {
-    struct clock *c = &rt.clock;
     size_t slot = timer->slot;
     timer->due = NEVER;
     if (slot == 0) {
         return;
     }
+    struct clock *c = clock_of(timer);
     timer->slot = 0;
     struct timer *last = c->heap[c->count--];
     if (last != timer) {

@@ -40,6 +40,8 @@ uint64_t clock_now(void);             /* monotonic time in nanoseconds, freshly 
 double clock_wall(void);              /* seconds since the epoch */
 uint64_t clock_after(double seconds); /* now + seconds, saturating; negative means NEVER */
 void timer_set(struct timer *timer, uint64_t due);
+/* After so many real nanoseconds, also while a simulation runs: for what is not part of it. */
+void timer_set_outside(struct timer *timer, uint64_t delay);
 void timer_clear(struct timer *timer);  /* O(1): leaves a stale key behind */
 void timer_remove(struct timer *timer); /* before the memory goes */
 void clock_fire(void);                  /* the alarm rang: fire what is due */

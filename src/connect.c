@@ -315,6 +315,10 @@ int connect_to_host(lua_State *L, struct socket *s, const char *host, int port) 
     }
     task_prepare(L, "connect");
     socket_become(L, SELF, TCP_CLIENT);
+    int bad = address_check_host(L, host);
+    if (bad) {
+        return bad;
+    }
     uint64_t start = clock_now();
     lua_settop(L, 2);
     lua_pushinteger(L, port);

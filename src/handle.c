@@ -69,7 +69,7 @@ struct task_handle *task_handle(lua_State *L, const struct task *task) {
 /* ---- looking ---- */
 
 struct task_handle *task_check(lua_State *L, int index) {
-    return luaL_checkudata(L, index, TASK_TYPE);
+    return index == 1 ? place_check_self(L, TASK_TYPE) : luaL_checkudata(L, index, TASK_TYPE);
 }
 
 struct fate *task_fate(struct task_handle *handle) {

@@ -40,11 +40,29 @@ static const struct socket_methods socket_methods[] = {
     {0, NULL},
 };
 
+/* misuse.module in lua/lariat/misuse.lua marks them. */
+void module_check_dot(lua_State *L, const char *expected) {
+    if (lua_istable(L, 1) && luaL_getmetafield(L, 1, "__module") != LUA_TNIL) {
+        const char *got = lua_pushfstring(L, "module '%s', whose functions are called with a dot",
+                                          lua_tostring(L, -1));
+        place_argerror(L, 1, lua_pushfstring(L, "%s expected, got %s", expected, got));
+    }
+}
+
 /* skip(n, ...): all but the first n of the rest */
 static int socket_skip(lua_State *L) {
+    module_check_dot(L, "number");
     lua_Integer n = (lua_Integer)luaL_checknumber(L, 1);
     lua_Integer rest = lua_gettop(L) - 1 - n;
     return rest > 0 ? (int)(rest > lua_gettop(L) ? lua_gettop(L) : rest) : 0;
+}
+
+/* host_fault(host) -> why that cannot be a host's name, or nil */
+static int host_fault(lua_State *L) {
+    if (address_host_fault(L, luaL_checkstring(L, 1)) == NULL) {
+        lua_pushnil(L);
+    }
+    return 1;
 }
 
 static int socket_gettime(lua_State *L) {
@@ -67,6 +85,7 @@ static int open_socket_core(lua_State *L) {
         {"methods", socket_methods_of},
         {"skip", socket_skip},
         {"sleep", task_sleep},
+        {"host_fault", host_fault},
         {"tcp_copy", tcp_copy},
         {NULL, NULL},
     };

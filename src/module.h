@@ -11,6 +11,10 @@
 #include "address.h"
 #include "socket.h"
 
+/* For functions of modules. Raises if the first argument is the table of a module of ours, as it is
+ * when the function is called with a colon; `expected` is the type that the argument should have. */
+void module_check_dot(lua_State *L, const char *expected);
+
 /* socket.core */
 int tcp_create(lua_State *L);
 int tcp_create4(lua_State *L);

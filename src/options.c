@@ -290,8 +290,7 @@ static int set(lua_State *L, struct socket *s, const struct option *o) {
 
 /* setoption(name [, value]) -> 1 | nil, message */
 int socket_setoption(lua_State *L) {
-    struct socket_box *box = socket_test(L, 1);
-    luaL_argcheck(L, box != NULL, 1, "socket expected");
+    struct socket_box *box = socket_check_any(L);
     const struct option *o = find(L, socket_class(box), SET);
     return box->socket ? set(L, box->socket, o) : result_error(L, "setsockopt failed");
 }
@@ -348,8 +347,7 @@ static int get(lua_State *L, struct socket *s, const struct option *o) {
 
 /* getoption(name) -> value | nil, message */
 int socket_getoption(lua_State *L) {
-    struct socket_box *box = socket_test(L, 1);
-    luaL_argcheck(L, box != NULL, 1, "socket expected");
+    struct socket_box *box = socket_check_any(L);
     const struct option *o = find(L, socket_class(box), GET);
     return box->socket ? get(L, box->socket, o) : result_error(L, "getsockopt failed");
 }

@@ -116,7 +116,7 @@ int place_error(lua_State *L, const char *message) {
     return lua_error(L);
 }
 
-int place_argerror(lua_State *L, int arg, const char *message) {
+int place_argerror_for(lua_State *L, int arg, const char *message, const char *reason) {
     lua_Debug function = {.name = NULL};
     lua_getstack(L, 0, &function);
     lua_getinfo(L, "n", &function);
@@ -127,7 +127,22 @@ int place_argerror(lua_State *L, int arg, const char *message) {
     } else {
         message = lua_pushfstring(L, "bad argument #%d to '%s' (%s)", arg - method, name, message);
     }
-    return place_error(L, message);
+    return place_error(L, reason ? lua_pushfstring(L, "%s: %s", message, reason) : message);
+}
+
+int place_argerror(lua_State *L, int arg, const char *message) {
+    return place_argerror_for(L, arg, message, NULL);
+}
+
+void *place_check_self(lua_State *L, const char *type) {
+    void *self = luaL_testudata(L, 1, type);
+    if (self == NULL) {
+        const char *got =
+            lua_pushfstring(L, "got %s; methods are called with a colon", luaL_typename(L, 1));
+        const char *name = strncmp(type, "lariat.", 7) == 0 ? type + 7 : type;
+        place_argerror_for(L, 1, lua_pushfstring(L, "%s expected", name), got);
+    }
+    return self;
 }
 
 void place_close(void) {

@@ -20,6 +20,10 @@ int place_of_coroutine(lua_State *co, struct place *p);
 void place_push(lua_State *L, struct place p);      /* "file:line", or "?" */
 int place_error(lua_State *L, const char *message); /* raises it, with place_here in front */
 int place_argerror(lua_State *L, int arg, const char *message); /* as luaL_argerror, likewise */
+/* The same, and the reason behind it. */
+int place_argerror_for(lua_State *L, int arg, const char *message, const char *reason);
+/* The userdata of that type which a method was called on, at index 1; raises if it is none. */
+void *place_check_self(lua_State *L, const char *type);
 void place_close(void);
 
 #endif

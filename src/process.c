@@ -75,7 +75,7 @@ static void give_up(struct child *c) {
         c->process->child = NULL;
         c->process = NULL;
         uv_process_kill(&c->uv, SIGTERM);
-        timer_set(&c->patience, clock_now() + PATIENCE_NS);
+        timer_set_outside(&c->patience, PATIENCE_NS);
     }
 }
 

@@ -11,6 +11,7 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
+#include "module.h"
 #include "runtime.h"
 #include "task.h"
 
@@ -128,6 +129,7 @@ void report_unjoined(lua_State *L, int handle) {
 /* onerror(f): from now on f(error, traceback, title, task) instead of printing -> what it was */
 int report_onerror(lua_State *L) {
     if (!lua_isnoneornil(L, 1)) {
+        module_check_dot(L, "function");
         luaL_checktype(L, 1, LUA_TFUNCTION);
     }
     lua_settop(L, 1);

@@ -181,6 +181,10 @@ int resolve_then(lua_State *L, const char *what, struct socket *s, const char *h
     if (address_parse(host, port, s->family, &a)) {
         return use(L, s, &a);
     }
+    int bad = address_check_host(L, host);
+    if (bad) {
+        return bad;
+    }
     task_prepare(L, what);
     lua_pushinteger(L, port);
     lua_pushlightuserdata(L, (void *)(uintptr_t)use);
@@ -303,7 +307,9 @@ static int wait_for(lua_State *L, struct lookup *lookup, finisher finish) {
 /* getaddrinfo(host) -> {{family=, addr=}, ...} | nil, message */
 static int dns_getaddrinfo(lua_State *L) {
     const char *host;
+    module_check_dot(L, "string");
     int bad = address_check_text(L, 1, "host", &host);
+    bad = bad ? bad : address_check_host(L, host);
     if (bad) {
         return bad;
     }
@@ -314,6 +320,7 @@ static int dns_getaddrinfo(lua_State *L) {
 /* An address is looked up by its name and a name by its addresses, IPv4 as LuaSocket's. */
 static int look_up_host(lua_State *L, const char *what, int flags, finisher finish) {
     const char *host;
+    module_check_dot(L, "string");
     int bad = address_check_text(L, 1, "host", &host);
     struct address a;
     if (bad) {
@@ -323,7 +330,8 @@ static int look_up_host(lua_State *L, const char *what, int flags, finisher fini
     if (address_parse(host, 0, AF_UNSPEC, &a)) {
         return wait_for(L, lookup_start_reverse((struct sockaddr *)&a.storage, flags), finish);
     }
-    return wait_for(L, lookup_start_canonical(host), finish);
+    bad = address_check_host(L, host);
+    return bad ? bad : wait_for(L, lookup_start_canonical(host), finish);
 }
 
 /* toip(host) -> address, resolved | nil, message */
@@ -339,7 +347,9 @@ static int dns_tohostname(lua_State *L) {
 /* getnameinfo(host, service) -> {name}, service | nil, message; either may be nil */
 static int dns_getnameinfo(lua_State *L) {
     const char *host = NULL, *service = NULL;
+    module_check_dot(L, "string");
     int bad = lua_isnoneornil(L, 1) ? 0 : address_check_text(L, 1, "host", &host);
+    bad = bad || host == NULL ? bad : address_check_host(L, host);
     bad = bad || lua_isnoneornil(L, 2) ? bad : address_check_text(L, 2, "service", &service);
     if (bad) {
         return bad;

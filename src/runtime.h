@@ -60,6 +60,7 @@ struct runtime {
     struct scheduler tasks;
     const struct world *world; /* a simulated one, in which time is virtual; NULL: the real one */
     struct scheduler *outer; /* of the real world, set aside while another is installed; or NULL */
+    struct clock *outer_clock; /* the real world's, likewise */
     struct sockets sockets;
     bool loop_open;
     bool closing;             /* teardown has begun: nothing new may start */

@@ -377,6 +377,7 @@ static int choose(lua_State *L, bool strict) {
 
 /* select(receivers, senders [, seconds]) -> readable, writable [, "timeout"] */
 int socket_select(lua_State *L) {
+    module_check_dot(L, "table");
     return choose(L, false);
 }
 

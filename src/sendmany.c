@@ -155,7 +155,14 @@ static enum found find_address(lua_State *L, struct socket *s, struct plan *plan
     plan->host = host;
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, PLAN, 1);
-    return address_parse(host, plan->port, s->family, a) ? NUMERIC : NAME;
+    if (address_parse(host, plan->port, s->family, a)) {
+        return NUMERIC;
+    }
+    if (address_check_host(L, host) != 0) {
+        nothing_sent(L, lua_tostring(L, -1));
+        return NOWHERE;
+    }
+    return NAME;
 }
 
 static int look_up(lua_State *L, struct plan *plan) {

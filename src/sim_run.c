@@ -54,6 +54,7 @@ static const struct world simulated = {
     .task_ended = sim_task_ended,
     .hostname = sim_hostname,
     .standard = sim_standard,
+    .hides_terminals = sim_hides_terminals,
 };
 
 struct outside {
@@ -81,12 +82,14 @@ static void leave_world(struct outside *outside) {
     rt.on_deadlock = rt.exit_caller = NULL;
     rt.running = NULL;
     rt.outer = &outside->tasks;
+    rt.outer_clock = &outside->clock;
     rt.world = &simulated;
 }
 
 static void return_to_world(const struct outside *outside) {
     rt.world = NULL;
     rt.outer = NULL;
+    rt.outer_clock = NULL;
     clock_close();
     rt.driver = outside->driver;
     rt.clock = outside->clock;

@@ -284,11 +284,15 @@ int sim_choose_local(struct sim_socket *s, const struct sim_address *peer) {
 
 /* ---- standard streams ---- */
 
+bool sim_hides_terminals(void) {
+    return machine_current()->globals != LUA_NOREF;
+}
+
 /* Input that the run was given, all at once; output goes to the machine's own, see sim_stream.c. A
  * function that runs as a machine shares the streams of the real world. */
 int sim_standard(int number) {
     struct machine *m = machine_current();
-    if (m->globals == LUA_NOREF) {
+    if (!sim_hides_terminals()) {
         return -1;
     }
     struct sim_socket *s = sim_socket_new(m, AF_UNIX, SOCK_STREAM);

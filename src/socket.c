@@ -106,9 +106,18 @@ static void drain_expired(struct timer *timer) {
     socket_drained(((struct drain *)timer)->socket, -ETIMEDOUT);
 }
 
+/* From now on. A socket of the world may be closed while a simulation runs, which is another driver. */
+static void limit_drain(struct socket *s) {
+    if (s->watch.driver == rt.driver) {
+        timer_set(&s->drain->limit, clock_now() + DRAIN_NS);
+    } else {
+        timer_set_outside(&s->drain->limit, DRAIN_NS);
+    }
+}
+
 void socket_drained(struct socket *s, int err) {
     if (err == -EAGAIN) {
-        timer_set(&s->drain->limit, clock_now() + DRAIN_NS);
+        limit_drain(s);
         return;
     }
     timer_remove(&s->drain->limit);
@@ -135,7 +144,7 @@ static bool start_drain(struct socket *s, const struct socket_box *box) {
                                .received = box->received,
                                .sent = box->sent};
     rt.sockets.draining++;
-    timer_set(&s->drain->limit, clock_now() + DRAIN_NS);
+    limit_drain(s);
     watch_arm(&s->watch, POLLOUT);
     return true;
 }

@@ -131,6 +131,7 @@ int socket_type(const struct socket *s); /* SOCK_STREAM or SOCK_DGRAM */
 
 /* The socket at index 1; raises if it is of another class; NULL if it is closed. */
 struct socket *socket_check(lua_State *L, unsigned classes, const char *role);
+struct socket_box *socket_check_any(lua_State *L);       /* of any class, open or closed */
 struct socket_box *socket_test(lua_State *L, int index); /* NULL: not a socket of ours */
 
 /* ---- the end of a life ---- */

@@ -99,12 +99,45 @@ static const char *expected_family(const struct socket_box *box, unsigned classe
     return class_names[__builtin_ctz(classes)];
 }
 
-/* Apart, so that the check itself stays short. */
+/* Why a socket of this class has no method of those classes; NULL: they are of another family. */
+static const char *why_not(enum socket_class own, unsigned classes) {
+    if (CLASS(own) & ANY_UDP & ~classes && classes & ANY_UDP) {
+        return own == UDP_CONNECTED ? "it has a peer, given by setpeername"
+                                    : "it has no peer; setpeername names one, sendto needs none";
+    }
+    if (CLASS(own) & ANY_UNIX_DGRAM && classes & ANY_UNIX_DGRAM) {
+        return own == UNIX_DGRAM_CONNECTED ? "it has a peer, given by connect"
+                                           : "it has no peer; connect names one, sendto needs none";
+    }
+    unsigned family = CLASS(own) & ANY_TCP ? ANY_TCP : CLASS(own) & ANY_UNIX ? ANY_UNIX : 0;
+    if (!(classes & family)) {
+        return NULL;
+    }
+    if (CLASS(own) & ANY_MASTER) {
+        return classes & ANY_SERVER ? "it does not listen" : "it is not connected";
+    }
+    if (CLASS(own) & ANY_SERVER) {
+        return classes & ANY_MASTER ? "it listens already"
+                                    : "it is a server, whose connections come from accept or serve";
+    }
+    return "it is a client, by connect or accept";
+}
+
+/* Apart, so that the check itself stays short. LuaSocket's words, and behind them what is there
+ * instead. */
 static __attribute__((cold, noinline)) void wrong_class(lua_State *L, unsigned classes,
                                                         const char *role) {
-    const char *name = expected_family(socket_test(L, 1), classes);
+    const struct socket_box *box = socket_test(L, 1);
+    const char *name = expected_family(box, classes);
+    const char *got = box != NULL ? class_names[socket_class(box)] : luaL_typename(L, 1);
+    const char *how = box != NULL ? "" : "; methods are called with a colon";
+    const char *reason = box != NULL ? why_not(socket_class(box), classes) : NULL;
     lua_pushlstring(L, name, strcspn(name, "{"));
-    place_argerror(L, 1, lua_pushfstring(L, "%s{%s} expected", lua_tostring(L, -1), role));
+    const char *expected = lua_pushfstring(L, "%s{%s} expected", lua_tostring(L, -1), role);
+    if (reason == NULL) {
+        reason = lua_pushfstring(L, "got %s%s", got, how);
+    }
+    place_argerror_for(L, 1, expected, reason);
 }
 
 static inline struct socket_box *check_box(lua_State *L, unsigned classes, const char *role) {
@@ -113,6 +146,10 @@ static inline struct socket_box *check_box(lua_State *L, unsigned classes, const
         wrong_class(L, classes, role);
     }
     return box;
+}
+
+struct socket_box *socket_check_any(lua_State *L) {
+    return check_box(L, ANY_SOCKET, "any");
 }
 
 struct socket *socket_check(lua_State *L, unsigned classes, const char *role) {

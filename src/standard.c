@@ -132,7 +132,7 @@ int standard_isatty(lua_State *L) {
     } else {
         fd = descriptor_of(L);
     }
-    bool hidden = rt.simulated && machine_current()->globals != LUA_NOREF;
+    bool hidden = rt.world != NULL && rt.world->hides_terminals();
     lua_pushboolean(L, fd >= 0 && !hidden && isatty(fd));
     return 1;
 }

@@ -198,6 +198,7 @@ static int fn_spawn(lua_State *L) {
     const char *name = NULL;
     int f = 1;
     if (lua_istable(L, 1)) {
+        module_check_dot(L, "function");
         name = take_name(L, 1);
         f = 2;
     }
@@ -219,6 +220,7 @@ static int slept(lua_State *L, int status, lua_KContext ctx) {
 }
 
 int task_sleep(lua_State *L) {
+    module_check_dot(L, "number");
     luaL_checknumber(L, 1);
     double seconds = task_opt_seconds(L, 1);
     task_prepare(L, "sleep");

@@ -106,6 +106,10 @@ int inet_bind(lua_State *L, struct socket *s) {
     if (strcmp(host, "*") == 0) {
         address_wildcard(s->family == AF_INET6 ? AF_INET6 : AF_INET, port, &a);
     } else if (!address_parse(host, port, s->family, &a)) {
+        bad = address_check_host(L, host);
+        if (bad) {
+            return bad;
+        }
         lua_settop(L, 2);
         lua_pushinteger(L, port);
         task_prepare(L, "bind");

@@ -98,6 +98,7 @@ static int receive(lua_State *L, bool from) {
     op_init(&op, from ? &receivefrom_op : &receive_op,
             socket_check(L, from ? UNCONNECTED : ANY_DGRAM, from ? "unconnected" : "any"));
     lua_Number size = luaL_optnumber(L, 2, LARGEST_DATAGRAM);
+    luaL_argcheck(L, size == size, 2, "number of bytes expected, got nan");
     luaL_argcheck(L, size >= 0, 2, "number of bytes must not be negative");
     op.as.datagram.size = size < LARGEST_DATAGRAM ? (size_t)size : LARGEST_DATAGRAM;
     op.as.datagram.from = from;

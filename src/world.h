@@ -26,6 +26,8 @@ struct world {
     const char *(*hostname)(void);
     /* A descriptor of rt.driver for standard stream 0, 1 or 2; -1: the real one serves. */
     int (*standard)(int number);
+    /* Whether the running task has streams of its own, so that no terminal is to be seen. */
+    bool (*hides_terminals)(void);
 };
 
 /* Raises, naming `what`, if the world is not the real one: `what` would wait for the real one. */

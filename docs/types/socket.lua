@@ -75,7 +75,8 @@ function Socket:close() end
 
 --- Limits how long a call may wait. nil: as long as it takes; 0: not at all.
 ---@param seconds? number
----@param mode? "b"|"t"|"r" "b" (default): a call; "t" or "r": a call in total
+---@param mode? "b"|"t"|"r" one limit alone is for the whole call; with both, "t" or "r" is for the
+---  call, and "b" (the default) for each single wait in it
 ---@return integer ok 1
 function Socket:settimeout(seconds, mode) end
 

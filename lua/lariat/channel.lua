@@ -12,9 +12,7 @@ local getmetatable = getmetatable
 local task, check_self = core.task, misuse.check_self
 
 local function check_seconds(seconds, name, n)
-  if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
-    misuse.argument(n, name, "seconds expected, not negative")
-  end
+  misuse.check_amount(n, name, "seconds", seconds)
 end
 
 -- Queues: first in, first out; a record can leave from the middle ---------------------------------
@@ -202,9 +200,7 @@ local api = {}
 ---@return lariat.Channel
 function api.channel(capacity)
   capacity = capacity or 0
-  if type(capacity) ~= "number" or capacity ~= capacity or capacity < 0 then
-    misuse.argument(1, "channel", "capacity expected: a number, not negative")
-  end
+  misuse.check_amount(1, "channel", "capacity", capacity)
   return setmetatable({
     capacity = capacity, closed = false, buffer = new_queue(),
     senders = new_queue(), receivers = new_queue(), watchers = task.gate(),
@@ -256,8 +252,9 @@ end
 ---@param n integer
 ---@return lariat.Semaphore
 function api.semaphore(n)
+  if type(n) ~= "number" then misuse.type(1, "semaphore", "number of permits", n) end
   if math.type(n) ~= "integer" or n < 1 then
-    misuse.argument(1, "semaphore", "number of permits expected: a positive integer")
+    misuse.argument(1, "semaphore", "number of permits expected: a positive integer, got %s", n)
   end
   local taken = api.channel(n)
   return setmetatable({ taken = taken, watchers = taken.watchers }, semaphore)

@@ -4,6 +4,7 @@
 -- report of a deadlock has in common with them. What is shown is gathered in src/dump.c.
 
 local core = require "lariat.core".dump
+local misuse = require "lariat.misuse"
 local processes = require "lariat.process"
 
 local dump = {}
@@ -95,8 +96,8 @@ function dump.dump(to)
   elseif io.type(to) == "file" then
     to:write(text)
   else
-    error(("bad argument #1 to 'dump' (open file or function expected, got %s)"):format(
-      io.type(to) or type(to)), 2)
+    misuse.argument(1, "dump", "open file or function expected, got %s",
+      io.type(to) or misuse.kind(to))
   end
 end
 

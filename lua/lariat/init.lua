@@ -35,7 +35,7 @@ function lariat.defer(f)
 end
 
 -- The streams are made when first asked for: a script that never reads stdin leaves it alone.
-return setmetatable(lariat, {
+return misuse.module("lariat", setmetatable(lariat, {
   __index = function(self, name)
     local open = core.standard[name]
     if not open then return nil end
@@ -43,4 +43,4 @@ return setmetatable(lariat, {
     rawset(self, name, stream)
     return stream
   end,
-})
+}))

@@ -12,12 +12,16 @@ local function raise(message)
   error(at and at .. ": " .. message or message, 0)
 end
 
---- The name of a value's type, as in Lua's own errors of arguments.
+--- The name of a value's type, as in Lua's own errors of arguments. (A module: see misuse.module.)
 ---@param value any
 ---@return string
 function misuse.kind(value)
   local metatable = getmetatable(value)
-  local name = type(metatable) == "table" and rawget(metatable, "__name")
+  if type(metatable) ~= "table" then return type(value) end
+  if metatable.__module then
+    return ("module '%s', whose functions are called with a dot"):format(metatable.__module)
+  end
+  local name = rawget(metatable, "__name")
   return type(name) == "string" and name or type(value)
 end
 
@@ -46,15 +50,21 @@ function misuse.type(n, name, expected, value, missing)
   misuse.argument(n, name, "%s expected, got %s", expected, got)
 end
 
+--- Raises an error about what a method was called on.
+---@param name string of the method
+---@param expected string
+---@param self any
+function misuse.bad_self(name, expected, self)
+  misuse.error("calling '%s' on bad self (%s expected, got %s); methods are called with a colon",
+    name, expected, misuse.kind(self))
+end
+
 --- What a method is called on must be of its class.
 ---@param self any
 ---@param class table the metatable
 ---@param name string of the method
 function misuse.check_self(self, class, name)
-  if getmetatable(self) ~= class then
-    misuse.error("calling '%s' on bad self (%s expected, got %s)", name, class.__name,
-      misuse.kind(self))
-  end
+  if getmetatable(self) ~= class then misuse.bad_self(name, class.__name, self) end
 end
 
 --- Can it be called?
@@ -80,6 +90,44 @@ function misuse.check_seconds(n, name, seconds)
   if seconds == nil or misuse.is_seconds(seconds) then return end
   misuse.argument(n, name, "seconds expected, got %s",
     type(seconds) == "number" and "nan" or misuse.kind(seconds))
+end
+
+-- A number in the words of errors, which know one kind of nan.
+local function got(number)
+  return number ~= number and "nan" or tostring(number)
+end
+
+--- Checks an amount that cannot be negative, such as the seconds from now to a deadline.
+---@param n integer which argument it is
+---@param name string of the function
+---@param what string what it is, as "seconds"
+---@param amount any
+function misuse.check_amount(n, name, what, amount)
+  if type(amount) ~= "number" then misuse.type(n, name, what, amount) end
+  if amount >= 0 then return end
+  local negative = amount < 0 and ", not negative:" or ","
+  misuse.argument(n, name, "%s expected%s got %s", what, negative, got(amount))
+end
+
+-- Modules -----------------------------------------------------------------------------------------
+
+--- Marks a module's table. Its functions get it as their first argument when they are called with a
+--- colon; the errors about that argument then say so (in C by module_check_dot).
+---@param name string
+---@param module table
+---@return table module
+function misuse.module(name, module)
+  local metatable = getmetatable(module) or {}
+  metatable.__module = name
+  return setmetatable(module, metatable)
+end
+
+--- Is it a table, and not that of a module? (What else is called with a colon has a table first.)
+---@param value any
+---@return boolean
+function misuse.is_table(value)
+  local metatable = type(value) == "table" and getmetatable(value)
+  return type(value) == "table" and not (type(metatable) == "table" and metatable.__module)
 end
 
 -- Options -----------------------------------------------------------------------------------------
@@ -142,7 +190,7 @@ local KINDS = {
 ---@param known table<string, string> the kind of each: a type, "integer" or "seconds"
 ---@return table options
 function misuse.check_options(n, name, options, known)
-  if type(options) ~= "table" then misuse.type(n, name, "table of options", options) end
+  if not misuse.is_table(options) then misuse.type(n, name, "table of options", options) end
   for option, value in pairs(options) do
     local expected = known[option]
     if not expected then misuse.argument(n, name, "%s", misuse.no_option(option, known)) end

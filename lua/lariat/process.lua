@@ -189,7 +189,7 @@ end
 ---@return lariat.Process? # nil and a message that names what failed
 ---@return string? message
 function process.run(options)
-  if type(options) ~= "table" then misuse.type(1, "run", "table", options) end
+  if not misuse.is_table(options) then misuse.type(1, "run", "table", options) end
   return new(options[1], lariat.where() or "?", core.spawn(check(options)))
 end
 

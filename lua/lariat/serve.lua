@@ -51,7 +51,8 @@ function serve.check(n, handler, options, known)
   if type(handler) ~= "function" then misuse.type(n, "serve", "function", handler) end
   local limit = misuse.check_options(n + 1, "serve", options, known).limit
   if limit and (limit ~= limit or limit < 1) then
-    misuse.argument(n + 1, "serve", "option 'limit': positive number of connections expected")
+    local expected = "option 'limit': positive number of connections expected, got %s"
+    misuse.argument(n + 1, "serve", expected, limit)
   end
 end
 
@@ -77,7 +78,7 @@ end
 ---@return string? message
 function serve.serve(server, handler, options)
   if not misuse.kind(server):find("{server}", 1, true) then
-    misuse.error("calling 'serve' on bad self (server expected, got %s)", misuse.kind(server))
+    misuse.bad_self("serve", "server", server)
   end
   if options == nil then options = {} end
   serve.check(1, handler, options, serve.OPTIONS)

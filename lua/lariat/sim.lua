@@ -103,7 +103,7 @@ end
 
 local function check(name, options, body)
   if simulation.running() then misuse.error("a simulation is running already") end
-  if type(options) ~= "table" then misuse.type(1, name, "table of options", options) end
+  if not misuse.is_table(options) then misuse.type(1, name, "table of options", options) end
   if type(body) ~= "function" then misuse.type(2, name, "function", body) end
   local problem = faults.problem(options)
   if problem then misuse.argument(1, name, "%s", problem) end
@@ -139,4 +139,4 @@ end
 sim.it = require "lariat.sim.it"
 sim.check = require "lariat.sim.check"
 
-return sim
+return misuse.module("lariat.sim", sim)

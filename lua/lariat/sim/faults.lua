@@ -102,7 +102,10 @@ function faults.problem(options)
     local kind = KNOWN[name]
     if not kind then return misuse.no_option(name, KNOWN) end
     local ok, expected = CHECKS[kind](value, name)
-    if not ok then return ("option '%s': %s"):format(name, expected) end
+    if not ok then
+      local got = type(value) == "number" and tostring(value) or misuse.kind(value)
+      return ("option '%s': %s, got %s"):format(name, expected, got)
+    end
   end
 end
 
