@@ -55,6 +55,7 @@ local function is_seconds(value)
   return type(value) == "number" and value >= 0 and value < 1e6
 end
 
+-- Each returns whether the value fits; if not, what is expected; and true if that tells the value, too.
 local CHECKS = {
   boolean = function(value) return type(value) == "boolean", "boolean expected" end,
   integer = function(value) return math.type(value) == "integer", "integer expected" end,
@@ -87,7 +88,7 @@ local CHECKS = {
     for _, name in ipairs(value) do
       if not STRENGTH[name] then
         return false, ("'%s' is none of %s%s"):format(tostring(name),
-          table.concat(faults.FAMILIES, ", "), misuse.hint(tostring(name), STRENGTH))
+          table.concat(faults.FAMILIES, ", "), misuse.hint(tostring(name), STRENGTH)), true
       end
     end
     return true
@@ -101,10 +102,10 @@ function faults.problem(options)
   for name, value in pairs(options) do
     local kind = KNOWN[name]
     if not kind then return misuse.no_option(name, KNOWN) end
-    local ok, expected = CHECKS[kind](value, name)
+    local ok, expected, inside = CHECKS[kind](value, name)
     if not ok then
       local got = type(value) == "number" and tostring(value) or misuse.kind(value)
-      return ("option '%s': %s, got %s"):format(name, expected, got)
+      return ("option '%s': %s%s"):format(name, expected, inside and "" or ", got " .. got)
     end
   end
 end
