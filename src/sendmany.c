@@ -62,7 +62,7 @@ static int attempt_send_many(lua_State *L, struct op *op) {
             return send_many_failed(L, op, "closed");
         }
         if (rt.tasks.budget <= 0) {
-            return WANT_TURN;
+            return WANT_WRITE_TURN;
         }
         const char *data = push_data(L, op->as.datagram.done + 1, &size);
         struct address *to = plan->connected ? NULL : &plan->to[op->as.datagram.done];
