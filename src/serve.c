@@ -105,6 +105,37 @@ static int failed(lua_State *L, struct op *op, const char *why) {
     return result_error(L, why);
 }
 
+/* Is the connection or the machine the matter, and not the listener? Linux reports the network errors
+ * of a connection that has ended before it was accepted: see accept(2). */
+static bool passes(int err) {
+    switch (-err) {
+    case EMFILE: /* what there is too little of, for now */
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case ENOSR:
+    case EHOSTDOWN: /* the new connection's errors */
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case ENONET:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case EPERM: /* a firewall's */
+    case EPROTO:
+    case EPROTONOSUPPORT:
+    case ESOCKTNOSUPPORT:
+    case ETIMEDOUT: return true;
+    default: return false;
+    }
+}
+
+static int accept_failed(lua_State *L, int err) {
+    int n = result_fail(L, err);
+    lua_pushboolean(L, passes(err));
+    return n + 1;
+}
+
 /* Until nobody is there, the turn is used up, or there are as many handlers as there may be. Who
  * else accepts from this server has a turn after each connection. */
 static int attempt(lua_State *L, struct op *op) {
@@ -115,7 +146,7 @@ static int attempt(lua_State *L, struct op *op) {
         }
         int err = server_accept(L, op);
         if (err < 0) {
-            return err == -EAGAIN ? WANT_READ : result_fail(L, err);
+            return err == -EAGAIN ? WANT_READ : accept_failed(L, err);
         }
         start(L, service);
         op->queued = false;
@@ -134,7 +165,7 @@ static struct service *check_service(lua_State *L) {
 }
 
 /* accept(server, handler): a task for each connection -> true once there are as many as there may
- * be | nil, message */
+ * be | nil, message, whether accepting may succeed later */
 static int method_accept(lua_State *L) {
     check_service(L);
     const struct socket_box *box = socket_test(L, SERVER);
