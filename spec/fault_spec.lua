@@ -42,3 +42,36 @@ describe("serving while accept fails", function()
     ]])
   end)
 end)
+
+describe("serving without memory", function()
+  it("counts no handler that could not begin, and closes its connection", function()
+    local out, err, status = faults.run [[
+      local unserved = 0
+      local function handler(conn) conn:send "served\n" end
+      for after = 0, 100 do
+        local server = assert(socket.bind("127.0.0.1", 0))
+        local _, port = server:getsockname()
+        local serving = task.spawn(pcall, server.serve, server, handler, { limit = 1 })
+        task.yield()
+        local first <close> = assert(socket.connect("127.0.0.1", port))
+        first:settimeout(5)
+        faults.fail("alloc", 0, 2, after) -- twice: Lua collects and tries again
+        for _ = 1, 4 do task.yield() end -- it is accepted, and the handler begins
+        faults.stop()
+        local answer, message = first:receive()
+        if serving:status() == "waiting" then -- the failure was not that of accept itself
+          unserved = unserved + (answer and 0 or 1)
+          assert(answer == "served" or message == "closed", message)
+          local second <close> = assert(socket.connect("127.0.0.1", port))
+          second:settimeout(5)
+          assert(second:receive() == "served") -- and so the first is not at work
+          server:close()
+          assert(select(2, serving:join()))
+        end
+      end
+      print(unserved > 0)
+    ]]
+    assert.same({ "true\n", 0 }, { out, status })
+    assert.matches("task died: not enough memory", err)
+  end)
+end)
