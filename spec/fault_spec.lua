@@ -75,3 +75,109 @@ describe("serving without memory", function()
     assert.matches("task died: not enough memory", err)
   end)
 end)
+
+describe("a wait for what cannot be watched", function()
+  -- Each call must end by itself, and with the reason; two seconds are for ever here.
+  local WAITS = [[
+    local kept = {}
+    local function conn() -- nobody has waited for it yet
+      local listener <close> = assert(socket.bind("127.0.0.1", 0))
+      kept[#kept + 1] = assert(socket.connect("127.0.0.1", (select(2, listener:getsockname()))))
+      return assert(listener:accept())
+    end
+    local function udp()
+      local s = assert(socket.udp4())
+      assert(s:setsockname("127.0.0.1", 0))
+      return s
+    end
+    local full = ("x"):rep(16 * 1024 * 1024)
+    local busy = assert(socket.tcp4()) -- connections to it are not answered
+    busy:bind("127.0.0.1", 0)
+    busy:listen(0)
+    local _, busy_port = busy:getsockname()
+    local function connecting()
+      local client = socket.tcp4()
+      kept[#kept + 1] = client
+      client:settimeout(0)
+      client:connect("127.0.0.1", busy_port)
+      return client
+    end
+    repeat until #select(2, socket.select(nil, { connecting() }, 0.02)) == 0
+    local child <close> = assert(lariat.run { "cat", stdin = "pipe", stdout = "pipe" })
+    local conns = {}
+    for i = 1, 12 do conns[i] = conn() end
+    local function fresh() return table.remove(conns) end
+    local foreign = fresh()
+    local plain = { getfd = function() return foreign:getfd() end }
+    local function message(ok, ...) return ok and (select(2, ...)) or ... end
+    local waits = {
+      { "accept", function() return socket.bind("127.0.0.1", 0):accept() end },
+      { "serve", function() return socket.bind("127.0.0.1", 0):serve(print) end },
+      { "connect", function() return socket.tcp4():connect("127.0.0.1", busy_port) end },
+      { "connect to two", function() return socket.connect("two.test", busy_port) end },
+      { "receive", function() return fresh():receive() end },
+      { "peek", function() return fresh():peek(1) end },
+      { "lines", function() return fresh():lines()() end },
+      { "pipe", function() return fresh():pipe(fresh()) end },
+      { "relay", function() return socket.relay(fresh(), fresh()) end },
+      { "send", function() return fresh():send(full) end },
+      { "receive datagram", function() return udp():receive() end },
+      { "receivefrom", function() return udp():receivefrom() end },
+      { "receivemany", function() return udp():receivemany() end },
+      { "datagrams", function() return udp():datagrams()() end },
+      { "select", function() return socket.select({ fresh() }, nil) end },
+      { "select to write", function() return socket.select(nil, { connecting() }) end },
+      { "select on a descriptor", function() return socket.select({ plain }, nil) end },
+      { "wait", function() return task.wait { fresh(), task.event() } end },
+      { "stdin", function() return lariat.stdin:receive() end },
+      { "stdout of a child", function() return child.stdout:receive() end },
+      { "stdin of a child", function() return child.stdin:send(full) end },
+    }
+    for _, wait in ipairs(waits) do
+      faults.fail("epoll_ctl", errno.ENOSPC, 1000)
+      local results = table.pack(task.timeout(2, pcall, wait[2]))
+      local failed = faults.stop()
+      print(wait[1], failed > 0, message(table.unpack(results, 1, results.n)))
+    end
+  ]]
+
+  it("fails with a message that says so", function()
+    local lines = lines_of(WAITS)
+    assert.equal(21, #lines)
+    for _, line in ipairs(lines) do
+      assert.matches("\ttrue\t.*No space left on device", line)
+    end
+  end)
+
+  -- Foreign code may know these descriptors, so that each direction is asked for by itself.
+  it("is no end for who waits for the other direction", function()
+    assert.same({ "true\tfalse\ttrue", "heard" }, lines_of [[
+      local listener <close> = assert(socket.bind("127.0.0.1", 0))
+      local peer <close> = assert(socket.connect("127.0.0.1", (select(2, listener:getsockname()))))
+      local conn <close> = assert(listener:accept())
+      conn:getfd()
+      local reading = task.spawn(conn.receive, conn)
+      task.yield()
+      faults.fail("epoll_ctl", errno.ENOSPC, 1)
+      local ok, message = conn:send(("x"):rep(16 * 1024 * 1024))
+      print(faults.stop() == 1, ok or false, message:find "No space left" ~= nil)
+      peer:send "heard\n"
+      print((task.timeout(2, reading.join, reading)))
+    ]])
+  end)
+
+  it("is no end for who waited when others came to know the descriptor", function()
+    assert.same({ "true", "heard" }, lines_of [[
+      local listener <close> = assert(socket.bind("127.0.0.1", 0))
+      local peer <close> = assert(socket.connect("127.0.0.1", (select(2, listener:getsockname()))))
+      local conn <close> = assert(listener:accept())
+      local reading = task.spawn(conn.receive, conn)
+      task.yield()
+      faults.fail("epoll_ctl", errno.ENOSPC, 1)
+      conn:getfd()
+      print(faults.stop() == 1)
+      peer:send "heard\n"
+      print((task.timeout(2, reading.join, reading)))
+    ]])
+  end)
+end)

@@ -123,7 +123,7 @@ static int park(lua_State *L, struct op *op, int want, bool again) {
     }
     int err = watch_arm(&op->socket->watch, want == WANT_READ ? POLLIN : POLLOUT);
     if (err < 0) {
-        return op->type->fail(L, op, result_message(err));
+        return op->type->fail(L, op, result_watch_message(err));
     }
     join(op, want, true, again);
     return task_park(L, op->type->name, end, true, AFTER_READINESS, op_resumed);

@@ -76,7 +76,8 @@ function task.wait(objects, seconds)
     misuse.argument(2, "wait", "seconds expected: a number, not negative")
   end
   if #objects == 0 and not seconds then misuse.argument(1, "wait", "nothing to wait for") end
-  local ready = core.wait(objects, nil, seconds)
+  local ready, message = core.wait(objects, nil, seconds)
+  if not ready then return nil, message end
   if ready[1] == nil then return nil, "timeout" end
   return ready[1]
 end

@@ -7,7 +7,7 @@
  *   faults.fail("alloc", 0, times, after)           Lua's own allocations, of whatever is new
  *   faults.stop()                                   -> how many calls have failed
  *
- * Of epoll_ctl only the calls fail that watch a descriptor for lariat: libuv ends the program where
+ * The name two.test has the addresses 127.0.0.1 and 127.0.0.2. Of epoll_ctl only the calls fail that watch a descriptor for lariat: libuv ends the program where
  * one of its own does.
  */
 #define _GNU_SOURCE
@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
+#include <netdb.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -60,6 +61,23 @@ int epoll_ctl(int set, int operation, int fd, struct epoll_event *event) {
     }
     int watches = set == lariats && operation != EPOLL_CTL_DEL;
     return watches && fails("epoll_ctl") ? -1 : real(set, operation, fd, event);
+}
+
+int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                struct addrinfo **list) {
+    static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    if (real == NULL) {
+        *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+    }
+    int numeric = hints != NULL && (hints->ai_flags & AI_NUMERICHOST);
+    if (host == NULL || numeric || strcmp(host, "two.test") != 0) {
+        return real(host, service, hints, list);
+    }
+    int err = real("127.0.0.1", service, hints, list);
+    while (err == 0 && *list != NULL) {
+        list = &(*list)->ai_next;
+    }
+    return err == 0 ? real("127.0.0.2", service, hints, list) : err;
 }
 
 /* ---- Lua's allocations ---- */

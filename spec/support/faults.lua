@@ -10,6 +10,7 @@
 
 local lariat = require "lariat"
 local program = require "spec.support.program"
+local task = require "lariat.task"
 
 local faults = {}
 
@@ -37,18 +38,22 @@ local function build()
   return library
 end
 
---- Runs a script to its end, with `faults`, `errno`, `lariat`, `socket` and `task` as locals.
+--- Runs a script to its end, with `faults`, `errno`, `lariat`, `socket` and `task` as locals. Its
+--- standard input stays open and empty.
 ---@param script string
 ---@return string out
 ---@return string err
 ---@return integer|string status
 function faults.run(script)
   local file <close> = program.file(PRELUDE .. "\n" .. script)
-  return program.lariat({ file.path }, nil, {
+  local child <close> = program.start({ file.path }, {
     LD_PRELOAD = build().path,
     -- the sanitizer's library wants to be the first
     ASAN_OPTIONS = "verify_asan_link_order=0:" .. (os.getenv "ASAN_OPTIONS" or ""),
   })
+  local errors = task.spawn(function() return child.stderr:receive "*a" or "" end)
+  local out = child.stdout:receive "*a" or ""
+  return out, errors:join(), (select(2, child:wait()))
 end
 
 return faults
