@@ -346,7 +346,6 @@ socket.source = socket.choose(socket.sourcet)
 
 -- Conveniences on the objects ----------------------------------------------------------------
 
-local group = require "lariat.group".group
 local serve = require "lariat.serve"
 
 for _, family in ipairs { "tcp", "unixstream" } do
@@ -397,7 +396,7 @@ function socket.relay(a, b)
   check_relayed(2, b)
   local moved, failed, failure = {}, false, nil
   -- However it ends, both ways have ended when the group has: neither stream is busy any more.
-  local _, why = group(function(g)
+  local _, why = require "lariat.group".group(function(g)
     local function copy(way, from, to)
       local bytes, message = from:pipe(to)
       moved[way] = bytes
