@@ -11,8 +11,8 @@
  * An error that is met when the batch leaves is kept in out.error and told once: by the next call
  * that sends, which sends first, since the error may be that of another peer; on a connected socket,
  * which has one peer, by the next call of any kind. Two rules make that rare: what a connected socket
- * sends first in a tick, and whatever goes to an address that the kernel has refused before, goes at
- * once, so that the call itself is told.
+ * sends first after a flush, and whatever goes to an address that the kernel has refused before, goes
+ * at once, so that the call itself is told.
  *
  * Invariants: datagrams leave and arrive in the order of the calls; none is dropped here. A peer that
  * cannot be reached costs others nothing.
@@ -223,12 +223,12 @@ static void keep_error(struct socket *s, int err) {
     }
 }
 
-/* The batch's next datagram was not sent. The error may be its own; or that of an earlier one to the
- * same connected peer, and it can be sent now. */
+/* The batch's next datagram was not sent. The error may be its own; or the kernel has told that of an
+ * earlier one, a refusal that came since, instead of sending: then it can be sent now. */
 static void not_sent(struct socket *s, int err, bool *again) {
     const struct msghdr *message = &outbox.headers[outbox.next].msg_hdr;
     keep_error(s, err);
-    *again = !*again && message->msg_name == NULL;
+    *again = !*again;
     if (*again) {
         return;
     }
@@ -319,11 +319,13 @@ static int send_behind(struct socket *s, const char *data, size_t size, const st
                                                               : send_now(s, data, size, to);
 }
 
-/* Who has sent without the batch last, and in which tick. */
-static struct {
-    const struct socket *socket;
-    uint64_t tick;
-} direct;
+/* The connected socket that has sent last, and without the batch, since all output was flushed. */
+static const struct socket *direct;
+
+void datagrams_end_batch(void) {
+    datagrams_flush();
+    direct = NULL;
+}
 
 int datagram_queue(struct socket *s, const char *data, size_t size, const struct address *to) {
     if (s->family == AF_UNIX || s->out.immediate) {
@@ -332,9 +334,8 @@ int datagram_queue(struct socket *s, const char *data, size_t size, const struct
     if (to != NULL && !sendable((const struct sockaddr *)&to->storage)) {
         return send_behind(s, data, size, to);
     }
-    if (to == NULL && (direct.socket != s || direct.tick != rt.sockets.tick)) {
-        direct.socket = s;
-        direct.tick = rt.sockets.tick;
+    if (to == NULL && direct != s) {
+        direct = s;
         return send_behind(s, data, size, to);
     }
     if (size > largest_payload(s)) {
@@ -380,7 +381,7 @@ void datagrams_forget(struct socket *s) {
             forget_refused(i);
         }
     }
-    direct.socket = direct.socket == s ? NULL : direct.socket;
+    direct = direct == s ? NULL : direct;
 }
 
 void datagrams_close(void) {

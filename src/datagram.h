@@ -31,6 +31,7 @@ void datagrams_release(struct socket *s); /* what it has received and not taken 
 int datagram_send(struct socket *s, const char *data, size_t size, const struct address *to);
 /* The same, but the error of a refused address is told later, as one of many. */
 int datagram_queue(struct socket *s, const char *data, size_t size, const struct address *to);
+void datagrams_end_batch(void);          /* with all other output: see datagram.c */
 int datagrams_flush(void);               /* the batch of whichever socket has one */
 void datagrams_forget(struct socket *s); /* before the descriptor goes: send what is queued */
 void datagrams_close(void);              /* free the shared memory */
