@@ -321,8 +321,8 @@ describe("a long select", function()
 end)
 
 -- The collector runs whole cycles, each after ever more allocations, and so in one place after the
--- other, until one comes before the call: the heap of a child is small. Prints whether one came inside
--- the call, and how many calls hung.
+-- other, until one comes before the call: the heap of a child is small. Prints whether one came
+-- inside the call, and how many calls hung.
 describe("a finalizer that runs while a task begins to wait", function()
   local SWEEP = [[
     local socket, task = require "socket", require "lariat.task"

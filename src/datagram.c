@@ -238,13 +238,8 @@ static void not_sent(struct socket *s, int err, bool *again) {
     outbox.next++;
 }
 
-/* 0: nothing is left; -EAGAIN: the kernel takes no more now. */
-int datagrams_flush(void) {
-    struct socket *s = outbox.socket;
+static __attribute__((noinline)) int flush_batch(struct socket *s) {
     bool again = false;
-    if (s == NULL) {
-        return 0;
-    }
     while (outbox.next < outbox.count && s->watch.fd >= 0) {
         int n = s->watch.driver->sendmmsg(s->watch.fd, outbox.headers + outbox.next,
                                           outbox.count - outbox.next);
@@ -266,6 +261,11 @@ int datagrams_flush(void) {
     outbox.next = outbox.count = 0;
     outbox.used = 0;
     return 0;
+}
+
+/* 0: nothing is left; -EAGAIN: the kernel takes no more now. */
+int datagrams_flush(void) {
+    return outbox.socket != NULL ? flush_batch(outbox.socket) : 0;
 }
 
 static int send_now(struct socket *s, const char *data, size_t size, const struct address *to) {

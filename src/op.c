@@ -80,7 +80,7 @@ static bool wants_turn(int want) {
 
 /* Moves the operation into its task, and joins the queue that keeps the socket alive and, if
  * `exclusive`, others from interleaving. */
-static void join(struct op *op, int want, bool exclusive, bool front) {
+static inline void join(struct op *op, int want, bool exclusive, bool front) {
     struct task *task = rt.tasks.current;
     struct watch *watch = &op->socket->watch;
     bool reading = want == WANT_READ || want == WANT_TURN;

@@ -19,7 +19,7 @@ void watch_init(struct watch *w, const struct driver *driver, int fd) {
 }
 
 /* Nothing is reported of it any more, of which `events` were: whoever waits for it tries again. */
-void watch_lost(struct watch *w, int events) {
+__attribute__((noinline)) void watch_lost(struct watch *w, int events) {
     w->armed = 0;
     w->drained = false;
     waitq_wake_all(&w->readers, WAKE_READY);

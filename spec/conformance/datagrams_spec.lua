@@ -111,10 +111,27 @@ lan.describe("a datagram", function(calm)
     local near = udp4()
     for i = 1, 3 do
       near:sendto("to all", "255.255.255.255", port) -- which needs an option
+      near:sendto("to itself", "127.255.255.255", port) -- and so does this
       near:sendmany { { "a" .. i, net.far, port }, { "b" .. i, net.far, port } }
       assert.equal("a" .. i, far:receive())
       assert.equal("b" .. i, far:receive())
     end
+  end)
+
+  calm("to the loopback's broadcast address needs its option and stays on the machine", function(net)
+    local far, port = net:udp "0.0.0.0"
+    local own = net.far == net.near and far or udp4()
+    if own ~= far then assert(own:setsockname("0.0.0.0", port)) end
+    local near = udp4()
+    near:sendto("refused", "127.255.255.255", port)
+    task.yield()
+    assert.same({ nil, "permission denied" }, { near:sendto("again", "127.255.255.255", port) })
+    near:setoption("broadcast", true)
+    assert.equal(7, near:sendto("allowed", "127.255.255.255", port))
+    local _, near_port = near:getsockname()
+    assert.same({ "allowed", "127.0.0.1", near_port }, { own:receivefrom() })
+    far:settimeout(0)
+    assert.same({ nil, "timeout" }, { far:receive() })
   end)
 
   calm("to an unconnected socket's full buffer is dropped", function(net)
