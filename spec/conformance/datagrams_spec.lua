@@ -118,7 +118,7 @@ lan.describe("a datagram", function(calm)
     end
   end)
 
-  calm("to the loopback's broadcast address needs its option and stays on the machine", function(net)
+  calm("to the broadcast address of the loopback stays on the machine", function(net)
     local far, port = net:udp "0.0.0.0"
     local own = net.far == net.near and far or udp4()
     if own ~= far then assert(own:setsockname("0.0.0.0", port)) end
