@@ -22,9 +22,8 @@ struct datagram {
 
 bool datagrams_waiting(const struct socket *s);           /* a take needs nothing of the kernel */
 int datagrams_take(struct socket *s, struct datagram *d); /* 0, -EAGAIN or -errno */
-int datagrams_take_error(
-    struct socket *s);                    /* of an earlier datagram and not told yet: -errno or 0 */
-void datagrams_release(struct socket *s); /* what it has received and not taken is dropped */
+int datagrams_take_error(struct socket *s); /* of one sent before, not told yet: -errno or 0 */
+void datagrams_release(struct socket *s);   /* what it has received and not taken is dropped */
 
 /* Queues or sends one datagram; `to` is NULL on a connected socket. 0, -EAGAIN or -errno: its own, not
  * an earlier one's. What goes to an address that the kernel has refused is sent at once, to be told. */

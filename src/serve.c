@@ -80,7 +80,8 @@ static int body(lua_State *L) {
     return handled(L, lua_pcallk(L, 1, 0, MESSAGE_HANDLER, 0, handled), 0);
 }
 
-/* One that died before its body could begin, for want of memory, has its arguments on its stack. */
+/* One that died before its body could begin, for want of memory, has the body on its stack still, in
+ * the place of the message handler, and its arguments. */
 static void task_ended(struct task *task) {
     struct service *service = (struct service *)task->service;
     if (lua_tocfunction(task->co, 1) == body) {

@@ -226,8 +226,8 @@ static void finish_broken(struct task *task) {
         task->fate.outcome = TASK_FAILED;
         const char *message = lua_tostring(task->co, -1);
         lua_writestringerror("lariat: task died: %s\n", message ? message : "(no message)");
-        task->fate.reported = !task->fate.quiet;
-        rt.tasks.unjoined_errors += !task->fate.quiet;
+        task->fate.reported = task->service == NULL; /* handlers change no exit status */
+        rt.tasks.unjoined_errors += task->fate.reported;
     }
     task->fate.nvalues = 1;
 }
