@@ -5,9 +5,7 @@
 -- helpers, try/protect, sinks and sources, and the conveniences of servers.
 
 local core = require "socket.core"
-local lariat = require "lariat.core"
 local misuse = require "lariat.misuse"
-local task = lariat.task
 
 local socket = {
   _VERSION = "LuaSocket 3.0.0", -- what LuaSocket 3.1 says of itself
@@ -430,23 +428,22 @@ end
 function socket.relay(a, b)
   check_relayed(1, a)
   check_relayed(2, b)
-  local gate, running, failure = task.gate(), 2, nil
-  local function copy(from, to)
-    local ok, moved, message = pcall(from.pipe, from, to)
-    running = running - 1
-    if not (ok and moved) then
-      failure = failure or { message = message, raised = not ok and moved }
+  local moved, failed, failure = {}, false, nil
+  -- However it ends, both ways have ended when the group has: neither stream is busy any more.
+  local _, why = require "lariat.group".group(function(g)
+    local function copy(way, from, to)
+      local bytes, message = from:pipe(to)
+      moved[way] = bytes
+      if bytes or failed then return end
+      failed, failure = true, message
+      g:cancel() -- the other way has nothing to wait for
     end
-    gate:wake()
-    return moved
-  end
-  -- When one way fails the other has nothing to wait for: it is cancelled on leaving.
-  local forth <close> = task.scoped(copy, a, b)
-  local back <close> = task.scoped(copy, b, a)
-  while running > 0 and not failure do gate:wait() end
-  if failure and failure.raised then error(failure.raised, 0) end
-  if failure then return nil, failure.message end
-  return (forth:join()), (back:join())
+    g:spawn(copy, 1, a, b)
+    g:spawn(copy, 2, b, a)
+  end)
+  if failed then return nil, failure end
+  if not (moved[1] and moved[2]) then return nil, why end
+  return moved[1], moved[2]
 end
 
 misuse.module("socket.dns", socket.dns)

@@ -110,8 +110,8 @@ static int pipe_shutdown(int fd, int how) {
     int err = dup3(ends[writes], fd, O_CLOEXEC) < 0 ? -errno : 0;
     close(ends[0]);
     close(ends[1]);
-    if (armed) {
-        watch_arm(watch, armed);
+    if (armed && watch_arm(watch, armed) < 0) {
+        watch_lost(watch, armed);
     }
     return err;
 }

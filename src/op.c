@@ -74,17 +74,21 @@ static bool keep_address(lua_State *L, struct op *op) {
     return !op->socket->closed;
 }
 
+static bool wants_turn(int want) {
+    return want == WANT_TURN || want == WANT_WRITE_TURN;
+}
+
 /* Moves the operation into its task, and joins the queue that keeps the socket alive and, if
  * `exclusive`, others from interleaving. */
-static void join(struct op *op, int want, bool exclusive, bool front) {
+static inline void join(struct op *op, int want, bool exclusive, bool front) {
     struct task *task = rt.tasks.current;
     struct watch *watch = &op->socket->watch;
-    bool writing = want == WANT_WRITE || want == WANT_PAUSE;
+    bool reading = want == WANT_READ || want == WANT_TURN;
     if (op != &task->op) {
         task->op = *op;
     }
     task->interest.exclusive = exclusive;
-    waitq_join(writing ? &watch->writers : &watch->readers, &task->interest, task, front);
+    waitq_join(reading ? &watch->readers : &watch->writers, &task->interest, task, front);
     if (op->other != NULL) {
         task->set = task->op.as.pipe.end;
         task->set_count = 1;
@@ -104,7 +108,7 @@ static int park(lua_State *L, struct op *op, int want, bool again) {
     }
     uint64_t end = due(op);
     again = again && op->queued;
-    if (want == WANT_TURN) {
+    if (wants_turn(want)) {
         join(op, want, true, true);
         return task_give_way(L, AFTER_TURN, op_resumed);
     }
@@ -119,7 +123,7 @@ static int park(lua_State *L, struct op *op, int want, bool again) {
     }
     int err = watch_arm(&op->socket->watch, want == WANT_READ ? POLLIN : POLLOUT);
     if (err < 0) {
-        return op->type->fail(L, op, result_message(err));
+        return op->type->fail(L, op, result_watch_message(err));
     }
     join(op, want, true, again);
     return task_park(L, op->type->name, end, true, AFTER_READINESS, op_resumed);
@@ -138,7 +142,7 @@ static int last_attempt(lua_State *L, struct op *op) {
 
 /* The attempt has asked for `want`, one of WANT_*. */
 static int not_yet(lua_State *L, struct op *op, int want, bool again) {
-    while (want == WANT_TURN && !task_can_wait(L)) {
+    while (wants_turn(want) && !task_can_wait(L)) {
         rt.tasks.budget = TASK_BUDGET; /* nobody else can have a turn here */
         want = op->type->attempt(L, op);
     }
@@ -148,7 +152,8 @@ static int not_yet(lua_State *L, struct op *op, int want, bool again) {
     if (op->socket->closed) {
         return op->type->fail(L, op, "closed");
     }
-    return want != WANT_TURN && no_patience(op) ? last_attempt(L, op) : park(L, op, want, again);
+    bool late = !wants_turn(want) && no_patience(op);
+    return late ? last_attempt(L, op) : park(L, op, want, again);
 }
 
 static int attempt(lua_State *L, struct op *op, bool again) {

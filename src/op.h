@@ -16,8 +16,9 @@
 
 #define WANT_READ (-1)
 #define WANT_WRITE (-2)
-#define WANT_PAUSE (-3) /* readiness cannot be reported: try again after a back-off */
-#define WANT_TURN (-4)  /* it could go on, but has used up its turn */
+#define WANT_PAUSE (-3)      /* readiness cannot be reported: try again after a back-off */
+#define WANT_TURN (-4)       /* it could go on, but has used up its turn; among the readers */
+#define WANT_WRITE_TURN (-5) /* the same, of an operation that writes: readers do not wait for it */
 
 struct address;
 struct op;

@@ -281,5 +281,5 @@ void outputs_flush(void) {
             output_flush(s);
         }
     }
-    datagrams_flush();
+    datagrams_end_batch();
 }

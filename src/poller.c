@@ -110,6 +110,12 @@ static int enlist(int fd, uint32_t events, bool again) {
     return err < 0 ? -errno : 0;
 }
 
+static void unsubscribe(struct entry *e, int fd) {
+    epoll_ctl(poller.set, EPOLL_CTL_DEL, fd, NULL); /* fails if others have closed it */
+    e->mode = UNREGISTERED;
+}
+
+/* 0; or -errno, and it is not registered. */
 static int subscribe(struct entry *e, int fd, int events) {
     int err = 0;
     if (e->mode == EDGE) {
@@ -120,13 +126,12 @@ static int subscribe(struct entry *e, int fd, int events) {
     } else {
         err = enlist(fd, level_events(events), e->mode == LEVEL);
     }
-    e->mode = err < 0 ? UNREGISTERED : e->own ? EDGE : LEVEL;
+    if (err == 0) {
+        e->mode = e->own ? EDGE : LEVEL;
+    } else if (e->mode == LEVEL) {
+        unsubscribe(e, fd); /* else it would go on reporting what nobody has asked for */
+    }
     return err;
-}
-
-static void unsubscribe(struct entry *e, int fd) {
-    epoll_ctl(poller.set, EPOLL_CTL_DEL, fd, NULL); /* fails if others have closed it */
-    e->mode = UNREGISTERED;
 }
 
 /* Tells the owner that it has lost the number. */
@@ -134,8 +139,7 @@ static void evict(int fd) {
     struct watch *stale = poller_owner(fd);
     if (stale != NULL) {
         poller.entries[fd].owner = NULL;
-        stale->armed = 0;
-        watch_ready(stale, POLLIN | POLLOUT);
+        watch_lost(stale, stale->armed);
     }
 }
 
@@ -183,8 +187,8 @@ void poller_expose(int fd) {
         unsubscribe(e, fd);
     }
     *e = (struct entry){.owner = w};
-    if (w != NULL) {
-        subscribe(e, fd, w->armed);
+    if (w != NULL && subscribe(e, fd, w->armed) < 0) {
+        evict(fd);
     }
 }
 

@@ -26,6 +26,11 @@ const char *result_message(int err) {
     }
 }
 
+const char *result_watch_message(int err) {
+    return err == -ENOSPC ? "No space left on device (for another watch: fs.epoll.max_user_watches)"
+                          : result_message(err);
+}
+
 const char *result_lookup_message(int err) {
     switch (err) {
     case EAI_NONAME:

@@ -151,9 +151,11 @@ static __attribute__((noinline)) int send_rest(lua_State *L, struct socket *s, c
     op.as.send.size = (size_t)(last - first + 1);
     op.as.send.sent = sent;
     op.as.send.begun = sent > 0;
-    return s == NULL  ? send_failed(L, &op, "closed")
-           : sent > 0 ? op_wait(L, &op, WANT_WRITE) /* nobody may come between */
-                      : op_run(L, &op);
+    if (s == NULL) {
+        return send_failed(L, &op, "closed");
+    }
+    bool under_way = sent > 0 && s->out.error == 0; /* nobody may come between */
+    return under_way ? op_wait(L, &op, WANT_WRITE) : op_run(L, &op);
 }
 
 static inline int send_string(lua_State *L, struct socket *s, const char *data, size_t size) {

@@ -62,11 +62,11 @@ static int attempt_send_many(lua_State *L, struct op *op) {
             return send_many_failed(L, op, "closed");
         }
         if (rt.tasks.budget <= 0) {
-            return WANT_TURN;
+            return WANT_WRITE_TURN;
         }
         const char *data = push_data(L, op->as.datagram.done + 1, &size);
         struct address *to = plan->connected ? NULL : &plan->to[op->as.datagram.done];
-        int err = datagram_send(s, data, size, to);
+        int err = datagram_queue(s, data, size, to);
         lua_pop(L, 1);
         if (err == -EAGAIN) {
             return s->family == AF_UNIX ? WANT_PAUSE : WANT_WRITE;
@@ -74,6 +74,10 @@ static int attempt_send_many(lua_State *L, struct op *op) {
         if (err < 0) {
             return send_many_failed(L, op, result_message(err));
         }
+    }
+    int err = datagrams_take_error(op->socket);
+    if (err < 0) {
+        return send_many_failed(L, op, result_message(err));
     }
     lua_pushinteger(L, plan->count);
     return 1;

@@ -204,6 +204,9 @@ static void forget(const struct task *task) {
 /* The coroutine has ended, one way or another; `again`: it can serve as a new one. */
 static void finish(struct task *task, bool again) {
     task->state = TASK_DONE;
+    if (task->service != NULL) {
+        task->service->ended(task);
+    }
     task_leave_queues(task);
     timer_remove(&task->timer);
     runtime_free(task_take_interruption(task));
@@ -223,8 +226,8 @@ static void finish_broken(struct task *task) {
         task->fate.outcome = TASK_FAILED;
         const char *message = lua_tostring(task->co, -1);
         lua_writestringerror("lariat: task died: %s\n", message ? message : "(no message)");
-        task->fate.reported = true;
-        rt.tasks.unjoined_errors++;
+        task->fate.reported = task->service == NULL; /* handlers change no exit status */
+        rt.tasks.unjoined_errors += task->fate.reported;
     }
     task->fate.nvalues = 1;
 }

@@ -42,18 +42,24 @@ struct fate {
     bool quiet;    /* its errors are its starter's business: not reported */
 };
 
+/* Of what has many tasks and counts them: the first member of it. `ended` is called once for each,
+ * with its outcome known and its coroutine as that was left; it may not raise. */
+struct task_service {
+    void (*ended)(struct task *task);
+};
+
 /* There may be very many: the order of the members leaves no holes. */
 struct task {
     struct timer timer; /* the deadline of the current wait */
     struct task *next;  /* in the ready or later queue */
     struct task *all_prev, *all_next;
-    lua_State *co;                 /* kept by the anchor */
-    lua_State *inner;              /* the coroutine it waits in, itself or one it has resumed */
-    const struct service *service; /* whose connection it handles, or NULL: see serve.c */
-    struct scope *base;            /* the scope it was spawned in, or NULL */
-    struct scope *scope;           /* the innermost one its current wait is in */
-    const char *waiting_for;       /* name of the operation it is parked in */
-    struct interest interest;      /* the usual single interest */
+    lua_State *co;                /* kept by the anchor */
+    lua_State *inner;             /* the coroutine it waits in, itself or one it has resumed */
+    struct task_service *service; /* whose connection it handles, or NULL: see serve.c */
+    struct scope *base;           /* the scope it was spawned in, or NULL */
+    struct scope *scope;          /* the innermost one its current wait is in */
+    const char *waiting_for;      /* name of the operation it is parked in */
+    struct interest interest;     /* the usual single interest */
     struct interest *set; /* several: in memory anchored by the waiting call's stack, or `op` */
     uint64_t since;       /* tick in which its current wait began */
     uint64_t limit;       /* the current wait's own deadline, without that of scopes */

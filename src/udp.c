@@ -196,9 +196,16 @@ static int method_datagrams(lua_State *L) {
 
 /* ---- send ---- */
 
-static int sent(lua_State *L, int err, size_t size) {
-    if (err < 0) {
-        return result_fail(L, err);
+/* The datagram's own error, else an earlier one's that no call has told. */
+static __attribute__((noinline)) int not_sent(lua_State *L, struct socket *s, int err) {
+    int earlier = datagrams_take_error(s);
+    s->out.error = (short)(err < 0 && err != earlier ? -earlier : 0);
+    return result_fail(L, err < 0 ? err : earlier);
+}
+
+static int sent(lua_State *L, struct socket *s, int err, size_t size) {
+    if (err < 0 || s->out.error != 0) {
+        return not_sent(L, s, err);
     }
     lua_pushinteger(L, (lua_Integer)size);
     return 1;
@@ -213,7 +220,7 @@ static int attempt_send(lua_State *L, struct op *op) {
     if (err == -EAGAIN) {
         return s->family == AF_UNIX ? WANT_PAUSE : WANT_WRITE;
     }
-    return sent(L, err, op->as.datagram.size);
+    return sent(L, s, err, op->as.datagram.size);
 }
 
 static const struct op_type send_op = {"send", attempt_send, datagram_failed, true};
@@ -232,7 +239,7 @@ static int send_datagram(lua_State *L, const struct op_type *type, struct socket
     if (rt.tasks.budget > 0) {
         int err = datagram_send(s, data, size, to);
         if (err != -EAGAIN) {
-            return sent(L, err, size);
+            return sent(L, s, err, size);
         }
     }
     op_init(&op, type, s);

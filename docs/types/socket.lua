@@ -314,7 +314,7 @@ function Datagrams:send(datagram) end
 ---@param list (socket.Datagram|string)[] a string only on a connected socket
 ---@return integer? sent
 ---@return string? message
----@return integer? sent_before on failure
+---@return integer? handed_over on failure
 function Datagrams:sendmany(list) end
 
 ---@return integer received bytes

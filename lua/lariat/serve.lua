@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --
 -- Serving: one loop that accepts, one task a connection. Whatever a handler does, its connection is
--- closed; its error is reported and ends nobody else. Running out of descriptors backs off instead
--- of spinning. serve returns when the server is closed and the handlers have finished; if it is
--- cancelled, so are they.
+-- closed; its error is reported and ends nobody else. When accepting fails for what may pass (no
+-- descriptors, a network that is down) it is tried again, after a pause that grows. serve returns
+-- when the server is closed and the handlers have finished; if it is cancelled, so are they.
 
 local core = require "lariat.core"
 local misuse = require "lariat.misuse"
@@ -13,24 +13,15 @@ local serve = {}
 
 local FIRST_PAUSE, LONGEST_PAUSE = 0.01, 1 -- seconds
 
--- What accept fails with when the machine, and not the listener, is the matter.
-local PASSING = {
-  ["Too many open files"] = true,
-  ["Too many open files in system"] = true,
-  ["Cannot allocate memory"] = true,
-  ["No buffer space available"] = true,
-  ["Protocol error"] = true,
-}
-
 -- Until the server is closed or cannot accept any more: why.
 local function accept(service, server, handler)
   local pause, before = FIRST_PAUSE, 0
   while true do
-    local full, message = service:accept(server, handler)
+    local full, message, passing = service:accept(server, handler)
     if service:accepted() > before then pause, before = FIRST_PAUSE, service:accepted() end
     if full then
       service:wait()
-    elseif PASSING[message] then
+    elseif passing then -- the machine or the connection was the matter, and not the listener
       sleep(pause)
       pause = math.min(pause * 2, LONGEST_PAUSE)
     else

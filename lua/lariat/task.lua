@@ -72,7 +72,8 @@ function task.wait(objects, seconds)
   if not misuse.is_table(objects) then misuse.type(1, "wait", "table", objects) end
   if seconds ~= nil then misuse.check_amount(2, "wait", "seconds", seconds) end
   if #objects == 0 and not seconds then misuse.argument(1, "wait", "nothing to wait for") end
-  local ready = core.wait(objects, nil, seconds)
+  local ready, message = core.wait(objects, nil, seconds)
+  if not ready then return nil, message end
   if ready[1] == nil then return nil, "timeout" end
   return ready[1]
 end

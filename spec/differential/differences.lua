@@ -57,7 +57,7 @@ return {
       ["send/to a peer that closed, with an index"] = { 3, 4, 5 },
       ["send/to a peer that stopped receiving"] = { 3 },
       ["send/statistics after an error"] = { 3, 4 },
-      ["udp/connected to a port that refuses"] = { 4 },
+      ["udp/refused by the kernel again and again"] = { 1 },
       ["unix_sockets/stream to a peer that closed"] = { 2, 3 },
     },
   },
