@@ -26,7 +26,7 @@ __attribute__((noinline)) void watch_lost(struct watch *w, int events) {
     waitq_wake_all(&w->readers, WAKE_READY);
     waitq_wake_all(&w->writers, WAKE_READY);
     if (w->is_socket && (events & POLLOUT)) {
-        output_on_writable((struct socket *)w);
+        watch_on_writable(w);
     }
 }
 
