@@ -128,10 +128,6 @@ void runtime_open(bool exact) {
     rt.clock.alarm = NEVER;
     tune_allocator();
     raise_descriptor_limit();
-    if (getenv("UV_THREADPOOL_SIZE") == NULL) {
-        setenv("UV_THREADPOOL_SIZE", "32", 1); /* libuv resolves on half of them */
-        rt.own_pool_size = true;
-    }
     runtime_checked(uv_loop_init(&rt.loop) == 0 ? &rt : NULL, sizeof(rt.loop));
     runtime_checked(driver_kernel_open() == 0 ? &rt : NULL, sizeof(rt));
     interrupt_open();

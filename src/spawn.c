@@ -267,9 +267,5 @@ int process_environ(lua_State *L) {
             lua_rawset(L, -3);
         }
     }
-    if (rt.own_pool_size) {
-        lua_pushnil(L);
-        lua_setfield(L, -2, "UV_THREADPOOL_SIZE");
-    }
     return 1;
 }
