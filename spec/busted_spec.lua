@@ -203,4 +203,63 @@ describe("lariat --test", function()
     assert.matches("success", out)
     assert.equal("integer", math.type(status))
   end)
+
+  it("takes no other interpreter, whatever .busted says", function()
+    local config <close> = run.file [[return { default = { lua = "/no/such/interpreter" } }]]
+    local out, status = test("it('runs', function() assert.truthy(require 'lariat') end)", "-f",
+      config.path)
+    assert.matches("1 success / 0 failures / 0 errors", out)
+    assert.equal(0, status)
+    out, status = test("it('runs', function() assert.equal('--lua=x', arg[3]) end)", "--lua=x")
+    assert.matches("1 success / 0 failures / 0 errors", out)
+    assert.equal(0, status)
+  end)
+
+  it("has in `arg` what busted under `lua` has: the interpreter, busted, its arguments", function()
+    local out, status = test([[
+      it("starts this interpreter, from anywhere", function()
+        local first = 0
+        while arg[first - 1] do first = first - 1 end
+        assert.equal(-1, first)
+        local script = "print(require 'lariat'.version)"
+        local output = assert(io.popen(("cd / && '%s' -e \"%s\""):format(arg[first], script)))
+        assert.equal(require "lariat".version .. "\n", output:read "a")
+      end)
+      it("names busted, and no option of lariat's", function()
+        assert.matches("busted$", arg[0])
+        assert.same({ "-o", "plainTerminal" }, { arg[1], arg[2] })
+        assert.matches("_spec.lua$", arg[3])
+        assert.is_nil(arg[4])
+      end)
+    ]], "--timeout=60", "--allow-leaks")
+    assert.matches("2 successes / 0 failures / 0 errors", out)
+    assert.equal(0, status)
+  end)
+
+  it("says which test could not be stopped, and what came before it", function()
+    local task = require "lariat.task"
+    local runs = {}
+    for i, body in ipairs {
+      "while true do pcall(function() while true do end end) end",
+      "while true do pcall(require 'lariat.task'.sleep, 1000) end",
+      "(('a'):rep(1e6)):find(('.-'):rep(20) .. 'b')",
+    } do
+      runs[i] = task.spawn(test_with, { "-o", "plainTerminal", "--timeout=0.2" }, ([[
+        it("passes", function() end)
+        it("fails", function() assert.equal("this", "that") end)
+        describe("a block", function()
+          it("goes on", function() %s end)
+        end)
+        it("is not run", function() end)
+      ]]):format(body))
+    end
+    for _, one in ipairs(runs) do
+      local _, status, err = one:join()
+      assert.equal(1, status)
+      assert.matches("\nlariat: test exceeded its time limit of 0.2 s, " ..
+        "and could not be stopped: [^\n]*_spec.lua:4: a block goes on\n" ..
+        "before it: 1 successes, 1 failures, 0 errors, 0 pending\n\nfails:\n", err)
+      assert.matches("that", err)
+    end
+  end)
 end)

@@ -76,8 +76,8 @@ describe("a name in the hosts file", function()
 
   it("has the answers that LuaSocket gives, and takes no thread", function()
     local command = ([[lua5.4 -e "$1"; echo --; %s; exec "$0" -e "$1"]]):format(NO_THREAD)
-    local text = with_files({ ["/etc/hosts"] = HOSTS, ["/etc/nsswitch.conf"] = "hosts: files dns\n" },
-      { "sh", "-c", command, LARIAT, ASK })
+    local files = { ["/etc/hosts"] = HOSTS, ["/etc/nsswitch.conf"] = "hosts: files dns\n" }
+    local text = with_files(files, { "sh", "-c", command, LARIAT, ASK })
     local expected, got = text:match "^(.*)%-%-\n(.*)$"
     assert.matches("mixed.test\tinet6\tfd00::7\n", expected, 1, true)
     assert.equal(expected, got)
@@ -109,7 +109,8 @@ describe("a name in the hosts file", function()
     local text = with_files({ ["/etc/hosts"] = HOSTS, ["/etc/nsswitch.conf"] = "hosts: files\n" },
       { "sh", "-c", NO_THREAD .. [[; exec "$0" -e "$1"]], LARIAT, [[
         local dns = require "socket".dns
-        for name in ("comment.test other.test scoped.test short.test localhost. test"):gmatch "%S+" do
+        for name in ("comment.test other.test scoped.test short.test localhost. test")
+          :gmatch "%S+" do
           print(name, (dns.getaddrinfo(name)))
         end
         print("six.test", (dns.toip "six.test"))
@@ -249,7 +250,8 @@ describe("a lookup that nobody waits for any more", function()
     assert.equal("127.0.0.1\t127.0.0.1\tlocalhost\n10.0.0.1\n", with_name_server [[
       local first = task.spawn(dns.toip, "first.test")
       local _, answer = next_question()
-      local client = socket.connect("localhost", (select(2, assert(socket.bind("*", 0)):getsockname())))
+      local _, port = assert(socket.bind("*", 0)):getsockname()
+      local client = socket.connect("localhost", port)
       print((dns.toip "localhost"), (client:getpeername()), (dns.tohostname "127.0.0.1"))
       answer()
       print((first:join()))

@@ -74,6 +74,7 @@ local function on_error(net)
     local id, name = simulation.current()
     local own = network.onerror_of(net, id)
     if own then return own(err, traceback, title, task) end
+    net.raised = net.raised == nil and err or net.raised
     simulation.stop(("host '%s' failed after %.6f s: %s%s"):format(
       name, simulation.time(), title == "" and "" or title .. ": ", traceback))
   end
@@ -96,7 +97,8 @@ local function run(options, body)
   if not ok then error(failure, 0) end
   if failure then failure = ("seed %d: %s"):format(settings.seed, failure) end
   return setmetatable({
-    ok = failure == nil, error = failure, seed = settings.seed, faults = settings.faults,
+    ok = failure == nil, error = failure, raised = failure and net.raised,
+    seed = settings.seed, faults = settings.faults,
     hash = simulation.trace.hash(packets), packets = packets, events = events, time = time,
   }, result)
 end
