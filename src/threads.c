@@ -2,9 +2,9 @@
  *
  * libuv's pool of threads, on which names are looked up and nothing else is done. libuv starts all of
  * them at its first use, and aborts the program if one cannot be started: under `ulimit -u`,
- * `ulimit -v` or a pids limit. So before that threads are started for a moment, to see how many
- * there can be, and the pool gets at most half of those: the others' place and memory is for child
- * processes, and for what the lookups themselves allocate.
+ * `ulimit -v` or a pids limit. So before that as many threads and SPARE more are started for a
+ * moment (3 ms in all, once). If not all of them can be, the pool gets half of those that can: the others'
+ * place and memory is for child processes, and for what the lookups themselves allocate.
  *
  * Invariant: the pool is used only after threads_start() has returned 0. UV_THREADPOOL_SIZE is what
  * the user has set, or unset, except inside that function: children never see ours.
@@ -24,6 +24,7 @@
 #define SIZE_NAME "UV_THREADPOOL_SIZE"
 #define WANTED 32 /* libuv makes slow requests, as lookups, on half of them */
 #define MOST 1024 /* libuv's own bound */
+#define SPARE 8
 
 static pid_t owner; /* the process that has started the pool; a copy of it has none */
 
@@ -96,13 +97,16 @@ int threads_start(void) {
         return 0;
     }
     const char *before = getenv(SIZE_NAME);
-    unsigned most = wanted(before);
-    unsigned count = count_startable(2 * most);
+    unsigned size = wanted(before);
+    unsigned count = count_startable(size + SPARE);
     if (count == 0) {
         return THREADS_NONE;
     }
+    if (count < size + SPARE) {
+        size = count > 1 ? count / 2 : 1;
+    }
     spare_addresses();
-    start_pool(count > 1 ? count / 2 : 1, before);
+    start_pool(size, before);
     owner = self;
     return 0;
 }
