@@ -26,6 +26,7 @@ local present -- the network of the run under way
 ---@class lariat.sim.Result
 ---@field ok boolean
 ---@field error? string why it failed
+---@field raised? any the error's value, if one was raised
 ---@field seed integer
 ---@field faults string[] the families of faults that were on
 ---@field hash string of the trace: 16 hexadecimal digits
