@@ -147,7 +147,7 @@ local result = sim.try({}, function(net)
   error "so that there is one in the result"
 end)
 OBJECTS["lariat.sim.Result"] =
-  with_fields(result, "error", "events", "faults", "hash", "ok", "seed", "time")
+  with_fields(result, "error", "events", "faults", "hash", "ok", "raised", "seed", "time")
 
 local MODULES = { socket = socket, lariat = module_lariat(), ["lariat.task"] = task,
                   ["lariat.sim"] = sim,
