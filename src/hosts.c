@@ -9,7 +9,8 @@
  * name service cache. A line counts only for the family in which it is written: what the C library
  * makes of IPv4-mapped addresses, or of "::1" for IPv4, is not predicted. Both files are read anew
  * for each lookup, so there is nothing that could be out of date; a table kept between lookups was
- * rejected, because the C library reads the file at each one anyway.
+ * rejected, because the C library reads the file at each one anyway. (A name that is taken out of the
+ * file between our reading and that one is asked of a name server, while the program waits.)
  */
 #include "hosts.h"
 

@@ -157,6 +157,9 @@ local function install(ssl)
   local metatable = debug.getregistry()["SSL:Connection"]
   local methods = metatable.__index
   local settimeout = methods.settimeout
+  -- A simulation's host that loads LuaSec as well has given all connections methods anew.
+  metatable.lariat = metatable.lariat or states
+  states = metatable.lariat
 
   function ssl.create(...)
     local conn, message = create(...)
