@@ -3,6 +3,7 @@
 -- `lariat --test`: busted inside the host, on small spec files written for each test.
 
 local run = require "spec.support.program"
+local task = require "lariat.task"
 
 -- Runs a spec file with this content; what was printed, the exit status, and the errors printed.
 local function test_with(arguments, content)
@@ -236,15 +237,9 @@ describe("lariat --test", function()
     assert.equal(0, status)
   end)
 
-  it("says which test could not be stopped, and what came before it", function()
-    local task = require "lariat.task"
-    local runs = {}
-    for i, body in ipairs {
-      "while true do pcall(function() while true do end end) end",
-      "while true do pcall(require 'lariat.task'.sleep, 1000) end",
-      "(('a'):rep(1e6)):find(('.-'):rep(20) .. 'b')",
-    } do
-      runs[i] = task.spawn(test_with, { "-o", "plainTerminal", "--timeout=0.2" }, ([[
+  describe("names a test that cannot be stopped, and tells what came before it,", function()
+    local function run_it(body, ...)
+      return test_with({ "--timeout=0.2", ... }, ([[
         it("passes", function() end)
         it("fails", function() assert.equal("this", "that") end)
         describe("a block", function()
@@ -253,13 +248,33 @@ describe("lariat --test", function()
         it("is not run", function() end)
       ]]):format(body))
     end
-    for _, one in ipairs(runs) do
-      local _, status, err = one:join()
-      assert.equal(1, status)
+
+    for what, body in pairs {
+      ["that computes"] = "while true do pcall(function() while true do end end) end",
+      ["that waits"] = "while true do pcall(require 'lariat.task'.sleep, 1000) end",
+    } do
+      it(what, function()
+        local report <close> = run.file ""
+        local junit = task.spawn(run_it, body, "-o", "junit", "-Xoutput", report.path)
+        local out, status = run_it(body, "-o", "plainTerminal")
+        assert.matches("1 success / 1 failure / 1 error / 0 pending", out)
+        assert.matches("\nfails\n", out)
+        assert.matches("_spec.lua @ 4\na block goes on\n" ..
+          "test exceeded its time limit of 0.2 s, and could not be stopped\n", out)
+        assert.equal(1, status)
+        assert.equal(1, select(2, junit:join()))
+        local file <close> = assert(io.open(report.path))
+        assert.matches("</testsuites?>%s*$", file:read "a")
+      end)
+    end
+
+    it("in a function written in C", function()
+      local _, status, err = run_it("(('a'):rep(1e6)):find(('.-'):rep(20) .. 'b')", "-o", "TAP")
       assert.matches("\nlariat: test exceeded its time limit of 0.2 s, " ..
         "and could not be stopped: [^\n]*_spec.lua:4: a block goes on\n" ..
         "before it: 1 successes, 1 failures, 0 errors, 0 pending\n\nfails:\n", err)
       assert.matches("that", err)
-    end
+      assert.equal(1, status)
+    end)
   end)
 end)

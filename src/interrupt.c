@@ -37,9 +37,10 @@ static struct {
     int limited;       /* registry reference to the limited task */
     int interruptible; /* registry reference to the task that Ctrl-C interrupts */
     char limit_message[160];
-    char *limit_report; /* said, and then what is remembered, if the limit ends the process */
+    int give_up;        /* registry reference to what reports a limit that the task does not heed */
+    char *limit_report; /* said in its place, and then what is remembered */
     char *remembered;
-} state = {.limited = LUA_NOREF, .interruptible = LUA_NOREF};
+} state = {.limited = LUA_NOREF, .give_up = LUA_NOREF, .interruptible = LUA_NOREF};
 
 static struct task *referenced(int reference) {
     struct task *task = NULL;
@@ -66,6 +67,17 @@ static void say_last_words(void) {
     say(state.limit_report != NULL ? ": " : "\n");
     say(state.limit_report);
     say(state.remembered);
+}
+
+static void report_unheeded(lua_State *L) {
+    if (state.give_up != LUA_NOREF && lua_checkstack(L, 1)) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, state.give_up);
+        if (lua_pcall(L, 0, 0, 0) == LUA_OK) {
+            return;
+        }
+        lua_pop(L, 1);
+    }
+    say_last_words();
 }
 
 /* ---- in the running coroutine ---- */
@@ -118,7 +130,7 @@ static void on_hook(lua_State *L, lua_Debug *frame) {
     if (state.limit_hits) {
         state.limit_hits = 0;
         if (state.limit_raised++ >= LIMIT_REPEATS) {
-            say_last_words();
+            report_unheeded(L);
             fflush(NULL);
             _exit(EXIT_FAILURE);
         }
@@ -201,7 +213,7 @@ void interrupt_poll(void) {
         if (task != NULL && state.limit_raised++ < LIMIT_REPEATS) {
             task_interrupt(task, state.limit_message);
         } else if (task != NULL) {
-            say_last_words();
+            report_unheeded(rt.L);
             runtime_exit(1);
         }
     }
@@ -247,8 +259,9 @@ static void replace(char **text, const char *with) {
     runtime_free(old);
 }
 
-/* limit(seconds, message [, report]): raise message in the current task after so long; if that does
- * not end it, say the report and end the process. limit(0) takes it off. */
+/* limit(seconds, message [, report, give_up]): raise message in the current task after so long; if that
+ * does not end it, call give_up, or say the report if nothing can be called, and end the process.
+ * limit(0) takes it off. */
 static int fn_limit(lua_State *L) {
     double seconds = luaL_checknumber(L, 1);
     const char *report = luaL_optstring(L, 3, NULL);
@@ -260,6 +273,9 @@ static int fn_limit(lua_State *L) {
     state.limit_hits = 0;
     state.limit_raised = 0;
     replace(&state.limit_report, report);
+    luaL_unref(L, LUA_REGISTRYINDEX, state.give_up);
+    lua_settop(L, 4);
+    state.give_up = lua_isnil(L, 4) ? LUA_NOREF : luaL_ref(L, LUA_REGISTRYINDEX);
     if (seconds > 0 && rt.tasks.current != NULL) {
         task_push(L, rt.tasks.current);
         state.limited = luaL_ref(L, LUA_REGISTRYINDEX);

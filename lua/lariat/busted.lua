@@ -117,18 +117,18 @@ local function problems(window, options)
   return texts[1] and table.concat(texts, "\n")
 end
 
+local function check(window, options)
+  local ok, text = pcall(problems, window, options)
+  if not ok and text == task.cancelled then error(text, 0) end
+  return text
+end
+
 local function publish(busted, status, element, text)
   local trace = {}
   for name, value in pairs(element.trace or {}) do trace[name] = value end
   trace.message, trace.traceback = text, ""
   local parent = busted.context.parent(element)
   busted.publish({ status, element.descriptor }, element, parent, text, trace)
-end
-
-local function check(window, options)
-  local ok, text = pcall(problems, window, options)
-  if not ok and text == task.cancelled then error(text, 0) end
-  return text
 end
 
 -- What has come of the tests so far, for the case that one cannot be stopped.
@@ -155,7 +155,18 @@ local function watch_results(busted)
   busted.subscribe({ "error" }, keep_failure(busted))
 end
 
--- The process says this if it has to end in the middle of a test.
+-- For a test that goes on whatever is raised in it: the run ends here, and is told as any other.
+local function end_run(busted, safe_publish, element, text)
+  local root = element
+  while busted.context.parent(root) do root = busted.context.parent(root) end
+  publish(busted, "error", element, text)
+  safe_publish("test", { "test", "end" }, element, busted.context.parent(element), "error")
+  safe_publish("suite", { "suite", "end" }, root, 1, 1)
+  busted.publish { "exit" }
+  io.stdout:flush()
+end
+
+-- The process says this if nothing can run, because a function written in C does not return.
 local function last_words(busted, element)
   local trace = element.trace or {}
   return ("%s:%d: %s\nbefore it: %d successes, %d failures, %d errors, %d pending\n"):format(
@@ -175,8 +186,10 @@ local function run_test(busted, options, element, run)
     return true
   end
   local limit = options.limit
-  core.interrupt.limit(limit, ("test exceeded its time limit of %g s"):format(limit),
-    last_words(busted, element))
+  local message = ("test exceeded its time limit of %g s"):format(limit)
+  core.interrupt.limit(limit, message, last_words(busted, element), function()
+    end_run(busted, safe_publish, element, message .. ", and could not be stopped")
+  end)
   if options.strict then collectgarbage "stop" end -- else a leak counts or not, by chance
   local results = table.pack(run())
   -- Once Ctrl-C or SIGTERM has come, what is left is not run, and the summary tells the rest.
