@@ -13,9 +13,9 @@
 
 #include <malloc.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -38,21 +38,16 @@ static void wait_for_mutex(void *mutex) {
     uv_mutex_unlock(mutex);
 }
 
-/* How many threads can run at once, up to `most`; made as libuv makes them. No signal is handled in
- * one of them. */
+/* How many threads can run at once, up to `most`; made as libuv makes them. */
 static unsigned count_startable(unsigned most) {
     uv_thread_t *threads = runtime_alloc(most * sizeof(*threads));
     unsigned count = 0;
-    sigset_t all, old;
     uv_mutex_t mutex;
     runtime_checked(uv_mutex_init(&mutex) == 0 ? &mutex : NULL, sizeof(mutex));
     uv_mutex_lock(&mutex);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
     while (count < most && uv_thread_create(&threads[count], wait_for_mutex, &mutex) == 0) {
         count++;
     }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
     uv_mutex_unlock(&mutex);
     for (unsigned i = 0; i < count; i++) {
         uv_thread_join(&threads[i]);
@@ -70,9 +65,9 @@ static void nothing(uv_work_t *request) {
  * environment while that changes back. */
 static void start_pool(unsigned size, const char *before) {
     static uv_work_t request;
-    char text[16], *kept = before != NULL ? strdup(before) : NULL;
+    char text[16], *kept = before != NULL ? runtime_checked(strdup(before), 1) : NULL;
     snprintf(text, sizeof(text), "%u", size);
-    setenv(SIZE_NAME, text, 1);
+    runtime_checked(setenv(SIZE_NAME, text, 1) == 0 ? text : NULL, sizeof(text));
     uv_queue_work(&rt.loop, &request, nothing, NULL);
     if (kept != NULL) {
         setenv(SIZE_NAME, kept, 1);
@@ -91,11 +86,7 @@ static void spare_addresses(void) {
     }
 }
 
-int threads_start(void) {
-    pid_t self = getpid();
-    if (owner == self) {
-        return 0;
-    }
+static int count_and_start(void) {
     const char *before = getenv(SIZE_NAME);
     unsigned size = wanted(before);
     unsigned count = count_startable(size + SPARE);
@@ -107,6 +98,20 @@ int threads_start(void) {
     }
     spare_addresses();
     start_pool(size, before);
-    owner = self;
     return 0;
+}
+
+/* No signal is handled in one of the threads: they start with all of them blocked. */
+int threads_start(void) {
+    sigset_t all, old;
+    pid_t self = getpid();
+    if (owner == self) {
+        return 0;
+    }
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int err = count_and_start();
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    owner = err == 0 ? self : owner;
+    return err;
 }
