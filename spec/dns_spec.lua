@@ -112,14 +112,14 @@ describe("a lookup", function()
 
   it("in flight is left behind by a cancelled task", function()
     for _, call in ipairs {
-      function() return dns.toip "localhost" end,
+      function() return dns.toip "no-such-host.invalid" end,
       function() return dns.getaddrinfo "no-such-host.invalid" end,
-      function() return dns.tohostname "127.0.0.1" end,
-      function() return socket.connect("localhost", 9) end,
-      function() return socket.bind("localhost", 0) end,
+      function() return dns.tohostname "192.0.2.1" end,
+      function() return socket.connect("no-such-host.invalid", 9) end,
+      function() return socket.bind("no-such-host.invalid", 0) end,
       function()
         local udp <close> = socket.udp4()
-        return udp:sendto("x", "localhost", 9)
+        return udp:sendto("x", "no-such-host.invalid", 9)
       end,
     } do
       local looking = task.spawn(call)

@@ -153,7 +153,7 @@ local result = sim.try({}, function(net)
   error "so that there is one in the result"
 end)
 OBJECTS["lariat.sim.Result"] =
-  with_fields(result, "error", "events", "faults", "hash", "ok", "seed", "time")
+  with_fields(result, "error", "events", "faults", "hash", "ok", "raised", "seed", "time")
 
 -- A server of lariat.test, while there is one.
 do

@@ -6,6 +6,7 @@
 local lariat = require "lariat"
 local net = require "spec.support.net"
 local peers = require "spec.support.peers"
+local run = require "spec.support.program"
 local socket = require "socket"
 local ssl = require "ssl"
 local task = require "lariat.task"
@@ -259,5 +260,35 @@ describe("LuaSec's connection", function()
     local curl <close> = assert(lariat.run { "curl", "-s", "--cacert", certificate,
       ("https://localhost:%d/"):format(port) })
     assert.equal("by LuaSec", curl.stdout:receive "a")
+  end)
+end)
+
+describe("LuaSec in a simulation", function()
+  it("says that it is not simulated, at the line that calls it", function()
+    local sim = require "lariat.sim"
+    local result = sim.try({ echo = false }, function(network)
+      network:host("server", function()
+        socket.serve("*", 443, function(conn) conn:receive() end)
+      end)
+      client_of(assert(socket.connect("server", 443)))
+    end)
+    assert.is_false(result.ok)
+    assert.matches("library_luasec_spec.lua:%d+: LuaSec is not simulated: ", result.error)
+  end)
+
+  it("is none of the connections outside: a host that loads it changes nothing for them", function()
+    local sim = require "lariat.sim"
+    local script <close> = run.file [[print(require "ssl".wrap)]]
+    local result = sim.try({ echo = false }, function(network)
+      network:client("host", script.path)
+    end)
+    assert.is_true(result.ok)
+    local client, server, closer <close> = pair()
+    assert.is_table(closer)
+    client:settimeout(0.01)
+    assert.same({ nil, "wantread", "" }, { client:receive() })
+    server:send "hello\n"
+    client:settimeout(5)
+    assert.equal("hello", client:receive())
   end)
 end)

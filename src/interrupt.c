@@ -34,6 +34,7 @@
 #define TEARDOWN_REPEAT_US 50000
 #define UNWIND_S 1      /* what a task that a signal has interrupted may go on without a wait */
 #define LIMIT_REPEATS 3 /* times a task may catch the time limit's error */
+#define LIMIT_UNHEARD 5 /* seconds after the limit that a call of C may go on */
 
 static struct {
     uv_async_t async;                 /* wakes the loop from a handler */
@@ -44,7 +45,10 @@ static struct {
     int limited;       /* registry reference to the limited task */
     int interruptible; /* registry reference to the task that Ctrl-C interrupts */
     char limit_message[160];
-} state = {.limited = LUA_NOREF, .interruptible = LUA_NOREF};
+    int give_up;        /* registry reference to what reports a limit that the task does not heed */
+    char *limit_report; /* said in its place, and then what is remembered */
+    char *remembered;
+} state = {.limited = LUA_NOREF, .give_up = LUA_NOREF, .interruptible = LUA_NOREF};
 
 static struct task *referenced(int reference) {
     struct task *task = NULL;
@@ -59,6 +63,34 @@ static struct task *referenced(int reference) {
 static void die_by_default(int number) {
     struct sigaction action = {.sa_handler = SIG_DFL};
     sigaction(number, &action, NULL);
+}
+
+/* ---- a limit that nothing heeds ---- */
+
+static void say(const char *text) {
+    ssize_t ignored = text != NULL ? write(STDERR_FILENO, text, strlen(text)) : 0;
+    (void)ignored;
+}
+
+/* Async-signal-safe. */
+static void say_last_words(void) {
+    say("\nlariat: ");
+    say(state.limit_message);
+    say(", and could not be stopped");
+    say(state.limit_report != NULL ? ": " : "\n");
+    say(state.limit_report);
+    say(state.remembered);
+}
+
+static void report_unheeded(lua_State *L) {
+    if (state.give_up != LUA_NOREF && lua_checkstack(L, 1)) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, state.give_up);
+        if (lua_pcall(L, 0, 0, 0) == LUA_OK) {
+            return;
+        }
+        lua_pop(L, 1);
+    }
+    say_last_words();
 }
 
 /* ---- in the running coroutine ---- */
@@ -111,7 +143,11 @@ static void on_hook(lua_State *L, lua_Debug *frame) {
     }
     if (state.limit_hits) {
         state.limit_hits = 0;
-        state.limit_raised++;
+        if (state.limit_raised++ >= LIMIT_REPEATS) {
+            report_unheeded(L);
+            fflush(NULL);
+            _exit(EXIT_FAILURE);
+        }
         luaL_error(L, "%s", state.limit_message);
     }
 }
@@ -130,6 +166,10 @@ static void on_signal(int number) {
         state.dump_asked = 1;
     } else if (number == SIGALRM) {
         state.limit_hits++;
+        if (state.limit_hits > LIMIT_UNHEARD && state.limited != LUA_NOREF && !rt.closing) {
+            say_last_words(); /* a call of C goes on and on: no hook runs */
+            _exit(EXIT_FAILURE);
+        }
     } else if (number == SIGINT && state.interruptible != LUA_NOREF) {
         state.pressed = 1;
     } else {
@@ -195,7 +235,7 @@ void interrupt_poll(void) {
         if (task != NULL && state.limit_raised++ < LIMIT_REPEATS) {
             task_interrupt(task, state.limit_message);
         } else if (task != NULL) {
-            lua_writestringerror("lariat: %s, and could not be stopped\n", state.limit_message);
+            report_unheeded(rt.L);
             runtime_exit(1);
         }
     }
@@ -231,9 +271,23 @@ void interrupt_after(uint64_t ns) {
 
 /* ---- for lua/lariat ---- */
 
-/* limit(seconds, message): raise message in the current task after so long; limit(0) takes it off. */
+/* In place of a text that a handler may be saying: the old one goes once the new one is there. */
+static void replace(char **text, const char *with) {
+    char *old = *text, *new = NULL;
+    if (with != NULL) {
+        new = runtime_alloc(strlen(with) + 1);
+        strcpy(new, with);
+    }
+    *text = new;
+    runtime_free(old);
+}
+
+/* limit(seconds, message [, report, give_up]): raise message in the current task after so long; if that
+ * does not end it, call give_up, or say the report if nothing can be called, and end the process.
+ * limit(0) takes it off. */
 static int fn_limit(lua_State *L) {
     double seconds = luaL_checknumber(L, 1);
+    const char *report = luaL_optstring(L, 3, NULL);
     const char *message = luaL_optstring(L, 2, "time limit exceeded");
     struct itimerval timer = {{0, 0}, {0, 0}};
     luaL_argcheck(L, seconds >= 0 && seconds < 1e8, 1, "seconds out of range");
@@ -241,6 +295,10 @@ static int fn_limit(lua_State *L) {
     state.limited = LUA_NOREF;
     state.limit_hits = 0;
     state.limit_raised = 0;
+    replace(&state.limit_report, report);
+    luaL_unref(L, LUA_REGISTRYINDEX, state.give_up);
+    lua_settop(L, 4);
+    state.give_up = lua_isnil(L, 4) ? LUA_NOREF : luaL_ref(L, LUA_REGISTRYINDEX);
     if (seconds > 0 && rt.tasks.current != NULL) {
         task_push(L, rt.tasks.current);
         state.limited = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -250,6 +308,12 @@ static int fn_limit(lua_State *L) {
         timer.it_interval.tv_sec = 1;
     }
     setitimer(ITIMER_REAL, &timer, NULL);
+    return 0;
+}
+
+/* remember(text): to be said behind the report of a limit. */
+static int fn_remember(lua_State *L) {
+    replace(&state.remembered, luaL_checkstring(L, 1));
     return 0;
 }
 
@@ -276,6 +340,7 @@ static int fn_ending(lua_State *L) {
 
 int interrupt_open_module(lua_State *L) {
     static const luaL_Reg functions[] = {{"limit", fn_limit},
+                                         {"remember", fn_remember},
                                          {"interruptible", fn_interruptible},
                                          {"ending", fn_ending},
                                          {NULL, NULL}};

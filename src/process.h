@@ -29,7 +29,6 @@ int process_start(struct process *p, uv_process_options_t *options); /* 0 or -er
 /* Sets our soft limit of descriptors to the one we were started with, which a child is to have; the
  * hard one never changes. False: nothing to set back. True: setrlimit(RLIMIT_NOFILE, raised) does. */
 bool process_lower_limit(struct rlimit *raised);
-bool process_inherits(const char *variable); /* "name=value": false if we have set it ourselves */
 
 int process_spawn(lua_State *L);
 int process_environ(lua_State *L);

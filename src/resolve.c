@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Names: lookups through the driver, and LuaSocket's dns functions on top of them. A lookup in
- * flight cannot be stopped; its waiter can, and leaves it to free itself when it completes.
+ * Names: lookups through the driver, and LuaSocket's dns functions on top of them. A lookup that a
+ * thread works at cannot be stopped; its waiter can, and leaves it to free itself when it completes.
+ * One that waits for a thread is taken back.
  */
 #include "resolve.h"
 
@@ -87,9 +88,10 @@ static struct lookup *lookup_start_service(const char *host, const char *service
     return lookup->done ? lookup : start(lookup);
 }
 
-struct lookup *lookup_start_reverse(const struct sockaddr *address, int flags) {
+struct lookup *lookup_start_reverse(const struct sockaddr *address, int flags, bool service) {
     struct lookup *lookup = new_lookup("", AF_UNSPEC, SOCK_STREAM);
     lookup->reverse = true;
+    lookup->service_wanted = service;
     lookup->flags = flags;
     size_t size =
         address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
@@ -135,6 +137,9 @@ enum wake lookup_resumed(struct lookup *lookup) {
         lookup_free(lookup);
     } else {
         lookup->abandoned = true;
+        if (rt.driver->forget_lookup != NULL) {
+            rt.driver->forget_lookup(lookup);
+        }
     }
     return why;
 }
@@ -281,6 +286,13 @@ typedef int (*finisher)(lua_State *L, struct lookup *lookup);
 
 static int wait_for(lua_State *L, struct lookup *lookup, finisher finish);
 
+/* toip() of an address: it is the answer, and is its own name if the name cannot be had. */
+static void name_by_number(struct lookup *lookup) {
+    const struct sockaddr *address = (const struct sockaddr *)&lookup->address;
+    lookup->err = getnameinfo(address, sizeof(lookup->address), lookup->host, sizeof(lookup->host),
+                              NULL, 0, NI_NUMERICHOST);
+}
+
 static int finished(lua_State *L, int status, lua_KContext ctx) {
     struct lookup *lookup = (struct lookup *)ctx;
     (void)status;
@@ -289,9 +301,12 @@ static int finished(lua_State *L, int status, lua_KContext ctx) {
     }
     finisher finish = (finisher)(uintptr_t)lua_touserdata(L, 3);
     if (lookup->err == 0 && finish == push_nameinfo && !lookup->reverse) {
-        struct lookup *reverse = lookup_start_reverse(lookup->result->ai_addr, 0);
+        struct lookup *reverse = lookup_start_reverse(lookup->result->ai_addr, 0, !lua_isnil(L, 2));
         lookup_free(lookup);
         return wait_for(L, reverse, finish);
+    }
+    if (lookup->err != 0 && finish == push_toip && lookup->reverse) {
+        name_by_number(lookup);
     }
     int n = lookup->err ? result_error(L, result_lookup_message(lookup->err)) : finish(L, lookup);
     lookup_free(lookup);
@@ -328,7 +343,8 @@ static int look_up_host(lua_State *L, const char *what, int flags, finisher fini
     }
     task_prepare(L, what);
     if (address_parse(host, 0, AF_UNSPEC, &a)) {
-        return wait_for(L, lookup_start_reverse((struct sockaddr *)&a.storage, flags), finish);
+        const struct sockaddr *address = (const struct sockaddr *)&a.storage;
+        return wait_for(L, lookup_start_reverse(address, flags, false), finish);
     }
     bad = address_check_host(L, host);
     return bad ? bad : wait_for(L, lookup_start_canonical(host), finish);

@@ -133,10 +133,6 @@ void runtime_open(lua_State *L) {
     rt.sockets.tick = clock_now();
     tune_allocator();
     raise_descriptor_limit();
-    if (getenv("UV_THREADPOOL_SIZE") == NULL) {
-        setenv("UV_THREADPOOL_SIZE", "32", 1); /* libuv resolves on half of them */
-        rt.own_pool_size = true;
-    }
     check_start(uv_loop_init(&rt.loop));
     check_start(driver_kernel_open());
     interrupt_open();

@@ -71,9 +71,8 @@ struct runtime {
     struct task *on_deadlock; /* told of a deadlock instead of ending the program */
     struct task *exit_caller; /* it called os.exit, which does not return */
     struct rlimit limits;     /* of descriptors, found at the start: children get them back */
-    bool exact_places;  /* accepted sockets remember their own line: under --test, after a dump */
-    bool own_pool_size; /* UV_THREADPOOL_SIZE is ours: not for children */
-    bool interactive;   /* there is a prompt: errors told there do not decide the exit status */
+    bool exact_places; /* accepted sockets remember their own line: under --test, after a dump */
+    bool interactive;  /* there is a prompt: errors told there do not decide the exit status */
     lua_State *volatile running;       /* innermost running coroutine, for signal handlers */
     volatile sig_atomic_t interrupted; /* signal number of a SIGINT, SIGTERM, SIGPIPE to die by */
     volatile sig_atomic_t writing; /* a write that answers EPIPE itself: its SIGPIPE says no more */

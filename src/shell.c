@@ -34,22 +34,6 @@ struct piped {
     pid_t pid;
 };
 
-/* What a child inherits of our environment: to be freed. */
-static char **inherited_variables(void) {
-    size_t count = 0, kept = 0;
-    while (environ != NULL && environ[count] != NULL) {
-        count++;
-    }
-    char **variables = runtime_alloc((count + 1) * sizeof(*variables));
-    for (size_t i = 0; i < count; i++) {
-        if (process_inherits(environ[i])) {
-            variables[kept++] = environ[i];
-        }
-    }
-    variables[kept] = NULL;
-    return variables;
-}
-
 /* Starts the command; `ours` (-1: none) becomes its descriptor `theirs`. 0 or an errno. */
 static int start(const char *command, int ours, int theirs, pid_t *pid) {
     char *arguments[] = {"sh", "-c", (char *)(uintptr_t)command, NULL};
@@ -63,13 +47,11 @@ static int start(const char *command, int ours, int theirs, pid_t *pid) {
         err = posix_spawn_file_actions_adddup2(&actions, ours, theirs);
     }
     if (err == 0) {
-        char **variables = inherited_variables();
         bool lowered = process_lower_limit(&raised);
-        err = posix_spawn(pid, SHELL, &actions, NULL, arguments, variables);
+        err = posix_spawn(pid, SHELL, &actions, NULL, arguments, environ);
         if (lowered) {
             setrlimit(RLIMIT_NOFILE, &raised);
         }
-        runtime_free(variables);
     }
     posix_spawn_file_actions_destroy(&actions);
     return err;

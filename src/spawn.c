@@ -260,17 +260,12 @@ int process_spawn(lua_State *L) {
     return lua_gettop(L) - RESULTS + 1;
 }
 
-bool process_inherits(const char *variable) {
-    static const char pool_size[] = "UV_THREADPOOL_SIZE=";
-    return !rt.own_pool_size || strncmp(variable, pool_size, sizeof(pool_size) - 1) != 0;
-}
-
 /* environ() -> name = value of everything a child inherits */
 int process_environ(lua_State *L) {
     lua_newtable(L);
     for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
         const char *equals = strchr(*entry, '=');
-        if (equals != NULL && process_inherits(*entry)) {
+        if (equals != NULL) {
             lua_pushlstring(L, *entry, (size_t)(equals - *entry));
             lua_pushstring(L, equals + 1);
             lua_rawset(L, -3);

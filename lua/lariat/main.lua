@@ -174,9 +174,7 @@ local function interact(options)
 end
 
 local function run_tests(args, first)
-  local arg = table.move(args, first, #args, 1, { [0] = "lariat --test" })
-  _G.arg = arg
-  return require "lariat.busted".run(args[1], arg)
+  return require "lariat.busted".run(args[1], table.move(args, first, #args, 1, {}))
 end
 
 --- The main task.

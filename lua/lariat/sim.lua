@@ -26,6 +26,7 @@ local present -- the network of the run under way
 ---@class lariat.sim.Result
 ---@field ok boolean
 ---@field error? string why it failed
+---@field raised? any the error's value, if one was raised
 ---@field seed integer
 ---@field faults string[] the families of faults that were on
 ---@field hash string of the trace: 16 hexadecimal digits
@@ -74,6 +75,7 @@ local function on_error(net)
     local id, name = simulation.current()
     local own = network.onerror_of(net, id)
     if own then return own(err, traceback, title, task) end
+    net.raised = net.raised == nil and err or net.raised
     simulation.stop(("host '%s' failed after %.6f s: %s%s"):format(
       name, simulation.time(), title == "" and "" or title .. ": ", traceback))
   end
@@ -96,7 +98,8 @@ local function run(options, body)
   if not ok then error(failure, 0) end
   if failure then failure = ("seed %d: %s"):format(settings.seed, failure) end
   return setmetatable({
-    ok = failure == nil, error = failure, seed = settings.seed, faults = settings.faults,
+    ok = failure == nil, error = failure, raised = failure and net.raised,
+    seed = settings.seed, faults = settings.faults,
     hash = simulation.trace.hash(packets), packets = packets, events = events, time = time,
   }, result)
 end

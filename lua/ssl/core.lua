@@ -11,6 +11,7 @@
 -- the connection wakes who waits there, and no number is ever watched after it was closed.
 
 local core = require "socket.core"
+local simulation = require "lariat.core".sim
 local task = require "lariat.core".task
 
 local TURN = 64 -- attempts without a wait, then others have a turn
@@ -156,6 +157,9 @@ local function install(ssl)
   local metatable = debug.getregistry()["SSL:Connection"]
   local methods = metatable.__index
   local settimeout = methods.settimeout
+  -- A simulation's host that loads LuaSec as well has given all connections methods anew.
+  metatable.lariat = metatable.lariat or states
+  states = metatable.lariat
 
   function ssl.create(...)
     local conn, message = create(...)
@@ -166,6 +170,10 @@ local function install(ssl)
   end
 
   function ssl.setfd(conn, fd)
+    if simulation.running() then -- at the line that calls ssl.wrap()
+      error("LuaSec is not simulated: it reads and writes descriptors of the real world, and draws "
+        .. "its random numbers there", 3)
+    end
     local copy = fd >= 0 and assert(core.tcp_copy(fd))
     setfd(conn, fd)
     states[conn].watched = copy and { copy }

@@ -2,7 +2,7 @@
 --
 -- The options of a simulation: the families of faults, how strong each is, and which of them a
 -- seed turns on. A family that is off still draws from its stream of chance (src/sim_random.c), so
--- taking one away changes nothing else of a run.
+-- taking one away changes nothing before the first packet that it would have touched.
 
 local core = require "lariat.core".sim
 local misuse = require "lariat.misuse"
