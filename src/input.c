@@ -195,6 +195,7 @@ ssize_t input_forward(struct socket *s, struct socket *to, size_t *moved) {
         *moved = (size_t)n - left;
         socket_count_received(s, *moved);
         socket_count_sent(to, *moved);
+        to->out.wrote = true;
     }
     return n;
 }

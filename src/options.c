@@ -187,6 +187,7 @@ static int set_linger(lua_State *L, struct socket *s, const struct option *o) {
         luaL_argerror(L, 3, "number 'timeout' field expected");
     }
     linger.l_linger = check_int(L, -1);
+    s->out.lingers = true;
     return apply(L, s, o, &linger, sizeof(linger));
 }
 

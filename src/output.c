@@ -196,7 +196,7 @@ static int write_once(struct socket *s, const char *data, size_t size, size_t *s
         return n == -ENOTCONN ? -EPIPE : (int)n;
     }
     size_t done = (size_t)n;
-    s->connected = true;
+    s->connected = s->out.wrote = true;
     if (done < held) {
         s->out.size -= (unsigned)done;
         memmove(s->out.block->data, s->out.block->data + done, s->out.size);
@@ -263,7 +263,7 @@ bool output_on_writable(struct socket *s) {
     }
     int err = output_flush(s);
     if (s->drain != NULL) {
-        socket_drained(s, err);
+        drain_flushed(s, err);
     }
     return err == -EAGAIN;
 }

@@ -73,6 +73,7 @@ static struct socket *make_client(lua_State *L, struct socket *s, int fd) {
     enum socket_class class = relative(s, TCP_CLIENT, UNIX_CLIENT);
     struct socket *client = socket_new_at(L, class, s->family, accepting_line(L, s));
     socket_adopt(client, fd);
+    client->out.lingers = s->out.lingers; /* inherited, as SO_LINGER is (Linux) */
     if (outermost) {
         orphan.driver = NULL;
     }

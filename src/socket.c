@@ -4,29 +4,17 @@
  * scripts see of every socket is in socket_lua.c.
  *
  * `close`, `__gc` and `__close` are the same idempotent function and never yield. What a closed
- * socket has yet to send goes on in the background (a drain), bounded by DRAIN_NS without progress;
- * SO_LINGER with time 0 discards it instead.
+ * socket has yet to send goes on in the background: see drain.c.
  */
 #include "socket.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <lauxlib.h>
-#include <poll.h>
-#include <string.h>
 
 #include "datagram.h"
 #include "driver.h"
 #include "options.h"
 #include "runtime.h"
-
-#define DRAIN_NS (30ull * 1000 * 1000 * 1000)
-
-struct drain {
-    struct timer limit; /* first: see drain_expired */
-    struct socket *socket;
-    uint64_t received, sent; /* as its box has said */
-};
 
 /* ---- objects ---- */
 
@@ -89,8 +77,7 @@ static void unlink_socket(struct socket *s) {
     }
 }
 
-/* Lets go of the descriptor and queues the struct to be freed at the end of the tick. */
-static void bury(struct socket *s) {
+void socket_bury(struct socket *s) {
     if (s->watch.fd >= 0) {
         watch_stop(&s->watch);
         s->watch.driver->close(s->watch.fd);
@@ -102,45 +89,7 @@ static void bury(struct socket *s) {
     rt.sockets.dead = s;
 }
 
-static void drain_expired(struct timer *timer) {
-    socket_drained(((struct drain *)timer)->socket, -ETIMEDOUT);
-}
-
-void socket_drained(struct socket *s, int err) {
-    if (err == -EAGAIN) {
-        timer_set(&s->drain->limit, clock_now() + DRAIN_NS);
-        return;
-    }
-    timer_remove(&s->drain->limit);
-    runtime_free(s->drain);
-    s->drain = NULL;
-    rt.sockets.draining--;
-    bury(s);
-}
-
-static bool discards_on_close(struct socket *s) {
-    struct linger linger = {0, 0};
-    socklen_t length = sizeof(linger);
-    int err = s->watch.driver->getsockopt(s->watch.fd, SOL_SOCKET, SO_LINGER, &linger, &length);
-    return err == 0 && linger.l_onoff && linger.l_linger == 0;
-}
-
-static bool start_drain(struct socket *s, const struct socket_box *box) {
-    if (s->out.size == 0 || discards_on_close(s) || output_flush(s) != -EAGAIN) {
-        return false;
-    }
-    s->drain = runtime_alloc(sizeof(*s->drain));
-    *s->drain = (struct drain){.limit = {.due = NEVER, .fire = drain_expired},
-                               .socket = s,
-                               .received = box->received,
-                               .sent = box->sent};
-    rt.sockets.draining++;
-    timer_set(&s->drain->limit, clock_now() + DRAIN_NS);
-    watch_arm(&s->watch, POLLOUT);
-    return true;
-}
-
-void socket_close(struct socket *s) {
+static void end(struct socket *s, bool at_once) {
     if (s->closed) {
         return;
     }
@@ -154,21 +103,18 @@ void socket_close(struct socket *s) {
     }
     waitq_wake_all(&s->watch.readers, WAKE_CLOSED);
     waitq_wake_all(&s->watch.writers, WAKE_CLOSED);
-    if (!start_drain(s, box)) {
-        bury(s);
+    if (s->watch.fd < 0 || !drain_start(s, box, at_once)) {
+        socket_bury(s);
     }
 }
 
-void socket_traffic(const struct socket *s, uint64_t *received, uint64_t *sent) {
-    *received = s->box != NULL ? s->box->received : s->drain != NULL ? s->drain->received : 0;
-    *sent = s->box != NULL ? s->box->sent : s->drain != NULL ? s->drain->sent : 0;
+void socket_close(struct socket *s) {
+    end(s, false);
 }
 
 void socket_abort(struct socket *s) {
-    socket_close(s);
-    if (s->drain != NULL) {
-        socket_drained(s, -ECONNABORTED);
-    }
+    end(s, true);
+    drain_abort(s);
 }
 
 /* Does a task wait for it? */
@@ -196,6 +142,7 @@ void sockets_close_all(void) {
     for (struct socket *s = rt.sockets.all; s != NULL; s = next) {
         next = s->all_next;
         socket_close(s);
+        drain_hurry(s);
     }
 }
 
@@ -203,9 +150,7 @@ void sockets_force_close(void) {
     struct socket *next;
     for (struct socket *s = rt.sockets.all; s != NULL; s = next) {
         next = s->all_next;
-        if (s->drain != NULL) {
-            socket_drained(s, -ETIMEDOUT);
-        }
+        drain_abort(s);
     }
 }
 

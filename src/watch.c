@@ -46,7 +46,8 @@ void watch_ready(struct watch *w, int events) {
     int spent = 0;
     if (events & POLLIN) {
         w->drained = false;
-        if (!waitq_wake_first(&w->readers, WAKE_READY)) {
+        if (!waitq_wake_first(&w->readers, WAKE_READY) &&
+            !(w->is_socket && drain_input((struct socket *)w))) {
             spent |= POLLIN;
         }
     }
