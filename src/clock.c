@@ -10,6 +10,8 @@
 #include "driver.h"
 #include "runtime.h"
 
+#define SLACK 64 /* timers that are no task's */
+
 uint64_t clock_now(void) {
     return rt.driver->monotonic();
 }
@@ -60,10 +62,28 @@ static void sift_down(struct clock *c, struct timer *timer) {
     put(c, slot, timer);
 }
 
+bool clock_reserve(size_t timers) {
+    struct clock *c = &rt.clock;
+    size_t capacity = c->capacity ? c->capacity : 64;
+    while (capacity < timers + SLACK) {
+        capacity *= 2;
+    }
+    struct timer **heap = capacity == c->capacity
+                              ? c->heap
+                              : runtime_try(c->heap, capacity * sizeof(*c->heap));
+    if (heap == NULL) {
+        return false;
+    }
+    c->heap = heap;
+    c->capacity = capacity;
+    return true;
+}
+
+/* There is room for every task's timer. Those of others are few: who has no room for them can tell
+ * nobody. */
 static void insert(struct clock *c, struct timer *timer) {
-    if (c->count + 1 >= c->capacity) {
-        c->capacity = c->capacity ? c->capacity * 2 : 64;
-        c->heap = runtime_realloc(c->heap, c->capacity * sizeof(*c->heap));
+    if (c->count + 1 >= c->capacity && !clock_reserve(2 * c->capacity)) {
+        runtime_checked(NULL, c->capacity);
     }
     put(c, ++c->count, timer);
     sift_up(c, timer);

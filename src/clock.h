@@ -10,6 +10,7 @@
 #ifndef LARIAT_CLOCK_H
 #define LARIAT_CLOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,7 @@ struct timer {
 uint64_t clock_now(void);             /* monotonic time in nanoseconds, freshly read */
 double clock_wall(void);              /* seconds since the epoch */
 uint64_t clock_after(double seconds); /* now + seconds, saturating; negative means NEVER */
+bool clock_reserve(size_t timers);    /* room for so many in the heap; false: there is no memory */
 void timer_set(struct timer *timer, uint64_t due);
 void timer_clear(struct timer *timer);  /* O(1): leaves a stale key behind */
 void timer_remove(struct timer *timer); /* before the memory goes */

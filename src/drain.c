@@ -16,7 +16,6 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 
 #include "driver.h"
 #include "runtime.h"
@@ -143,7 +142,7 @@ bool drain_start(struct socket *s, const struct socket_box *box, bool at_once) {
         unread = unread || discarded > 0;
         err = more == 1 || (more == -EAGAIN && unread) ? -EAGAIN : 0;
     }
-    struct drain *drain = err == -EAGAIN ? malloc(sizeof(*drain)) : NULL;
+    struct drain *drain = err == -EAGAIN ? runtime_try(NULL, sizeof(*drain)) : NULL;
     if (drain == NULL) { /* over; or there is no memory, and nobody to tell but the peer */
         if (s->out.size > 0) {
             reset_on_close(s);

@@ -65,21 +65,25 @@ static struct entry *known(int fd) {
     return fd >= 0 && (size_t)fd < poller.size ? &poller.entries[fd] : NULL;
 }
 
-static struct entry *entry_of(int fd) {
-    size_t index = (size_t)fd, size = poller.size ? poller.size : 64;
-    if (index >= poller.size) {
-        while (size <= index) {
-            size *= 2;
-        }
-        struct entry *entries = runtime_zeroed(size * sizeof(*entries));
-        if (poller.size > 0) {
-            memcpy(entries, poller.entries, poller.size * sizeof(*entries));
-        }
-        runtime_free(poller.entries);
-        poller.entries = entries;
-        poller.size = size;
+/* Numbers up to `index` have an entry. False: there is no memory. */
+static bool grow(size_t index) {
+    size_t size = poller.size ? poller.size : 64;
+    while (size <= index) {
+        size *= 2;
     }
-    return &poller.entries[index];
+    struct entry *entries = runtime_try(poller.entries, size * sizeof(*entries));
+    if (entries == NULL) {
+        return false;
+    }
+    memset(entries + poller.size, 0, (size - poller.size) * sizeof(*entries));
+    poller.entries = entries;
+    poller.size = size;
+    return true;
+}
+
+static struct entry *entry_of(int fd) {
+    size_t index = (size_t)fd;
+    return index < poller.size || grow(index) ? &poller.entries[index] : NULL;
 }
 
 static void heat(int fd) {
@@ -87,7 +91,7 @@ static void heat(int fd) {
         return;
     }
     poller.entries[fd].hot = true;
-    if (poller.hot_count == poller.hot_capacity) {
+    if (poller.hot_count == poller.hot_capacity) { /* nobody can be told that there is no memory */
         poller.hot_capacity = poller.hot_capacity ? 2 * poller.hot_capacity : EVENTS_PER_TURN;
         poller.hot = runtime_realloc(poller.hot, poller.hot_capacity * sizeof(*poller.hot));
     }
@@ -144,6 +148,9 @@ int poller_watch(struct watch *w, int events) {
         return -EBADF;
     }
     struct entry *e = entry_of(w->fd);
+    if (e == NULL) {
+        return -ENOMEM;
+    }
     if (events == 0) {
         if (e->owner == w) {
             e->owner = NULL;
@@ -191,9 +198,14 @@ void poller_expose(int fd) {
 /* ---- what the system calls know ---- */
 
 /* Who still watches the number of a new descriptor had a foreign one, closed under it. */
-void poller_made(int fd, bool own) {
+int poller_made(int fd, bool own) {
     evict(fd);
-    *entry_of(fd) = (struct entry){.own = own};
+    struct entry *e = entry_of(fd);
+    if (e == NULL) {
+        return -ENOMEM;
+    }
+    *e = (struct entry){.own = own};
+    return 0;
 }
 
 bool poller_owns(int fd) {

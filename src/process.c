@@ -103,7 +103,10 @@ void process_close_all(void) {
 /* ---- the start of a child ---- */
 
 int process_start(struct process *p, uv_process_options_t *options) {
-    struct child *c = runtime_alloc(sizeof(*c));
+    struct child *c = runtime_try(NULL, sizeof(*c));
+    if (c == NULL) {
+        return UV_ENOMEM;
+    }
     *c = (struct child){.patience = {.due = NEVER, .fire = out_of_patience}};
     options->exit_cb = on_exit_of;
     int err = uv_spawn(&rt.loop, &c->uv, options);

@@ -47,8 +47,42 @@ void *runtime_checked(void *block, size_t size) {
     return block;
 }
 
+/* An allocation that is refused: Lua collects, then raises its memory error. */
+static int exhaust(lua_State *L) {
+    lua_newuserdatauv(L, POOL_MOST, 0);
+    return 0;
+}
+
+int runtime_no_memory(lua_State *L) {
+    return exhaust(L);
+}
+
+bool runtime_collect(void) {
+    if (rt.L == NULL || !lua_checkstack(rt.L, 2)) {
+        return false;
+    }
+    lua_pushcfunction(rt.L, exhaust);
+    lua_pcall(rt.L, 0, 0, 0);
+    lua_pop(rt.L, 1);
+    return true;
+}
+
+void *runtime_try(void *block, size_t size) {
+    void *larger = realloc(block, size);
+    return larger != NULL || !runtime_collect() ? larger : realloc(block, size);
+}
+
+void *runtime_try_take(size_t size) {
+    void *block = pool_alloc(NULL, NULL, 0, size);
+    return block != NULL || !runtime_collect() ? block : pool_alloc(NULL, NULL, 0, size);
+}
+
+void runtime_give_back(void *block, size_t size) {
+    pool_alloc(NULL, block, size, 0);
+}
+
 void *runtime_alloc(size_t size) {
-    return runtime_checked(malloc(size), size);
+    return runtime_checked(runtime_try(NULL, size), size);
 }
 
 void *runtime_zeroed(size_t size) {
@@ -56,19 +90,11 @@ void *runtime_zeroed(size_t size) {
 }
 
 void *runtime_realloc(void *block, size_t size) {
-    return runtime_checked(realloc(block, size), size);
+    return runtime_checked(runtime_try(block, size), size);
 }
 
 void runtime_free(void *block) {
     free(block);
-}
-
-void *runtime_take(size_t size) {
-    return runtime_checked(pool_alloc(NULL, NULL, 0, size), size);
-}
-
-void runtime_give_back(void *block, size_t size) {
-    pool_alloc(NULL, block, size, 0);
 }
 
 /* Strings of many KiB come and go with every message; giving the top of the heap back in between,
@@ -280,6 +306,7 @@ int runtime_close(void) {
     }
     module_close_all();
     lua_close(rt.L);
+    rt.L = NULL;
     sockets_close();
     pool_close();
     datagrams_close();

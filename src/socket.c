@@ -27,7 +27,11 @@ struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, 
         place_error(L, "the runtime is closing: no socket can be made");
     }
     struct socket_box *box = socket_push_box(L, class);
-    struct socket *s = runtime_take(sizeof(*s));
+    struct socket *s = runtime_try_take(sizeof(*s));
+    if (s == NULL) {
+        runtime_no_memory(L);
+        return NULL;
+    }
     *s = (struct socket){.box = box, .class = class, .family = (sa_family_t)family};
     watch_init(&s->watch, rt.driver, -1);
     s->watch.is_socket = true;

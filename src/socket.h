@@ -170,12 +170,12 @@ void outputs_flush(void);                  /* every corked socket, and the batch
 void outputs_free_blocks(void);
 
 /* ---- input, see input.c ---- */
-ssize_t input_fill(struct socket *s, size_t wanted); /* bytes, 0: end, or -errno */
+ssize_t input_fill(struct socket *s, size_t wanted); /* bytes, 0: end, -errno or NO_MEMORY */
 /* As input_fill, for a socket without input: what `to` accepts goes there, `moved` bytes, and only
  * the rest becomes input. -EOPNOTSUPP: it cannot be done so. */
 ssize_t input_forward(struct socket *s, struct socket *to, size_t *moved);
-void input_settle(struct socket *s); /* give the shared buffer back */
 const char *input_take(struct socket *s, size_t size);
+void input_untake(struct socket *s, size_t size); /* what was just taken */
 /* Takes `size` bytes and pushes them, if that can be done without copying them. */
 bool input_push(lua_State *L, struct socket *s, size_t size);
 void input_trim(struct socket *s); /* after a take: an empty buffer is given back */
