@@ -57,6 +57,7 @@ static struct {
     size_t size;
     int *hot; /* EDGE numbers whose owner may have to be told again */
     size_t hot_count, hot_capacity;
+    bool overflow; /* there was no memory for all of them: look at every number */
 } poller;
 
 /* ---- entries ---- */
@@ -86,15 +87,23 @@ static struct entry *entry_of(int fd) {
     return index < poller.size || grow(index) ? &poller.entries[index] : NULL;
 }
 
+static bool grow_hot(void) {
+    size_t capacity = poller.hot_capacity ? 2 * poller.hot_capacity : EVENTS_PER_TURN;
+    int *hot = runtime_try(poller.hot, capacity * sizeof(*hot));
+    if (hot == NULL) {
+        poller.overflow = true;
+        return false;
+    }
+    poller.hot = hot;
+    poller.hot_capacity = capacity;
+    return true;
+}
+
 static void heat(int fd) {
-    if (poller.entries[fd].hot) {
+    if (poller.entries[fd].hot || (poller.hot_count == poller.hot_capacity && !grow_hot())) {
         return;
     }
     poller.entries[fd].hot = true;
-    if (poller.hot_count == poller.hot_capacity) { /* nobody can be told that there is no memory */
-        poller.hot_capacity = poller.hot_capacity ? 2 * poller.hot_capacity : EVENTS_PER_TURN;
-        poller.hot = runtime_realloc(poller.hot, poller.hot_capacity * sizeof(*poller.hot));
-    }
     poller.hot[poller.hot_count++] = fd;
 }
 
@@ -252,11 +261,16 @@ static bool tell(int fd) {
 /* Who was told in the last turn is told again if it is still so. */
 static bool tell_again(void) {
     size_t count = poller.hot_count;
+    size_t others = poller.overflow ? poller.size : 0;
     bool any = false;
+    poller.overflow = false;
     poller.hot_count = 0;
     for (size_t i = 0; i < count; i++) { /* each adds itself at most once: behind what is read */
         poller.entries[poller.hot[i]].hot = false;
         any = tell(poller.hot[i]) || any;
+    }
+    for (size_t fd = 0; fd < others && fd < poller.size; fd++) {
+        any = (!poller.entries[fd].hot && tell((int)fd)) || any;
     }
     return any;
 }
