@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
 -- Memory that is not there: the call that needs it fails, with an error that can be caught; nothing
--- that was received is lost by it, and the program lives. (The address sanitizer has a malloc of its
--- own, and needs more than any limit: these programs then have nothing to fail.)
+-- that was received is lost by it, and the program lives. (The address sanitizer has a malloc of
+-- its own, and needs more than any limit: with it there is nothing to try.)
 
 local lariat = require "lariat"
 local program = require "spec.support.program"
@@ -90,7 +90,7 @@ describe("under a limit of memory an endless unit", function()
     assert.equal("exit 0", ended)
   end)
 
-  unless_sanitized("that has ended, but is too large for a string, can be taken in parts", function()
+  unless_sanitized("that ends, but is too large for a string, can be taken in parts", function()
     local output, ended = limited(ENDLESS .. [[
       local client = assert(socket.connect(host, port))
       local conn = assert(server:accept())

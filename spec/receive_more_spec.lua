@@ -268,7 +268,7 @@ describe("a stream", function()
       assert.same({ "too long", "!hell" }, { message, partial })
     end)
 
-    it("at the end of the stream says too long while bytes are unread, closed when none are", function()
+    it("at the end of the stream says too long while bytes are unread, then closed", function()
       for text, options in pairs {
         ["12345;;"] = { delimiter = ";;;", rest = ";;" },
         ["12345\r"] = { rest = "" }, -- a line drops its CR

@@ -68,9 +68,8 @@ bool clock_reserve(size_t timers) {
     while (capacity < timers + SLACK) {
         capacity *= 2;
     }
-    struct timer **heap = capacity == c->capacity
-                              ? c->heap
-                              : runtime_try(c->heap, capacity * sizeof(*c->heap));
+    struct timer **heap =
+        capacity == c->capacity ? c->heap : runtime_try(c->heap, capacity * sizeof(*c->heap));
     if (heap == NULL) {
         return false;
     }

@@ -44,8 +44,8 @@ static bool reserve(struct socket *s, size_t room) {
             capacity *= 2;
         }
         bool grows = in->begin == 0 && in->base == in->own;
-        char *bigger = grows ? room_resize(in->own, in->capacity, capacity)
-                             : room_resize(NULL, 0, capacity);
+        char *bigger =
+            grows ? room_resize(in->own, in->capacity, capacity) : room_resize(NULL, 0, capacity);
         if (bigger == NULL) {
             return false;
         }
@@ -68,7 +68,7 @@ static bool reserve(struct socket *s, size_t room) {
 }
 
 /* The shared buffer is taken back: what its borrower has left in it is copied. */
-static bool settle(struct socket *s) {
+static __attribute__((noinline)) bool settle(struct socket *s) {
     if (s->in.begin < s->in.end) {
         return reserve(s, 0);
     }
@@ -130,7 +130,7 @@ void input_discard(struct socket *s) {
 
 /* The shared buffer becomes the socket's, which has no input. False: another one's input lies in it,
  * and there is no memory for that. */
-static bool borrow(struct socket *s) {
+static inline bool borrow(struct socket *s) {
     if (rt.sockets.lent != NULL && rt.sockets.lent != s && !settle(rt.sockets.lent)) {
         return false;
     }

@@ -87,7 +87,7 @@ static struct entry *entry_of(int fd) {
     return index < poller.size || grow(index) ? &poller.entries[index] : NULL;
 }
 
-static bool grow_hot(void) {
+static __attribute__((cold, noinline)) bool grow_hot(void) {
     size_t capacity = poller.hot_capacity ? 2 * poller.hot_capacity : EVENTS_PER_TURN;
     int *hot = runtime_try(poller.hot, capacity * sizeof(*hot));
     if (hot == NULL) {
@@ -99,7 +99,7 @@ static bool grow_hot(void) {
     return true;
 }
 
-static void heat(int fd) {
+static inline void heat(int fd) {
     if (poller.entries[fd].hot || (poller.hot_count == poller.hot_capacity && !grow_hot())) {
         return;
     }
@@ -247,7 +247,7 @@ void poller_emptied(int fd, int events) {
 /* ---- events ---- */
 
 /* The owner's flush may close the number. */
-static bool tell(int fd) {
+static inline bool tell(int fd) {
     struct watch *w = poller.entries[fd].owner;
     int events = w != NULL ? poller.entries[fd].ready & w->armed : 0;
     if (events == 0) {
@@ -258,21 +258,26 @@ static bool tell(int fd) {
     return true;
 }
 
+/* There was no memory to remember who was told in the last turn. */
+static __attribute__((cold, noinline)) bool tell_all(void) {
+    bool any = false;
+    for (size_t fd = 0; fd < poller.size; fd++) {
+        any = (!poller.entries[fd].hot && tell((int)fd)) || any;
+    }
+    return any;
+}
+
 /* Who was told in the last turn is told again if it is still so. */
 static bool tell_again(void) {
     size_t count = poller.hot_count;
-    size_t others = poller.overflow ? poller.size : 0;
-    bool any = false;
+    bool any = false, overflow = poller.overflow;
     poller.overflow = false;
     poller.hot_count = 0;
     for (size_t i = 0; i < count; i++) { /* each adds itself at most once: behind what is read */
         poller.entries[poller.hot[i]].hot = false;
         any = tell(poller.hot[i]) || any;
     }
-    for (size_t fd = 0; fd < others && fd < poller.size; fd++) {
-        any = (!poller.entries[fd].hot && tell((int)fd)) || any;
-    }
-    return any;
+    return overflow ? tell_all() || any : any;
 }
 
 static void on_event(int fd, uint32_t events) {

@@ -20,7 +20,7 @@
 #include "socket.h"
 
 #define PREFIX 3
-#define LARGE (8 * 1024) /* bytes of a result: what there may be no memory for */
+#define LARGE (32 * 1024) /* bytes of a result: what there may be no memory for */
 
 /* ---- pushing ---- */
 
@@ -52,7 +52,7 @@ static void push_line(lua_State *L, const char *data, size_t shown) {
 
 /* Takes `size` bytes, of which the first `shown` become the result, behind the prefix. The bytes
  * are taken first and copied by the first push: a finalizer that runs later cannot move them. */
-static void take(lua_State *L, const struct op *op, size_t size, size_t shown) {
+static inline void take(lua_State *L, const struct op *op, size_t size, size_t shown) {
     struct socket *s = op->socket;
     bool prefixed = op->as.receive.prefixed;
     if (op->as.receive.pattern == LINE) {
@@ -82,7 +82,8 @@ static int protected_take(lua_State *L) {
 
 /* The same for a large result: if there is no memory for it, what was taken is given back before the
  * error goes on. (If a finalizer has received from the socket meanwhile, it cannot be.) */
-static void take_large(lua_State *L, const struct op *op, size_t size, size_t shown) {
+static __attribute__((noinline)) void take_large(lua_State *L, const struct op *op, size_t size,
+                                                 size_t shown) {
     struct socket *s = op->socket;
     struct input before = s->in;
     struct taking taking = {op, size, shown};
@@ -97,7 +98,8 @@ static void take_large(lua_State *L, const struct op *op, size_t size, size_t sh
     if (lua_pcall(L, PREFIX, 1, 0) == LUA_OK) {
         return;
     }
-    if (s->in.base == before.base && s->in.end == before.end && s->in.begin == before.begin + size) {
+    if (s->in.base == before.base && s->in.end == before.end &&
+        s->in.begin == before.begin + size) {
         input_untake(s, size);
     }
     lua_error(L);
@@ -114,7 +116,7 @@ static void push_taken(lua_State *L, const struct op *op, size_t size, size_t sh
 
 /* A whole line that is in memory already is taken without an operation: what most calls of a busy
  * loop come to. False: there is more to it. */
-static bool take_line(lua_State *L, struct socket *s, int pattern) {
+static inline bool take_line(lua_State *L, struct socket *s, int pattern) {
     bool plain = input_size(s) > 0 && s->watch.readers.first == NULL && s->max_receive == 0;
     const char *data = input_data(s);
     const char *end = plain && rt.tasks.budget > 0 ? memchr(data, '\n', input_size(s)) : NULL;

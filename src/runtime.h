@@ -95,9 +95,9 @@ void runtime_exit(int status); /* ask the loop to end; tasks are unwound by runt
 void *runtime_try(void *block, size_t size); /* as realloc; NULL: `block` stays as it is */
 void *runtime_try_take(size_t size);         /* small ones, of which there may be very many */
 void runtime_give_back(void *block, size_t size);
-bool runtime_collect(void);            /* Lua's garbage, without its finalizers; false: it could not */
-int runtime_no_memory(lua_State *L);   /* raises Lua's memory error */
-#define NO_MEMORY (-1000000)           /* a result instead of -errno: the caller raises it */
+bool runtime_collect(void); /* Lua's garbage, without its finalizers; false: it could not */
+int runtime_no_memory(lua_State *L); /* raises Lua's memory error */
+#define NO_MEMORY (-1000000)         /* a result instead of -errno: the caller raises it */
 void *runtime_alloc(size_t size);
 void *runtime_zeroed(size_t size); /* of zeros; what of it is never touched takes no memory */
 void *runtime_realloc(void *block, size_t size);

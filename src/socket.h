@@ -135,9 +135,10 @@ struct socket *socket_check(lua_State *L, unsigned classes, const char *role);
 struct socket_box *socket_test(lua_State *L, int index); /* NULL: not a socket of ours */
 
 /* ---- the end of a life ---- */
-void socket_close(struct socket *s);            /* idempotent, never yields */
-void socket_abort(struct socket *s);            /* as close, but what it has yet to send is lost */
-void socket_bury(struct socket *s); /* closes the descriptor; the struct goes at the end of the tick */
+void socket_close(struct socket *s); /* idempotent, never yields */
+void socket_abort(struct socket *s); /* as close, but what it has yet to send is lost */
+void socket_bury(
+    struct socket *s); /* closes the descriptor; the struct goes at the end of the tick */
 void sockets_free_dead(void);
 void sockets_close_all(void);
 void sockets_force_close(void); /* ends the drains */

@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --
--- Every allocation of every call fails: run by spec/no_memory_spec.lua in a program of its own, with
--- no_memory.c preloaded. For each call below: prepared with memory, run with all allocations failing
--- that follow the nth, for n = 1, 2, ... until none fails. Then the same connection, or a new one, must
--- work, and what was sent before must be there.
+-- Every allocation of every call fails: run by spec/no_memory_spec.lua in a program of its own,
+-- with no_memory.c preloaded. Each call below is prepared with memory and then run with the nth
+-- allocation failing, and some that follow it, for n = 1, 2, ... until none fails. It may fail for
+-- no other reason, and what it has not returned must still be there.
 --
 -- Usage: lariat no_memory.lua [words of the names]. The last line is "survived".
 
@@ -65,7 +65,8 @@ local calls = {
     far:shutdown "send"
     return c:receive "*a"
   end, still_there },
-  ["receive a number of bytes"] = { sends(LINE), function(c) return c:receive(#LINE) end, still_there },
+  ["receive a number of bytes"] = { sends(LINE), function(c) return c:receive(#LINE) end,
+    still_there },
   ["receive behind a prefix"] = { sends(LINE .. "\n"), function(c)
     return c:receive("*l", LINE)
   end, function(got, ...) still_there(got and got:sub(#LINE + 1), ...) end },
