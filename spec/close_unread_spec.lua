@@ -79,6 +79,27 @@ describe("an answer that is sent before the request was read", function()
     end)
   end
 
+  it("arrives whole if the rest of the request came while the answer was made", function()
+    for _, how in ipairs { "waiting elsewhere", "computing" } do
+      local client, conn = net.pair()
+      client:send "head\n"
+      client:flush()
+      assert.equal("head", conn:receive())
+      client:send "body"
+      client:flush()
+      if how == "computing" then
+        local stop = socket.gettime() + 0.05
+        while socket.gettime() < stop do end
+      else
+        repeat task.yield() until net.kernel_queues(conn) == 4
+      end
+      assert.equal(6, conn:send "answer")
+      conn:close()
+      assert.equal("answer", client:receive "*a", how)
+      client:close()
+    end
+  end)
+
   it("arrives whole however the connection is closed", function()
     local ways = {
       ["a <close> variable"] = function(conn) local _ <close> = conn end,

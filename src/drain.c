@@ -11,8 +11,8 @@
  * can do that (TCP).
  *
  * Invariant: a close that has nothing pending and, as far as is known, nothing unread costs close(2)
- * alone. The kernel is asked only if something was sent, the peer has not ended, and the last receive
- * left something, or so much was sent that part of it may still be in the kernel.
+ * alone. The kernel is asked only if something was sent, the peer has not ended, and it is not known
+ * that the last receive left nothing, or so much was sent that part of it may still be in the kernel.
  */
 #include <errno.h>
 #include <poll.h>
@@ -27,6 +27,7 @@
 #define QUIET_AT_EXIT_NS (SECOND / 2)    /* the same when the program ends */
 #define DISCARD_MOST (16u * 1024 * 1024) /* bytes */
 #define DISCARD_MOST_AT_EXIT (1024 * 1024)
+#define LONG_TICK_NS (SECOND / 50)
 #define SCRAP (16 * 1024) /* bytes in one receive */
 #define SCRAPS 8          /* receives in one turn */
 #define MUCH (16 * 1024)  /* bytes sent: more than leaves at once in an initial window */
@@ -75,9 +76,13 @@ static bool may_be_cut(const struct socket *s) {
     return (CLASS(s->class) & (CLASS(TCP_CLIENT) | CLASS(UNIX_CLIENT))) && s->out.wrote && !s->eof;
 }
 
-/* Must the kernel be asked whether it holds such input? */
+/* Must the kernel be asked whether it holds such input? That the last receive left nothing is true in
+ * its tick, unless that takes long, and later while events are asked for. */
 static bool is_doubtful(const struct socket *s, const struct socket_box *box) {
-    return input_size(s) > 0 || !s->watch.drained || s->out.lingers || box->sent >= MUCH;
+    bool known = s->watch.drained &&
+                 ((s->watch.armed & POLLIN) || s->received_in == runtime_tick_stamp()) &&
+                 clock_now() - rt.sockets.tick < LONG_TICK_NS;
+    return !known || input_size(s) > 0 || s->out.lingers || box->sent >= MUCH;
 }
 
 /* Receives and forgets. 0: the peer's end, -EAGAIN: all that has come, another -errno; 1: there may be
@@ -129,11 +134,18 @@ static void shut(struct socket *s) {
     prolong(drain);
 }
 
+/* Frees what has come, once nobody who was waiting for more gets it as a partial result. */
+static void forget_input(struct socket *s) {
+    if (!socket_awaited(s)) {
+        input_discard(s);
+    }
+}
+
 bool drain_start(struct socket *s, const struct socket_box *box, bool at_once) {
     size_t discarded = 0;
     bool unread = input_size(s) > 0;
-    int seconds = take_linger(s);
-    if (seconds == 0 || at_once) {
+    int seconds = at_once ? 0 : take_linger(s);
+    if (seconds == 0) {
         return false;
     }
     int err = s->out.size > 0 ? output_flush(s) : 0;
@@ -158,6 +170,7 @@ bool drain_start(struct socket *s, const struct socket_box *box, bool at_once) {
                             .unread = unread};
     s->drain = drain;
     rt.sockets.draining++;
+    forget_input(s);
     if (s->out.size == 0) {
         shut(s);
     } else {
@@ -169,6 +182,7 @@ bool drain_start(struct socket *s, const struct socket_box *box, bool at_once) {
 
 void drain_flushed(struct socket *s, int err) {
     struct drain *drain = s->drain;
+    forget_input(s);
     if (err == -EAGAIN) {
         prolong(drain);
     } else if (err == 0 && may_be_cut(s) &&
@@ -184,6 +198,7 @@ bool drain_input(struct socket *s) {
     if (drain == NULL || !may_be_cut(s)) {
         return false;
     }
+    forget_input(s);
     size_t before = drain->discarded;
     size_t most = rt.closing ? DISCARD_MOST_AT_EXIT : DISCARD_MOST;
     int err = discard(s, &drain->discarded);

@@ -182,6 +182,7 @@ ssize_t input_fill(struct socket *s, size_t wanted) {
         return NO_MEMORY;
     }
     ssize_t n = s->watch.driver->recv(s->watch.fd, in->base + in->end, room);
+    s->received_in = runtime_tick_stamp();
     charge(n);
     if (n > 0) {
         in->end += (size_t)n;
@@ -206,6 +207,7 @@ ssize_t input_forward(struct socket *s, struct socket *to, size_t *moved) {
         return NO_MEMORY;
     }
     ssize_t n = s->watch.driver->forward(s->watch.fd, to->watch.fd, s->in.base, SHARED_SIZE, &left);
+    s->received_in = runtime_tick_stamp();
     charge(n);
     s->eof = n == 0;
     s->watch.drained = n == -EAGAIN;

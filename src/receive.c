@@ -10,7 +10,6 @@
  */
 #include <errno.h>
 #include <lauxlib.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "module.h"
@@ -24,21 +23,6 @@
 
 /* ---- pushing ---- */
 
-/* Removes every CR from the string on top. */
-static void strip_cr(lua_State *L) {
-    size_t size, length = 0;
-    const char *data = lua_tolstring(L, -1, &size);
-    luaL_Buffer b;
-    char *out = luaL_buffinitsize(L, &b, size);
-    for (size_t i = 0; i < size; i++) {
-        if (data[i] != '\r') {
-            out[length++] = data[i];
-        }
-    }
-    luaL_pushresultsize(&b, length);
-    lua_remove(L, -2);
-}
-
 /* The first `shown` bytes at `data` as LuaSocket shows a line: without any CR. */
 static void push_line(lua_State *L, const char *data, size_t shown) {
     const char *cr = shown > 0 ? memchr(data, '\r', shown) : NULL;
@@ -46,7 +30,7 @@ static void push_line(lua_State *L, const char *data, size_t shown) {
     bool inside = cr != NULL && cr < data + shown;
     lua_pushlstring(L, data, shown);
     if (inside) {
-        strip_cr(L);
+        pattern_strip_cr(L);
     }
 }
 

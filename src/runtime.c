@@ -69,7 +69,10 @@ bool runtime_collect(void) {
 
 void *runtime_try(void *block, size_t size) {
     void *larger = realloc(block, size);
-    return larger != NULL || !runtime_collect() ? larger : realloc(block, size);
+    if (larger == NULL && runtime_collect()) {
+        larger = realloc(block, size);
+    }
+    return larger;
 }
 
 void *runtime_try_take(size_t size) {

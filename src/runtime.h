@@ -83,6 +83,11 @@ struct runtime {
 
 extern struct runtime rt;
 
+/* Tells this tick from others, nearly always. */
+static inline unsigned char runtime_tick_stamp(void) {
+    return (unsigned char)(rt.sockets.tick >> 10);
+}
+
 void runtime_open(bool exact); /* with an exact state, if that can be had */
 void runtime_tick(void);       /* run what is ready, flush, free */
 void runtime_run(void);        /* until every task has ended or an exit was asked for */

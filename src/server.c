@@ -58,7 +58,9 @@ static struct {
 } orphan;
 
 void accept_close_orphan(void) {
+    struct linger off = {0, 0}; /* it may have inherited a time to wait */
     if (orphan.driver != NULL) {
+        orphan.driver->setsockopt(orphan.fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
         orphan.driver->close(orphan.fd);
         orphan.driver = NULL;
     }

@@ -88,11 +88,12 @@ struct socket {
     bool closed;
     unsigned char standard; /* 1 + the standard descriptor it stands for; 0: none */
     enum socket_class class;
-    sa_family_t family;      /* AF_UNSPEC until known */
-    uint16_t usual;          /* bytes that came and were taken at once; less than SHARED_SIZE */
-    unsigned owner;          /* as its maker's: see dump.c */
-    struct socket *all_prev; /* among the open and draining ones */
-    struct socket *all_next; /* among those, or among the dead */
+    unsigned char received_in; /* the tick of the last receive, by 8 of its bits */
+    sa_family_t family;        /* AF_UNSPEC until known */
+    uint16_t usual;            /* bytes that came and were taken at once; less than SHARED_SIZE */
+    unsigned owner;            /* as its maker's: see dump.c */
+    struct socket *all_prev;   /* among the open and draining ones */
+    struct socket *all_next;   /* among those, or among the dead */
     union {
         struct datagrams *batch; /* of datagrams */
         struct place accept_at;  /* of servers: the script's line that accepts */
