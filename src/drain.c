@@ -82,12 +82,12 @@ static bool is_doubtful(const struct socket *s, const struct socket_box *box) {
     bool known = s->watch.drained &&
                  ((s->watch.armed & POLLIN) || s->received_in == runtime_tick_stamp()) &&
                  clock_now() - rt.sockets.tick < LONG_TICK_NS;
-    return !known || input_size(s) > 0 || s->out.lingers || box->sent >= MUCH;
+    return !known || input_size(s) > 0 || box->sent >= MUCH;
 }
 
 /* Receives and forgets. 0: the peer's end, -EAGAIN: all that has come, another -errno; 1: there may be
  * more. */
-static int discard(struct socket *s, size_t *discarded) {
+static __attribute__((noinline)) int discard(struct socket *s, size_t *discarded) {
     char scrap[SCRAP];
     for (int i = 0; i < SCRAPS; i++) {
         ssize_t n = s->watch.driver->recv(s->watch.fd, scrap, sizeof(scrap));
@@ -141,16 +141,17 @@ static void forget_input(struct socket *s) {
     }
 }
 
-bool drain_start(struct socket *s, const struct socket_box *box, bool at_once) {
+static __attribute__((noinline)) bool start(struct socket *s, const struct socket_box *box) {
     size_t discarded = 0;
     bool unread = input_size(s) > 0;
-    int seconds = at_once ? 0 : take_linger(s);
+    int seconds = take_linger(s);
     if (seconds == 0) {
         return false;
     }
     int err = s->out.size > 0 ? output_flush(s) : 0;
     if (err == 0) {
-        int more = may_be_cut(s) && is_doubtful(s, box) ? discard(s, &discarded) : 0;
+        bool ask = may_be_cut(s) && (s->out.lingers || is_doubtful(s, box));
+        int more = ask ? discard(s, &discarded) : 0;
         unread = unread || discarded > 0;
         err = more == 1 || (more == -EAGAIN && unread) ? -EAGAIN : 0;
     }
@@ -178,6 +179,11 @@ bool drain_start(struct socket *s, const struct socket_box *box, bool at_once) {
     }
     watch_arm(&s->watch, s->out.size > 0 ? POLLIN | POLLOUT : POLLIN);
     return true;
+}
+
+bool drain_start(struct socket *s, const struct socket_box *box, bool at_once) {
+    bool needed = s->out.size > 0 || s->out.lingers || (may_be_cut(s) && is_doubtful(s, box));
+    return needed && !at_once && start(s, box);
 }
 
 void drain_flushed(struct socket *s, int err) {

@@ -58,8 +58,8 @@ static struct {
 } orphan;
 
 void accept_close_orphan(void) {
-    struct linger off = {0, 0}; /* it may have inherited a time to wait */
     if (orphan.driver != NULL) {
+        struct linger off = {0, 0}; /* it may have inherited a time to wait */
         orphan.driver->setsockopt(orphan.fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
         orphan.driver->close(orphan.fd);
         orphan.driver = NULL;
