@@ -259,6 +259,23 @@ describe("SO_LINGER", function()
     client:close()
   end)
 
+  for name, ending in pairs { ["its end"] = "", ["os.exit"] = "os.exit(0)" } do
+    it("with a time does not block a program that ends by " .. name, function()
+      local server <close> = assert(socket.bind("127.0.0.1", 0))
+      local _, port = server:getsockname()
+      local child <close> = assert(lariat.run { LARIAT, "-e", ([[
+        local conn = assert(require "socket".connect("127.0.0.1", %d))
+        conn:setoption("linger", { on = true, timeout = 3600 })
+        conn:send(("0123456789"):rep(30000))
+        %s
+      ]]):format(port, ending) })
+      local conn = assert(server:accept())
+      assert.same({ "exit", 0 }, { child:wait() })
+      assert.is_true(ANSWER == conn:receive "*a")
+      conn:close()
+    end)
+  end
+
   it("with a time ends the delivery after it, and the peer sees that it was cut", function()
     local client, conn = net.pair()
     client:setoption("linger", { on = true, timeout = 1 })

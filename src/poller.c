@@ -72,11 +72,14 @@ static bool grow(size_t index) {
     while (size <= index) {
         size *= 2;
     }
-    struct entry *entries = runtime_try(poller.entries, size * sizeof(*entries));
+    struct entry *entries = runtime_try_zeroed(size * sizeof(*entries));
     if (entries == NULL) {
         return false;
     }
-    memset(entries + poller.size, 0, (size - poller.size) * sizeof(*entries));
+    if (poller.size > 0) {
+        memcpy(entries, poller.entries, poller.size * sizeof(*entries));
+    }
+    runtime_free(poller.entries);
     poller.entries = entries;
     poller.size = size;
     return true;

@@ -75,6 +75,14 @@ void *runtime_try(void *block, size_t size) {
     return larger;
 }
 
+void *runtime_try_zeroed(size_t size) {
+    void *block = calloc(1, size);
+    if (block == NULL && runtime_collect()) {
+        block = calloc(1, size);
+    }
+    return block;
+}
+
 void *runtime_try_take(size_t size) {
     void *block = pool_alloc(NULL, NULL, 0, size);
     return block != NULL || !runtime_collect() ? block : pool_alloc(NULL, NULL, 0, size);
@@ -86,10 +94,6 @@ void runtime_give_back(void *block, size_t size) {
 
 void *runtime_alloc(size_t size) {
     return runtime_checked(runtime_try(NULL, size), size);
-}
-
-void *runtime_zeroed(size_t size) {
-    return runtime_checked(calloc(1, size), size);
 }
 
 void *runtime_realloc(void *block, size_t size) {

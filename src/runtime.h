@@ -98,13 +98,13 @@ void runtime_exit(int status); /* ask the loop to end; tasks are unwound by runt
  * runtime_try and fails, with runtime_no_memory or an error of its own; where nobody can, it asks by
  * runtime_alloc, and the process ends with a message. Before either, Lua's garbage is collected. */
 void *runtime_try(void *block, size_t size); /* as realloc; NULL: `block` stays as it is */
+void *runtime_try_zeroed(size_t size);       /* what of it is never touched takes no memory */
 void *runtime_try_take(size_t size);         /* small ones, of which there may be very many */
 void runtime_give_back(void *block, size_t size);
 bool runtime_collect(void); /* Lua's garbage, without its finalizers; false: it could not */
 int runtime_no_memory(lua_State *L); /* raises Lua's memory error */
 #define NO_MEMORY (-1000000)         /* a result instead of -errno: the caller raises it */
 void *runtime_alloc(size_t size);
-void *runtime_zeroed(size_t size); /* of zeros; what of it is never touched takes no memory */
 void *runtime_realloc(void *block, size_t size);
 void runtime_free(void *block);
 void *runtime_checked(void *block, size_t size); /* the block, if there is one */
