@@ -9,6 +9,8 @@
 
 #include "runtime.h"
 
+#define SLACK 64 /* timers that are no task's */
+
 uint64_t clock_now(void) {
     return rt.clock.source->monotonic();
 }
@@ -59,10 +61,30 @@ static void sift_down(struct clock *c, struct timer *timer) {
     put(c, slot, timer);
 }
 
+static bool reserve(struct clock *c, size_t timers) {
+    size_t capacity = c->capacity ? c->capacity : 64;
+    while (capacity < timers + SLACK) {
+        capacity *= 2;
+    }
+    struct timer **heap =
+        capacity == c->capacity ? c->heap : runtime_try(c->heap, capacity * sizeof(*c->heap));
+    if (heap == NULL) {
+        return false;
+    }
+    c->heap = heap;
+    c->capacity = capacity;
+    return true;
+}
+
+bool clock_reserve(size_t timers) {
+    return reserve(&rt.clock, timers);
+}
+
+/* There is room for every task's timer. Those of others are few: who has no room for them can tell
+ * nobody. */
 static void insert(struct clock *c, struct timer *timer) {
-    if (c->count + 1 >= c->capacity) {
-        c->capacity = c->capacity ? c->capacity * 2 : 64;
-        c->heap = runtime_realloc(c->heap, c->capacity * sizeof(*c->heap));
+    if (c->count + 1 >= c->capacity && !reserve(c, 2 * c->capacity)) {
+        runtime_checked(NULL, c->capacity);
     }
     put(c, ++c->count, timer);
     sift_up(c, timer);
@@ -95,9 +117,16 @@ void timer_set(struct timer *timer, uint64_t due) {
     set(&rt.clock, timer, due);
 }
 
-void timer_set_outside(struct timer *timer, uint64_t delay) {
-    struct clock *c = rt.outer_clock != NULL ? rt.outer_clock : &rt.clock;
-    set(c, timer, c->source->monotonic() + delay);
+static struct clock *outside(void) {
+    return rt.outer_clock != NULL ? rt.outer_clock : &rt.clock;
+}
+
+uint64_t clock_now_outside(void) {
+    return outside()->source->monotonic();
+}
+
+void timer_set_outside(struct timer *timer, uint64_t due) {
+    set(outside(), timer, due);
 }
 
 void timer_clear(struct timer *timer) {

@@ -11,6 +11,7 @@
 #ifndef LARIAT_CLOCK_H
 #define LARIAT_CLOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,9 +40,11 @@ struct clock {
 uint64_t clock_now(void);             /* monotonic time in nanoseconds, freshly read */
 double clock_wall(void);              /* seconds since the epoch */
 uint64_t clock_after(double seconds); /* now + seconds, saturating; negative means NEVER */
+bool clock_reserve(size_t timers);    /* room for so many in the heap; false: there is no memory */
 void timer_set(struct timer *timer, uint64_t due);
-/* After so many real nanoseconds, also while a simulation runs: for what is not part of it. */
-void timer_set_outside(struct timer *timer, uint64_t delay);
+/* Both by the real clock, also while a simulation runs: for what is not part of it. */
+uint64_t clock_now_outside(void);
+void timer_set_outside(struct timer *timer, uint64_t due);
 void timer_clear(struct timer *timer);  /* O(1): leaves a stale key behind */
 void timer_remove(struct timer *timer); /* before the memory goes */
 void clock_fire(void);                  /* the alarm rang: fire what is due */

@@ -100,8 +100,14 @@ static void drop(struct racer *r) {
     }
 }
 
+/* One that has connected as well must not wait as SO_LINGER may have it. */
 static void race_drop_all(struct race *race) {
+    struct linger off = {0, 0};
     for (size_t i = 0; i < race->count; i++) {
+        const struct watch *w = &race->racers[i].watch;
+        if (w->fd >= 0) {
+            w->driver->setsockopt(w->fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+        }
         drop(&race->racers[i]);
     }
 }

@@ -74,18 +74,22 @@ static void take_from_area(unsigned i, struct datagram *d) {
     memcpy(&d->from.storage, &inbox.from[i], d->from.length);
 }
 
-/* Somebody else needs the area: copy what its borrower has not taken. */
-static void settle(void) {
+/* Somebody else needs the area: copy what its borrower has not taken. False: there is no memory. */
+static bool settle(void) {
     struct socket *s = inbox.lent;
-    inbox.lent = NULL;
     if (s == NULL || inbox.next == inbox.count) {
-        return;
+        inbox.lent = NULL;
+        return true;
     }
     size_t bytes = 0;
     for (unsigned i = inbox.next; i < inbox.count; i++) {
         bytes += inbox.headers[i].msg_len;
     }
-    struct datagrams *own = runtime_alloc(sizeof(*own) + bytes);
+    struct datagrams *own = runtime_try(NULL, sizeof(*own) + bytes);
+    if (own == NULL) {
+        return false;
+    }
+    inbox.lent = NULL;
     char *at = own->bytes;
     own->next = own->count = 0;
     for (unsigned i = inbox.next; i < inbox.count; i++) {
@@ -95,6 +99,7 @@ static void settle(void) {
         at += d->size;
     }
     s->batch = own;
+    return true;
 }
 
 void datagrams_release(struct socket *s) {
@@ -109,9 +114,11 @@ static int fill(struct socket *s) {
     if (s->watch.drained) {
         return -EAGAIN;
     }
-    settle();
     if (inbox.area == NULL) {
-        inbox.area = runtime_alloc((size_t)BATCH * LARGEST);
+        inbox.area = runtime_try(NULL, (size_t)BATCH * LARGEST);
+    }
+    if (inbox.area == NULL || !settle()) {
+        return NO_MEMORY;
     }
     for (unsigned i = 0; i < BATCH; i++) {
         inbox.parts[i] = (struct iovec){inbox.area + (size_t)i * LARGEST, LARGEST};

@@ -30,13 +30,21 @@ static int failed(int fd, int events) {
     return -err;
 }
 
+/* The new descriptor, unless the poller has no memory for it. */
+static int made(int fd, bool own) {
+    int err = poller_made(fd, own);
+    if (err < 0) {
+        close(fd);
+    }
+    return err < 0 ? err : fd;
+}
+
 static int kernel_socket(int family, int type, int protocol) {
     int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
     if (fd < 0) {
         return -errno;
     }
-    poller_made(fd, family == AF_INET || family == AF_INET6);
-    return fd;
+    return made(fd, family == AF_INET || family == AF_INET6);
 }
 
 static int kernel_adopt(int fd) {
@@ -69,8 +77,7 @@ static int kernel_accept(int fd, struct sockaddr_storage *peer, socklen_t *lengt
     if (client < 0) {
         return failed(fd, POLLIN);
     }
-    poller_made(client, poller_owns(fd));
-    return client;
+    return made(client, poller_owns(fd));
 }
 
 static int kernel_connect(int fd, const struct sockaddr *address, socklen_t length) {

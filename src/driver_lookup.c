@@ -127,7 +127,10 @@ int kernel_lookup(struct lookup *lookup) {
     if (err < 0) {
         return err;
     }
-    struct request *request = runtime_alloc(sizeof(*request));
+    struct request *request = runtime_try(NULL, sizeof(*request));
+    if (request == NULL) {
+        return UV_EAI_MEMORY;
+    }
     request->lookup = lookup;
     err = ask(lookup, request);
     if (err < 0) {

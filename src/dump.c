@@ -169,7 +169,7 @@ static void push_task(lua_State *L, struct task *t, int peers) {
 
 static void push_socket(lua_State *L, const struct socket *s) {
     uint64_t received, sent;
-    socket_traffic(s, &received, &sent);
+    drain_traffic(s, &received, &sent);
     lua_createtable(L, 0, 8);
     lua_pushstring(L, socket_class_name(s->class));
     lua_setfield(L, -2, "class");

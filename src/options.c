@@ -123,16 +123,20 @@ void options_start(const struct driver *driver, int fd, int family, int type) {
     }
 }
 
-static void save(struct socket *s, const struct option *o, const void *value, socklen_t size) {
+static void save(lua_State *L, struct socket *s, const struct option *o, const void *value,
+                 socklen_t size) {
     struct saved_option **link = &s->options;
     while (*link != NULL && ((*link)->level != o->level || (*link)->number != o->number)) {
         link = &(*link)->next;
     }
     if (*link == NULL) {
-        *link = runtime_alloc(sizeof(**link));
-        (*link)->next = NULL;
-        (*link)->level = o->level;
-        (*link)->number = o->number;
+        struct saved_option *saved = runtime_try(NULL, sizeof(*saved));
+        if (saved == NULL) {
+            runtime_no_memory(L);
+            return;
+        }
+        *saved = (struct saved_option){.level = o->level, .number = o->number};
+        *link = saved;
     }
     (*link)->size = size;
     memcpy((*link)->value, value, size);
@@ -161,7 +165,7 @@ void options_forget(struct socket *s) {
 static int apply(lua_State *L, struct socket *s, const struct option *o, const void *value,
                  size_t size) {
     if (s->class == TCP_MASTER && size <= sizeof(s->options->value)) {
-        save(s, o, value, (socklen_t)size);
+        save(L, s, o, value, (socklen_t)size);
         if (s->watch.fd < 0) {
             return result_ok(L, 1);
         }
@@ -195,6 +199,7 @@ static int set_linger(lua_State *L, struct socket *s, const struct option *o) {
         luaL_argerror(L, 3, "number 'timeout' field expected");
     }
     linger.l_linger = check_int(L, -1);
+    s->out.lingers = true;
     return apply(L, s, o, &linger, sizeof(linger));
 }
 

@@ -31,8 +31,13 @@ static unsigned add_name(const char *name) {
         return 0;
     }
     if (table.count == table.capacity) {
-        table.capacity = table.capacity ? 2 * table.capacity : 16;
-        table.names = runtime_realloc(table.names, table.capacity * sizeof(*table.names));
+        unsigned capacity = table.capacity ? 2 * table.capacity : 16;
+        void *names = runtime_try(table.names, capacity * sizeof(*table.names));
+        if (names == NULL) {
+            return 0;
+        }
+        table.names = names;
+        table.capacity = capacity;
     }
     strcpy(table.names[table.count], name);
     table.last = table.count;

@@ -75,7 +75,7 @@ static void give_up(struct child *c) {
         c->process->child = NULL;
         c->process = NULL;
         uv_process_kill(&c->uv, SIGTERM);
-        timer_set_outside(&c->patience, PATIENCE_NS);
+        timer_set_outside(&c->patience, clock_now_outside() + PATIENCE_NS);
     }
 }
 
@@ -103,7 +103,10 @@ void process_close_all(void) {
 /* ---- the start of a child ---- */
 
 int process_start(struct process *p, uv_process_options_t *options) {
-    struct child *c = runtime_alloc(sizeof(*c));
+    struct child *c = runtime_try(NULL, sizeof(*c));
+    if (c == NULL) {
+        return UV_ENOMEM;
+    }
     *c = (struct child){.patience = {.due = NEVER, .fire = out_of_patience}};
     options->exit_cb = on_exit_of;
     int err = uv_spawn(&rt.loop, &c->uv, options);

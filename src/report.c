@@ -145,7 +145,11 @@ int report_error(lua_State *L) {
     luaL_optstring(L, 3, "");
     lua_settop(L, 3);
     lua_pushvalue(L, 1);
-    lua_pushstring(L, luaL_optstring(L, 3, ""));
+    if (lua_isnil(L, 3)) {
+        luaL_tolstring(L, 1, NULL); /* a memory error has no traceback */
+    } else {
+        lua_pushvalue(L, 3);
+    }
     lua_pushvalue(L, 2);
     lua_pushnil(L);
     tell(L);

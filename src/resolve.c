@@ -54,8 +54,14 @@ void lookups_drop(void) {
     }
 }
 
+/* Stands in for one that there is no memory for: it has failed. */
+static struct lookup no_memory = {.done = true, .err = UV_EAI_MEMORY};
+
 static struct lookup *new_lookup(const char *host, int family, int type) {
-    struct lookup *lookup = runtime_alloc(sizeof(*lookup));
+    struct lookup *lookup = runtime_try(NULL, sizeof(*lookup));
+    if (lookup == NULL) {
+        return &no_memory;
+    }
     memset(lookup, 0, sizeof(*lookup));
     lookup->hints.ai_family = family;
     lookup->hints.ai_socktype = type;
@@ -96,10 +102,13 @@ struct lookup *lookup_start_reverse(const struct sockaddr *address, int flags, b
     size_t size =
         address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     memcpy(&lookup->address, address, size);
-    return start(lookup);
+    return lookup->done ? lookup : start(lookup);
 }
 
 void lookup_free(struct lookup *lookup) {
+    if (lookup == &no_memory) {
+        return;
+    }
     if (lookup->link != NULL) {
         leave_simulation(lookup);
     }

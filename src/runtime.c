@@ -46,28 +46,61 @@ void *runtime_checked(void *block, size_t size) {
     return block;
 }
 
-void *runtime_alloc(size_t size) {
-    return runtime_checked(malloc(size), size);
+/* An allocation that is refused: Lua collects, then raises its memory error. */
+static int exhaust(lua_State *L) {
+    lua_newuserdatauv(L, POOL_MOST, 0);
+    return 0;
 }
 
-void *runtime_zeroed(size_t size) {
-    return runtime_checked(calloc(1, size), size);
+int runtime_no_memory(lua_State *L) {
+    return exhaust(L);
 }
 
-void *runtime_realloc(void *block, size_t size) {
-    return runtime_checked(realloc(block, size), size);
+bool runtime_collect(void) {
+    if (rt.L == NULL || !lua_checkstack(rt.L, 2)) {
+        return false;
+    }
+    lua_pushcfunction(rt.L, exhaust);
+    lua_pcall(rt.L, 0, 0, 0);
+    lua_pop(rt.L, 1);
+    return true;
 }
 
-void runtime_free(void *block) {
-    free(block);
+void *runtime_try(void *block, size_t size) {
+    void *larger = realloc(block, size);
+    if (larger == NULL && runtime_collect()) {
+        larger = realloc(block, size);
+    }
+    return larger;
 }
 
-void *runtime_take(size_t size) {
-    return runtime_checked(pool_alloc(NULL, NULL, 0, size), size);
+void *runtime_try_zeroed(size_t size) {
+    void *block = calloc(1, size);
+    if (block == NULL && runtime_collect()) {
+        block = calloc(1, size);
+    }
+    return block;
+}
+
+void *runtime_try_take(size_t size) {
+    void *block = pool_alloc(NULL, NULL, 0, size);
+    return block != NULL || !runtime_collect() ? block : pool_alloc(NULL, NULL, 0, size);
 }
 
 void runtime_give_back(void *block, size_t size) {
     pool_alloc(NULL, block, size, 0);
+}
+
+void *runtime_alloc(size_t size) {
+    return runtime_checked(runtime_try(NULL, size), size);
+}
+
+void *runtime_realloc(void *block, size_t size) {
+    return runtime_checked(runtime_try(block, size), size);
+}
+
+void runtime_free(void *block) {
+    free(block);
 }
 
 /* Strings of many KiB come and go with every message; giving the top of the heap back in between,
@@ -140,6 +173,7 @@ void runtime_open(lua_State *L) {
     open_state(L);
     room_open(rt.L);
     outputs_open();
+    drains_open();
 }
 
 /* ---- run ---- */
@@ -282,6 +316,7 @@ int runtime_close(void (*close_handles)(void)) {
     }
     close_handles();
     lua_close(rt.L);
+    rt.L = NULL;
     sockets_close();
     pool_close();
     datagrams_close();

@@ -80,6 +80,11 @@ struct runtime {
 
 extern struct runtime rt;
 
+/* Tells this tick from others, nearly always. */
+static inline unsigned char runtime_tick_stamp(void) {
+    return (unsigned char)(rt.sockets.tick >> 10);
+}
+
 void runtime_open(lua_State *L); /* with a state that was made for it; NULL: with one of its own */
 void runtime_tick(void);         /* run what is ready, flush, free */
 void runtime_run(void);          /* until every task has ended or an exit was asked for */
@@ -88,13 +93,19 @@ void runtime_run(void);          /* until every task has ended or an exit was as
 int runtime_close(void (*close_handles)(void));
 void runtime_exit(int status); /* ask the loop to end; tasks are unwound by runtime_close */
 
-/* Memory that is not Lua's. Out of memory ends the process with a message. */
+/* Memory that is not Lua's. Where a script can be told that there is none, the call asks by
+ * runtime_try and fails, with runtime_no_memory or an error of its own; where nobody can, it asks by
+ * runtime_alloc, and the process ends with a message. Before either, Lua's garbage is collected. */
+void *runtime_try(void *block, size_t size); /* as realloc; NULL: `block` stays as it is */
+void *runtime_try_zeroed(size_t size);       /* what of it is never touched takes no memory */
+void *runtime_try_take(size_t size);         /* small ones, of which there may be very many */
+void runtime_give_back(void *block, size_t size);
+bool runtime_collect(void); /* Lua's garbage, without its finalizers; false: it could not */
+int runtime_no_memory(lua_State *L); /* raises Lua's memory error */
+#define NO_MEMORY (-1000000)         /* a result instead of -errno: the caller raises it */
 void *runtime_alloc(size_t size);
-void *runtime_zeroed(size_t size); /* of zeros; what of it is never touched takes no memory */
 void *runtime_realloc(void *block, size_t size);
 void runtime_free(void *block);
 void *runtime_checked(void *block, size_t size); /* the block, if there is one */
-void *runtime_take(size_t size);                 /* small ones, of which there may be very many */
-void runtime_give_back(void *block, size_t size);
 
 #endif

@@ -265,6 +265,9 @@ static struct socket *stream_at(lua_State *L, int index) {
 }
 
 static int pipe_ended(lua_State *L, struct op *op, struct socket *to, ssize_t n) {
+    if (n == NO_MEMORY) {
+        return runtime_no_memory(L);
+    }
     if (n < 0) {
         return pipe_failed(L, op, result_message((int)n));
     }
@@ -330,6 +333,11 @@ static ssize_t pipe_round(struct op *op, struct socket *from, struct socket *to)
         op->as.pipe.moved += sent;
         input_take(from, sent);
         input_trim(from);
+        if (err == -EAGAIN && to->out.size == 0) { /* no memory to hold back the rest */
+            op->socket = to;
+            op->other = from;
+            return WANT_WRITE;
+        }
     }
     op->queued = false; /* others may send between two rounds */
     waitq_wake_first(&to->watch.writers, WAKE_READY);

@@ -145,7 +145,10 @@ static void close_handle(struct handle *h) {
 }
 
 static int open_handle(struct signal_watch *w) {
-    struct handle *h = runtime_alloc(sizeof(*h));
+    struct handle *h = runtime_try(NULL, sizeof(*h));
+    if (h == NULL) {
+        return UV_ENOMEM;
+    }
     uv_signal_init(&rt.loop, &h->uv);
     int err = uv_signal_start(&h->uv, on_signal, w->number);
     if (err < 0) {

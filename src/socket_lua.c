@@ -245,6 +245,13 @@ static int method_dirty(lua_State *L) {
     return 1;
 }
 
+/* Others have or had the descriptor: they may have sent, and set SO_LINGER. */
+static void share(struct socket *s) {
+    watch_expose(&s->watch);
+    s->watch.drained = false;
+    s->out.wrote = s->out.lingers = true;
+}
+
 /* The descriptor is about to be used by somebody else: nothing of it may be pending with us. */
 static int method_getfd(lua_State *L) {
     struct socket *s = socket_check(L, ANY_SOCKET, "any");
@@ -253,8 +260,7 @@ static int method_getfd(lua_State *L) {
         if (!socket_awaited(s) && !s->out.blocked) {
             watch_stop(&s->watch);
         }
-        watch_expose(&s->watch);
-        s->watch.drained = false;
+        share(s);
     }
     lua_pushinteger(L, s ? s->watch.fd : -1);
     return 1;
@@ -286,10 +292,9 @@ static int method_setfd(lua_State *L) {
     }
     check_descriptor(L, s, fd);
     watch_stop(&s->watch);
-    watch_expose(&s->watch);
-    s->watch.drained = false;
     s->eof = false;
     s->out = (struct output){.immediate = s->out.immediate, .corked = s->out.corked};
+    share(s);
     s->watch.fd = (int)fd;
     waitq_wake_all(&s->watch.readers, WAKE_READY); /* nothing watches the old one for them */
     waitq_wake_all(&s->watch.writers, WAKE_READY);

@@ -119,7 +119,7 @@ static void close_both(struct plan *plan, bool failed) {
             close(plan->theirs[i]);
         }
         if (done != NULL) {
-            socket_close(done);
+            socket_abort(done); /* the connection is the child's: no input is discarded */
         }
     }
 }

@@ -153,9 +153,14 @@ struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct plac
         spare_give_back(co, anchor, false);
         luaL_error(L, "too many arguments");
     }
+    struct task *task = clock_reserve(rt.tasks.live + 1) ? runtime_try_take(sizeof(*task)) : NULL;
+    if (task == NULL) {
+        spare_give_back(co, anchor, false);
+        runtime_no_memory(L);
+        return NULL;
+    }
     lua_pushcfunction(co, body);
     lua_xmove(L, co, nargs + 1);
-    struct task *task = runtime_take(sizeof(*task));
     *task = (struct task){
         .timer = {.due = NEVER, .fire = deadline_passed},
         .co = co,

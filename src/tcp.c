@@ -53,6 +53,7 @@ int tcp_copy(lua_State *L) {
         return result_fail(L, errno);
     }
     socket_adopt(s, copy);
+    s->out.wrote = s->out.lingers = true; /* by the foreign code, perhaps */
     return 1;
 }
 

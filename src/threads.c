@@ -40,10 +40,12 @@ static void wait_for_mutex(void *mutex) {
 
 /* How many threads can run at once, up to `most`; made as libuv makes them. */
 static unsigned count_startable(unsigned most) {
-    uv_thread_t *threads = runtime_alloc(most * sizeof(*threads));
+    uv_thread_t threads[MOST + SPARE];
     unsigned count = 0;
     uv_mutex_t mutex;
-    runtime_checked(uv_mutex_init(&mutex) == 0 ? &mutex : NULL, sizeof(mutex));
+    if (uv_mutex_init(&mutex) != 0) {
+        return 0;
+    }
     uv_mutex_lock(&mutex);
     while (count < most && uv_thread_create(&threads[count], wait_for_mutex, &mutex) == 0) {
         count++;
@@ -53,7 +55,6 @@ static unsigned count_startable(unsigned most) {
         uv_thread_join(&threads[i]);
     }
     uv_mutex_destroy(&mutex);
-    runtime_free(threads);
     return count;
 }
 
@@ -63,11 +64,14 @@ static void nothing(uv_work_t *request) {
 
 /* libuv reads the variable now. The pool's first task is this one, which does not look at the
  * environment while that changes back. */
-static void start_pool(unsigned size, const char *before) {
+static int start_pool(unsigned size, const char *before) {
     static uv_work_t request;
-    char text[16], *kept = before != NULL ? runtime_checked(strdup(before), 1) : NULL;
+    char text[16], *kept = before != NULL ? strdup(before) : NULL;
     snprintf(text, sizeof(text), "%u", size);
-    runtime_checked(setenv(SIZE_NAME, text, 1) == 0 ? text : NULL, sizeof(text));
+    if ((before != NULL && kept == NULL) || setenv(SIZE_NAME, text, 1) < 0) {
+        free(kept);
+        return UV_EAI_MEMORY;
+    }
     uv_queue_work(&rt.loop, &request, nothing, NULL);
     if (kept != NULL) {
         setenv(SIZE_NAME, kept, 1);
@@ -75,6 +79,7 @@ static void start_pool(unsigned size, const char *before) {
     } else {
         unsetenv(SIZE_NAME);
     }
+    return 0;
 }
 
 /* The C library gives each thread that allocates 64 MiB of addresses to do so, for speed. Under a limit
@@ -97,8 +102,7 @@ static int count_and_start(void) {
         size = count > 1 ? count / 2 : 1;
     }
     spare_addresses();
-    start_pool(size, before);
-    return 0;
+    return start_pool(size, before);
 }
 
 /* No signal is handled in one of the threads: they start with all of them blocked. */

@@ -77,6 +77,9 @@ static int attempt_receive(lua_State *L, struct op *op) {
     if (err == -EAGAIN) {
         return WANT_READ;
     }
+    if (err == NO_MEMORY) {
+        return runtime_no_memory(L);
+    }
     if (err < 0) {
         return op->as.datagram.iterate ? luaL_error(L, "%s", result_message(err))
                                        : result_fail(L, err);
@@ -137,6 +140,9 @@ static int attempt_many(lua_State *L, struct op *op) {
     if (err == -EAGAIN) {
         return WANT_READ;
     }
+    if (err == NO_MEMORY) {
+        return runtime_no_memory(L);
+    }
     if (err < 0) {
         return result_fail(L, err);
     }
@@ -150,7 +156,7 @@ static int attempt_many(lua_State *L, struct op *op) {
         bool more = i < op->as.datagram.done && op->socket->watch.fd >= 0;
         err = more ? datagrams_take(op->socket, &d) : -EAGAIN;
     }
-    if (err != -EAGAIN) {
+    if (err != -EAGAIN && err != NO_MEMORY) {
         op->socket->out.error = (short)-err; /* the datagrams come first */
     }
     if (datagrams_waiting(op->socket)) {

@@ -13,7 +13,7 @@
 #include "driver.h"
 #include "runtime.h"
 
-bool (*watch_on_writable)(struct watch *w);
+struct watch_hooks watch_hooks;
 
 void watch_init(struct watch *w, const struct driver *driver, int fd) {
     *w = (struct watch){.driver = driver, .fd = fd};
@@ -26,7 +26,7 @@ __attribute__((noinline)) void watch_lost(struct watch *w, int events) {
     waitq_wake_all(&w->readers, WAKE_READY);
     waitq_wake_all(&w->writers, WAKE_READY);
     if (w->is_socket && (events & POLLOUT)) {
-        watch_on_writable(w);
+        watch_hooks.writable(w);
     }
 }
 
@@ -64,12 +64,13 @@ void watch_ready(struct watch *w, int events) {
     int spent = 0;
     if (events & POLLIN) {
         w->drained = false;
-        if (!waitq_wake_first(&w->readers, WAKE_READY)) {
+        if (!waitq_wake_first(&w->readers, WAKE_READY) &&
+            !(w->is_socket && watch_hooks.readable(w))) {
             spent |= POLLIN;
         }
     }
     if (events & POLLOUT) {
-        bool more = w->is_socket && watch_on_writable(w);
+        bool more = w->is_socket && watch_hooks.writable(w);
         if (!waitq_wake_first(&w->writers, WAKE_READY) && !more) {
             spent |= POLLOUT;
         }

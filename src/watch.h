@@ -30,8 +30,11 @@ void watch_stop(struct watch *w);              /* before the descriptor goes */
 void watch_expose(struct watch *w);            /* before others learn of the descriptor */
 void watch_ready(struct watch *w, int events); /* called by the driver */
 
-/* Set once by whatever buffers output: called when the descriptor of a socket is writable, before
- * the first waiting writer is woken. True: there is more to write, so watch on. */
-extern bool (*watch_on_writable)(struct watch *w);
+/* What sockets do with readiness by themselves, set once by the floor above. `readable` is called if no
+ * reader waits, `writable` before the first writer is woken. True: there may be more, so watch on. */
+extern struct watch_hooks {
+    bool (*readable)(struct watch *w);
+    bool (*writable)(struct watch *w);
+} watch_hooks;
 
 #endif

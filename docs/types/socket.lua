@@ -69,7 +69,8 @@
 ---@field class string "tcp{client}", "udp{unconnected}", ...
 local Socket = {}
 
---- Closes at once and without waiting; what was sent is still delivered in the background.
+--- Closes at once and without waiting; what was sent is still delivered in the background, also if
+--- the peer had sent what nobody read.
 ---@return integer ok 1
 function Socket:close() end
 
@@ -152,7 +153,7 @@ function Stream:receiveany(max) end
 function Stream:receiveuntil(delimiter, options) end
 
 --- An iterator over lines, or over units of another pattern. Ends at the end of the stream, raises
---- any other failure.
+--- any other failure, also that the stream was closed here.
 ---@param pattern? socket.LinePattern|integer
 ---@return fun(): string?
 function Stream:lines(pattern) end
