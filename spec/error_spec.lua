@@ -55,7 +55,8 @@ describe("an error nobody joins", function()
 
   it("of any type is printed", function()
     for value, printed in pairs {
-      ["{}"] = "table: 0x", ["nil"] = "nil", ["42"] = "42",
+      ["{}"] = "(error object is a table value)", ["nil"] = "(error object is a nil value)",
+      ["print"] = "(error object is a function value)", ["42"] = "42",
       ["setmetatable({}, { __tostring = function() return 'mine' end })"] = "mine",
     } do
       local err, status = outcome(("task.spawn(function() error(%s, 0) end)"):format(value))

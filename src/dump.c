@@ -19,6 +19,7 @@
 #include "runtime.h"
 #include "socket.h"
 #include "task.h"
+#include "traceback.h"
 
 /* ---- small fields ---- */
 
@@ -124,10 +125,10 @@ static void set_stack(lua_State *L, const struct task *t) {
         place_of_coroutine(t->co, &where);
     }
     set_place(L, "where", where);
-    luaL_traceback(L, inner, NULL, t == rt.tasks.current && level > 0 ? level : 0);
+    traceback_push(L, inner, NULL, t == rt.tasks.current && level > 0 ? level : 0);
     if (inner != t->co) {
         lua_pushliteral(L, "\nin a coroutine of its own; ");
-        luaL_traceback(L, t->co, NULL, 0);
+        traceback_push(L, t->co, NULL, 0);
         lua_concat(L, 3);
     }
     lua_setfield(L, -2, "traceback");

@@ -275,9 +275,10 @@ int runtime_close(void) {
     run_until(no_drains, EXIT_DRAIN_NS);
     sockets_force_close();
     sockets_free_dead();
-    if (rt.tasks.unjoined_errors > 0 && rt.status == 0) {
+    if (rt.tasks.unjoined_errors > 0 && rt.status == 0 && !rt.status_chosen) {
         rt.status = 1;
     }
+    interrupt_unwound();
     module_close_all();
     lua_close(rt.L);
     sockets_close();

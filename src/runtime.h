@@ -40,6 +40,7 @@ struct scheduler {
     size_t unjoined_errors;                /* reported errors nobody has joined since */
     bool running;                          /* inside task_run_ready */
     bool parking;                          /* the yield under way is the runtime's own */
+    bool stopping;                         /* the current task is being closed: see interrupt.c */
     bool pinned;                           /* a resume further out cannot be suspended */
 };
 
@@ -75,9 +76,11 @@ struct runtime {
     struct task *on_deadlock; /* told of a deadlock instead of ending the program */
     struct task *exit_caller; /* it called os.exit, which does not return */
     rlim_t soft_descriptors;  /* the descriptor limit children get back */
+    bool status_chosen; /* by os.exit: errors that nobody joined do not change it */
     bool exact_places;  /* accepted sockets remember their own line: under --test, after a dump */
     bool own_pool_size; /* UV_THREADPOOL_SIZE is ours: not for children */
-    lua_State *volatile running;       /* innermost running coroutine, for signal handlers */
+    lua_State *volatile running;       /* innermost running coroutine: set by hook_running() */
+    volatile sig_atomic_t hooked;      /* see hook.h: tell it when another one runs */
     volatile sig_atomic_t interrupted; /* signal number of a SIGINT or SIGTERM to die by */
 };
 

@@ -13,6 +13,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "hook.h"
 #include "runtime.h"
 #include "sim.h"
 #include "spare.h"
@@ -234,24 +235,25 @@ static void resume(struct task *task) {
     task->state = TASK_RUNNING;
     rt.tasks.current = task;
     rt.tasks.budget = TASK_BUDGET;
-    rt.running = co;
     rt.tasks.pinned = false;
     if (rt.simulated) {
         sim_enter(task);
     }
+    hook_running(co);
     scope_enter(co, task->base);
     int status = lua_resume(co, rt.L, task->fate.nvalues, &task->fate.nvalues);
     scope_leave(NULL);
     if (status == LUA_YIELD && !rt.tasks.parking) {
-        task->fate.outcome =
-            rt.closing ? TASK_CANCELLED : TASK_UNFINISHED; /* stopped by interrupt.c */
+        bool stopped = rt.tasks.stopping || rt.closing;
+        task->fate.outcome = stopped ? TASK_CANCELLED : TASK_UNFINISHED;
         scope_forget(co);
         lua_resetthread(co);
         lua_settop(co, 0);
         lua_pushliteral(co, "attempt to yield from outside a coroutine");
         status = LUA_ERRRUN;
     }
-    rt.tasks.parking = false;
+    rt.tasks.parking = rt.tasks.stopping = false;
+    hook_running(NULL);
     if (status == LUA_OK || status == LUA_YIELD) {
         if (status == LUA_OK) {
             finish(task, true);
@@ -261,7 +263,6 @@ static void resume(struct task *task) {
         finish(task, false);
     }
     rt.tasks.current = NULL;
-    rt.running = NULL;
 }
 
 void task_run_ready(void) {
@@ -321,16 +322,17 @@ void task_abandon(struct task *task) {
     }
     unschedule(task);
     rt.tasks.current = task;
-    rt.running = task->co;           /* interrupt.c bounds what its `<close>` variables do */
     task->scope = task->base = NULL; /* whose memory may go before this task */
     task_resumed();
     task->state = TASK_RUNNING;
     scope_forget(task->co);
+    hook_running(task->co);
     lua_resetthread(task->co); /* runs pending `<close>` variables, which cannot wait */
+    rt.tasks.stopping = false;
+    hook_running(NULL);
     task->fate.outcome = TASK_CANCELLED;
     task->fate.nvalues = 0;
     lua_settop(task->co, 0);
     finish(task, false);
     rt.tasks.current = NULL;
-    rt.running = NULL;
 }
