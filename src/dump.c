@@ -47,20 +47,11 @@ static bool push_address(lua_State *L, const struct socket *s,
     if (s->watch.fd < 0 || s->class == FILE_STREAM || get(s->watch.fd, &a.storage, &a.length) < 0) {
         return false;
     }
-    int top = lua_gettop(L);
-    int n = address_push(L, &a);
-    if (a.storage.ss_family == AF_UNIX) {
-        lua_pushfstring(L, "unix:%s", lua_tostring(L, top + 1));
-    } else if (n < 2) {
-        lua_settop(L, top);
+    address_push_text(L, &a);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
         return false;
-    } else {
-        bool six = a.storage.ss_family == AF_INET6;
-        lua_pushfstring(L, six ? "[%s]:%d" : "%s:%d", lua_tostring(L, top + 1),
-                        (int)lua_tointeger(L, top + 2));
     }
-    lua_replace(L, top + 1);
-    lua_settop(L, top + 1);
     return true;
 }
 

@@ -159,6 +159,21 @@ void socket_close(struct socket *s) {
     }
 }
 
+/* getpeername() says ENOTCONN after a reset; SO_PEERNAME still knows, if asked for the exact size. */
+bool socket_peer(const struct socket *s, struct address *a) {
+    const struct driver *driver = s->watch.driver;
+    int fd = s->watch.fd;
+    a->length = sizeof(a->storage);
+    if (fd < 0 || s->class == FILE_STREAM) {
+        return false;
+    }
+    if (driver->getpeername(fd, &a->storage, &a->length) == 0) {
+        return true;
+    }
+    a->length = s->family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    return driver->getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &a->storage, &a->length) == 0;
+}
+
 void socket_traffic(const struct socket *s, uint64_t *received, uint64_t *sent) {
     *received = s->box != NULL ? s->box->received : s->drain != NULL ? s->drain->received : 0;
     *sent = s->box != NULL ? s->box->sent : s->drain != NULL ? s->drain->sent : 0;

@@ -18,7 +18,10 @@
 #include "sim.h"
 #include "spare.h"
 
-#define TURNS_PER_TICK 10000 /* then the network gets a look in, however many wake each other */
+/* Then the network gets a look in, however many tasks wake each other. */
+#define TURNS_PER_TICK 10000
+#define TICK_NS (1000 * 1000)
+#define TURNS_PER_LOOK 32 /* at the clock */
 
 /* ---- ready and later ---- */
 
@@ -265,6 +268,15 @@ static void resume(struct task *task) {
     rt.tasks.current = NULL;
 }
 
+/* Has the network waited long enough? A simulation counts turns alone: a clock would make its runs
+ * differ. */
+static bool tick_over(int turns, uint64_t began) {
+    if (turns % TURNS_PER_LOOK != 0 || turns == 0 || rt.simulated) {
+        return turns >= TURNS_PER_TICK;
+    }
+    return clock_now() - began >= TICK_NS;
+}
+
 void task_run_ready(void) {
     struct scheduler *s = &rt.tasks;
     if (s->running) {
@@ -276,7 +288,9 @@ void task_run_ready(void) {
         s->ready_last = s->later_last;
         s->later_first = s->later_last = NULL;
     }
-    for (int turns = 0; s->ready_first != NULL && turns < TURNS_PER_TICK && !rt.exiting; turns++) {
+    uint64_t began = rt.sockets.tick; /* which an early flush sets anew */
+    int turns = 0;
+    while (s->ready_first != NULL && !rt.exiting && !tick_over(turns++, began)) {
         struct task *task = s->ready_first;
         s->ready_first = task->next;
         resume(task);
