@@ -132,6 +132,27 @@ describe("SIGTERM kills", function()
   end)
 end)
 
+describe("a program that starts tasks all the time", function()
+  it("dies by SIGTERM without a word, wherever it is hit", function()
+    local script <close> = run.file [[
+      local task = require "lariat.task"
+      local f = load("", "=f")
+      io.stdout:write "ready\n"
+      io.stdout:flush()
+      while true do
+        for _ = 1, 100 do task.spawn(f) end
+        task.yield()
+      end]]
+    for _ = 1, math.max(100 // SCALE, 10) do -- a few of them just where a task begins
+      local child <close> = run.start { script.path }
+      assert.equal("ready", (child.stdout:receive()))
+      child:kill "TERM"
+      local _, signal, err = ending(child)
+      assert.same({ "TERM", "" }, { signal, err })
+    end
+  end)
+end)
+
 describe("the end of a task that is being told", function()
   it("is not a second error when a signal comes meanwhile", function()
     local child <close> = started([[

@@ -37,16 +37,20 @@ static void put_back(void) {
     script.L = NULL;
 }
 
+/* Also where it is in place already: a signal that comes just while Lua looks at its hook makes it miss
+ * a count of 1, and then count on from there. */
 static void place(void) {
     lua_State *L = rt.running;
     rt.hooked = hook.wanted || script.L != NULL;
-    if (!hook.wanted || L == NULL || lua_gethook(L) == on_count) {
+    if (!hook.wanted || L == NULL) {
         return;
     }
-    script.function = lua_gethook(L);
-    script.mask = lua_gethookmask(L);
-    script.count = lua_gethookcount(L);
-    script.L = L;
+    if (lua_gethook(L) != on_count) {
+        script.function = lua_gethook(L);
+        script.mask = lua_gethookmask(L);
+        script.count = lua_gethookcount(L);
+        script.L = L;
+    }
     lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
 }
 

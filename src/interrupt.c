@@ -41,6 +41,8 @@
 static struct {
     uv_async_t async; /* wakes the loop from a handler */
 
+    volatile sig_atomic_t news; /* a signal has come: the loop looks what is asked for */
+
     /* asked for, and not done yet */
     volatile sig_atomic_t dump_asked; /* SIGUSR1 */
     volatile sig_atomic_t ending;     /* the program is to end, by rt.interrupted if that is set */
@@ -135,7 +137,7 @@ static void unwind(lua_State *L) {
 static void stop_test(void) {
     lua_writestringerror("lariat: %s, and could not be stopped\n", limit_message());
     state.asked_at = watchdog_now() - INSIST_NS;
-    state.ending = 1;
+    state.ending = state.news = 1;
     runtime_exit(EXIT_FAILURE);
 }
 
@@ -227,6 +229,7 @@ static void on_signal(int number) {
         end_by(number, at);
     }
     state.busy = rt.tasks.current;
+    state.news = 1;
     reach_running();
     arm();
     errno = before;
@@ -256,9 +259,10 @@ static void poll_limit(void) {
 }
 
 void interrupt_poll(void) {
-    if (!asked()) {
+    if (!state.news) {
         return;
     }
+    state.news = 0;
     watchdog_heard();
     dump_if_asked(rt.L);
     if (rt.interrupted && !rt.exiting && !rt.closing) {
@@ -269,6 +273,9 @@ void interrupt_poll(void) {
     }
     if (limit_pending()) {
         poll_limit();
+    }
+    if (asked()) {
+        state.news = 1;
     }
 }
 
