@@ -203,4 +203,14 @@ describe("lariat --test", function()
     assert.matches("success", out)
     assert.equal("integer", math.type(status))
   end)
+
+  it("fails if a task fails that is no test's", function()
+    local out, status = test [[
+      require "lariat.task".spawn(error, "outside")
+      require "lariat.task".yield()
+      it("passes", function() end)
+    ]]
+    assert.matches("1 success", out)
+    assert.equal(1, status)
+  end)
 end)

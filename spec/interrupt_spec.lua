@@ -58,6 +58,10 @@ local function together(scripts, start, signal)
   return children
 end
 
+local function close(children)
+  for _, child in pairs(children) do child:close() end
+end
+
 describe("SIGTERM reaches", function()
   local places, children = {
     ["what coroutine.close runs"] = [[
@@ -91,6 +95,7 @@ describe("SIGTERM reaches", function()
       ]] .. code)
     end, "TERM")
   end)
+  teardown(function() close(children) end)
 
   for place in pairs(places) do
     it(place .. ", and `<close>` variables run", function()
@@ -104,16 +109,20 @@ end)
 
 describe("SIGTERM kills", function()
   local places, children = {
-    ["a C function that computes"] = READY .. "string.find(('a'):rep(40), ('a*'):rep(30) .. 'b')",
-    ["a finalizer that loops"] = "setmetatable({}, { __gc = spin })" .. READY .. "collectgarbage()",
-    ["a command that is waited for"] = "print 'ready' io.stdout:flush() "
-      .. "os.execute 'exec sleep 1000 <&- >&- 2>&-'",
+    -- It calls print, so that no Lua code runs once the parent has read what that prints.
+    ["a C function that computes"] = [[
+      io.stdout:setvbuf "no"
+      string.gsub("ready" .. ("x"):rep(40), ("x*"):rep(30) .. "ready", print)]],
+    ["a finalizer that loops"] = "setmetatable({}, { __gc = function()" .. READY
+      .. "spin() end }) collectgarbage()",
+    ["a command that is waited for"] = "os.execute 'echo ready; exec sleep 1000 <&- >&- 2>&-'",
   }, {}
   setup(function()
     children = together(places, function(code)
       return started("local g <close> = guard 'main' " .. code)
     end, "TERM")
   end)
+  teardown(function() close(children) end)
 
   for place in pairs(places) do
     it(place .. " after a while, and says that nothing was unwound", function()
@@ -125,10 +134,10 @@ describe("SIGTERM kills", function()
   end
 
   it("a finalizer that loops at the end of the program, and no output is lost", function()
-    local child <close> = started("setmetatable({}, { __gc = spin })" .. READY .. "print 'last'")
+    local child <close> = started "setmetatable({}, { __gc = spin }) print 'ready'"
     child:kill "TERM"
-    local out, signal = ending(child)
-    assert.same({ { last = true }, "TERM" }, { out, signal })
+    local out, signal, err = ending(child)
+    assert.same({ {}, "TERM", "" }, { out, signal, err })
   end)
 end)
 
@@ -191,6 +200,7 @@ describe("the bound of an exit holds for", function()
   setup(function()
     children = together(places, function(code) return started(READY .. code .. " os.exit(7)") end)
   end)
+  teardown(function() close(children) end)
 
   for place in pairs(places) do
     it(place, function()
@@ -281,7 +291,10 @@ describe("Ctrl-C at the prompt leaves", function()
     assert(os.execute("mkfifo " .. dir.path .. "/fifo"))
     children = together(places, session, "INT")
   end)
-  teardown(function() dir:__close() end)
+  teardown(function()
+    close(children)
+    dir:close()
+  end)
 
   for place in pairs(places) do
     it(place .. ", and the session goes on", function()

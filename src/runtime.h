@@ -76,7 +76,7 @@ struct runtime {
     struct task *on_deadlock; /* told of a deadlock instead of ending the program */
     struct task *exit_caller; /* it called os.exit, which does not return */
     rlim_t soft_descriptors;  /* the descriptor limit children get back */
-    bool status_chosen; /* by os.exit: errors that nobody joined do not change it */
+    bool status_chosen;       /* by os.exit: errors that nobody joined do not change it */
     bool exact_places;  /* accepted sockets remember their own line: under --test, after a dump */
     bool own_pool_size; /* UV_THREADPOOL_SIZE is ours: not for children */
     lua_State *volatile running;       /* innermost running coroutine: set by hook_running() */
