@@ -277,4 +277,14 @@ describe("lariat --test", function()
       assert.equal(1, status)
     end)
   end)
+
+  it("fails if a task fails that is no test's", function()
+    local out, status = test [[
+      require "lariat.task".spawn(error, "outside")
+      require "lariat.task".yield()
+      it("passes", function() end)
+    ]]
+    assert.matches("1 success", out)
+    assert.equal(1, status)
+  end)
 end)

@@ -269,3 +269,19 @@ int address_push(lua_State *L, const struct address *a) {
     }
     return n;
 }
+
+void address_push_text(lua_State *L, const struct address *a) {
+    int top = lua_gettop(L);
+    int n = address_push_host_port(L, a);
+    const char *host = lua_tostring(L, top + 1);
+    if (a->storage.ss_family == AF_UNIX || a->length == 0) {
+        lua_pushfstring(L, "unix:%s", host != NULL && *host ? host : "(no name)");
+    } else if (n == 2) {
+        bool six = a->storage.ss_family == AF_INET6;
+        lua_pushfstring(L, six ? "[%s]:%d" : "%s:%d", host, (int)lua_tointeger(L, top + 2));
+    } else {
+        lua_pushnil(L);
+    }
+    lua_replace(L, top + 1);
+    lua_settop(L, top + 1);
+}

@@ -28,5 +28,7 @@ void address_set_port(struct address *a, int port);
 int address_unix(const char *path, size_t size, struct address *a); /* 0 or -errno */
 int address_push(lua_State *L, const struct address *a); /* host, port, family -> 3 (or 1) */
 int address_push_host_port(lua_State *L, const struct address *a);
+/* "127.0.0.1:80", "[::1]:80", "unix:/path" or "unix:(no name)"; nil for other families */
+void address_push_text(lua_State *L, const struct address *a);
 
 #endif

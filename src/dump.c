@@ -19,6 +19,7 @@
 #include "runtime.h"
 #include "socket.h"
 #include "task.h"
+#include "traceback.h"
 
 /* ---- small fields ---- */
 
@@ -46,20 +47,11 @@ static bool push_address(lua_State *L, const struct socket *s,
     if (s->watch.fd < 0 || s->class == FILE_STREAM || get(s->watch.fd, &a.storage, &a.length) < 0) {
         return false;
     }
-    int top = lua_gettop(L);
-    int n = address_push(L, &a);
-    if (a.storage.ss_family == AF_UNIX) {
-        lua_pushfstring(L, "unix:%s", lua_tostring(L, top + 1));
-    } else if (n < 2) {
-        lua_settop(L, top);
+    address_push_text(L, &a);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
         return false;
-    } else {
-        bool six = a.storage.ss_family == AF_INET6;
-        lua_pushfstring(L, six ? "[%s]:%d" : "%s:%d", lua_tostring(L, top + 1),
-                        (int)lua_tointeger(L, top + 2));
     }
-    lua_replace(L, top + 1);
-    lua_settop(L, top + 1);
     return true;
 }
 
@@ -124,10 +116,10 @@ static void set_stack(lua_State *L, const struct task *t) {
         place_of_coroutine(t->co, &where);
     }
     set_place(L, "where", where);
-    luaL_traceback(L, inner, NULL, t == rt.tasks.current && level > 0 ? level : 0);
+    traceback_push(L, inner, NULL, t == rt.tasks.current && level > 0 ? level : 0);
     if (inner != t->co) {
         lua_pushliteral(L, "\nin a coroutine of its own; ");
-        luaL_traceback(L, t->co, NULL, 0);
+        traceback_push(L, t->co, NULL, 0);
         lua_concat(L, 3);
     }
     lua_setfield(L, -2, "traceback");

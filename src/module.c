@@ -116,6 +116,7 @@ int module_exit(lua_State *L) {
     if (rt.world != NULL) {
         return sim_exit(L, status);
     }
+    rt.status_chosen |= !rt.exiting && !rt.closing;
     runtime_exit(status);
     if (task_can_wait(L)) {
         rt.exit_caller = rt.tasks.current;

@@ -41,6 +41,9 @@ extern const luaL_Reg udp_methods[];
 extern const luaL_Reg unix_stream_methods[];
 extern const luaL_Reg unix_dgram_methods[];
 
+/* Is the function at `index` the iterator of box:lines()? */
+bool receive_is_lines_of(lua_State *L, int index, const struct socket_box *box);
+
 /* methods that several classes share under different names */
 int inet_bind(lua_State *L, struct socket *s);
 int inet_getpeername(lua_State *L);

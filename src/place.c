@@ -70,11 +70,15 @@ static bool is_ours(const char *source) {
     return false;
 }
 
+bool place_is_script(lua_State *L, lua_Debug *frame) {
+    lua_getinfo(L, "Sl", frame);
+    return *frame->what != 'C' && !is_ours(frame->source);
+}
+
 static int script_frame(lua_State *L, int level, struct place *p) {
     lua_Debug frame;
     for (; level < DEEPEST && lua_getstack(L, level, &frame); level++) {
-        lua_getinfo(L, "Sl", &frame);
-        if (frame.currentline > 0 && !is_ours(frame.source)) {
+        if (place_is_script(L, &frame) && frame.currentline > 0) {
             *p = (struct place){file_of(frame.short_src), frame.currentline};
             return level;
         }

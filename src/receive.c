@@ -391,6 +391,15 @@ static int method_lines(lua_State *L) {
     return 1;
 }
 
+bool receive_is_lines_of(lua_State *L, int index, const struct socket_box *box) {
+    if (lua_tocfunction(L, index) != next_line || lua_getupvalue(L, index, 1) == NULL) {
+        return false;
+    }
+    const struct lines *lines = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return lines->box == box;
+}
+
 const luaL_Reg receive_methods[] = {
     {"receive", method_receive},
     {"receiveany", method_receiveany},

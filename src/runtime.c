@@ -311,9 +311,10 @@ int runtime_close(void (*close_handles)(void)) {
     run_until(no_drains, EXIT_DRAIN_NS);
     sockets_force_close();
     sockets_free_dead();
-    if (rt.tasks.unjoined_errors > 0 && rt.status == 0 && !rt.interactive) {
+    if (rt.tasks.unjoined_errors > 0 && rt.status == 0 && !rt.status_chosen && !rt.interactive) {
         rt.status = 1;
     }
+    interrupt_unwound();
     close_handles();
     lua_close(rt.L);
     rt.L = NULL;

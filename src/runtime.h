@@ -35,6 +35,7 @@ struct scheduler {
     size_t unjoined_errors;                /* reported errors nobody has joined since */
     bool running;                          /* inside task_run_ready */
     bool parking;                          /* the yield under way is the runtime's own */
+    bool stopping;                         /* the current task is being closed: see interrupt.c */
     bool pinned;                           /* a resume further out cannot be suspended */
 };
 
@@ -71,9 +72,11 @@ struct runtime {
     struct task *on_deadlock; /* told of a deadlock instead of ending the program */
     struct task *exit_caller; /* it called os.exit, which does not return */
     struct rlimit limits;     /* of descriptors, found at the start: children get them back */
+    bool status_chosen;       /* by os.exit: errors that nobody joined do not change it */
     bool exact_places; /* accepted sockets remember their own line: under --test, after a dump */
     bool interactive;  /* there is a prompt: errors told there do not decide the exit status */
-    lua_State *volatile running;       /* innermost running coroutine, for signal handlers */
+    lua_State *volatile running;       /* innermost running coroutine: set by hook_running() */
+    volatile sig_atomic_t hooked;      /* see hook.h: tell it when another one runs */
     volatile sig_atomic_t interrupted; /* signal number of a SIGINT, SIGTERM, SIGPIPE to die by */
     volatile sig_atomic_t writing; /* a write that answers EPIPE itself: its SIGPIPE says no more */
 };

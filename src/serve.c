@@ -45,11 +45,53 @@ void service_push_name(lua_State *L, const struct task_service *service) {
 /* Its stack once it has begun. */
 enum { MESSAGE_HANDLER = 1, SERVICE, CONNECTION, HANDLER };
 
+/* Has lines() of the handler's own connection raised this, since the client failed it? Then it is no
+ * mistake that a traceback helps to find. */
+static bool client_failed(lua_State *L) {
+    lua_Debug raised, outermost;
+    const char *message = lua_tostring(L, 1);
+    if (message == NULL || strstr(message, "socket busy") != NULL || !lua_getstack(L, 1, &raised)) {
+        return false;
+    }
+    lua_getinfo(L, "f", &raised);
+    if (lua_tocfunction(L, -1) == NULL) {
+        return false;
+    }
+    for (int level = 1; lua_getstack(L, level, &outermost); level++) {
+    }
+    const char *name = lua_getlocal(L, &outermost, CONNECTION);
+    const struct socket_box *box = name != NULL ? socket_test(L, -1) : NULL;
+    return box != NULL && receive_is_lines_of(L, 2, box);
+}
+
+/* Message handler of handlers. */
+static int keep_traceback(lua_State *L) {
+    bool alone = client_failed(L);
+    lua_settop(L, 1);
+    if (!alone) {
+        return task_keep_traceback(L);
+    }
+    lua_pushcfunction(L, report_adopt_traceback);
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 1);
+    lua_call(L, 2, 0);
+    return 1;
+}
+
 /* With the error in place of the handler. */
-static void report_failure(lua_State *L, struct task *task) {
+static void report_failure(lua_State *L, struct task *task, const struct address *peer) {
     lua_pushcfunction(L, report_error);
     lua_pushvalue(L, HANDLER);
-    lua_pushfstring(L, "error in handler of %s", ((struct service *)task->service)->name);
+    lua_pushfstring(L, "error in handler of %s: ", ((struct service *)task->service)->name);
+    lua_pushliteral(L, "task ");
+    task_push_name(L, task);
+    lua_pushliteral(L, ", peer ");
+    if (peer->length > 0) {
+        address_push_text(L, peer);
+    } else {
+        lua_pushliteral(L, "unknown");
+    }
+    lua_concat(L, 5);
     task_push(L, task);
     task_push_traceback(L, lua_gettop(L));
     lua_remove(L, -2);
@@ -59,22 +101,26 @@ static void report_failure(lua_State *L, struct task *task) {
 static int handled(lua_State *L, int status, lua_KContext ctx) {
     struct task *task = rt.tasks.current;
     const struct socket_box *box = lua_touserdata(L, CONNECTION);
+    struct address peer = {.length = 0};
     (void)ctx;
     task->fate.outcome = status == LUA_OK || status == LUA_YIELD ? TASK_RETURNED
                          : task_is_cancelled_value(L, HANDLER)   ? TASK_CANCELLED
                                                                  : TASK_FAILED;
     if (box->socket != NULL) {
+        if (task->fate.outcome == TASK_FAILED) {
+            peer.length = socket_peer(box->socket, &peer) ? peer.length : 0;
+        }
         socket_close(box->socket);
     }
     if (task->fate.outcome == TASK_FAILED) {
-        report_failure(L, task);
+        report_failure(L, task, &peer);
     }
     return task->fate.outcome == TASK_RETURNED ? 0 : 1;
 }
 
 /* (service, connection, handler) */
 static int body(lua_State *L) {
-    lua_pushcfunction(L, task_keep_traceback);
+    lua_pushcfunction(L, keep_traceback);
     lua_insert(L, MESSAGE_HANDLER);
     lua_pushvalue(L, CONNECTION);
     return handled(L, lua_pcallk(L, 1, 0, MESSAGE_HANDLER, 0, handled), 0);

@@ -115,6 +115,10 @@ static int sim_getpeername(int fd, struct sockaddr_storage *address, socklen_t *
 
 static int sim_getsockopt(int fd, int level, int name, void *value, socklen_t *length) {
     struct sim_socket *s = sim_socket_of(fd);
+    if (s != NULL && s->connected && level == SOL_SOCKET && name == SO_PEERNAME) {
+        sim_name_to(s, &s->remote, &s->peer_path, value, length); /* also after a reset */
+        return 0;
+    }
     return s == NULL ? -EBADF : sim_option_get(s, level, name, value, length);
 }
 

@@ -16,6 +16,7 @@
 #include "arena.h"
 #include "driver.h"
 #include "dump.h"
+#include "hook.h"
 #include "interrupt.h"
 #include "resolve.h"
 #include "runtime.h"
@@ -80,7 +81,7 @@ static void leave_world(struct outside *outside) {
     rt.clock = (struct clock){.source = &time_sim, .alarm = NEVER};
     rt.tasks = (struct scheduler){0};
     rt.on_deadlock = rt.exit_caller = NULL;
-    rt.running = NULL;
+    hook_running(NULL);
     rt.outer = &outside->tasks;
     rt.outer_clock = &outside->clock;
     rt.world = &simulated;
@@ -96,7 +97,7 @@ static void return_to_world(const struct outside *outside) {
     rt.tasks = outside->tasks;
     rt.on_deadlock = outside->on_deadlock;
     rt.exit_caller = outside->exit_caller;
-    rt.running = outside->running;
+    hook_running(outside->running);
     rt.sockets.tick = outside->tick;
 }
 

@@ -112,6 +112,21 @@ static void end(struct socket *s, bool at_once) {
     }
 }
 
+/* getpeername() says ENOTCONN after a reset; SO_PEERNAME still knows, if asked for the exact size. */
+bool socket_peer(const struct socket *s, struct address *a) {
+    const struct driver *driver = s->watch.driver;
+    int fd = s->watch.fd;
+    a->length = sizeof(a->storage);
+    if (fd < 0 || s->class == FILE_STREAM) {
+        return false;
+    }
+    if (driver->getpeername(fd, &a->storage, &a->length) == 0) {
+        return true;
+    }
+    a->length = s->family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    return driver->getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &a->storage, &a->length) == 0;
+}
+
 void socket_close(struct socket *s) {
     end(s, false);
 }

@@ -126,6 +126,8 @@ int socket_create_descriptor(struct socket *s, int family); /* 0 or -errno */
 void socket_adopt(struct socket *s, int fd);                /* fd becomes the socket's own */
 struct socket_box *socket_push_box(lua_State *L, enum socket_class class); /* without socket */
 bool socket_awaited(const struct socket *s); /* does a task wait for it? */
+/* Its other end, also once that has reset the connection; false: it has none. */
+bool socket_peer(const struct socket *s, struct address *a);
 enum socket_class socket_class(const struct socket_box *box);
 void socket_become(lua_State *L, int index, enum socket_class class);
 const char *socket_class_name(enum socket_class class);

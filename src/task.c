@@ -13,11 +13,15 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "hook.h"
 #include "runtime.h"
 #include "spare.h"
 #include "world.h"
 
-#define TURNS_PER_TICK 10000 /* then the network gets a look in, however many wake each other */
+/* Then the network gets a look in, however many tasks wake each other. */
+#define TURNS_PER_TICK 10000
+#define TICK_NS (1000 * 1000)
+#define TURNS_PER_LOOK 32 /* at the clock */
 
 /* ---- ready and later ---- */
 
@@ -242,24 +246,25 @@ static void resume(struct task *task) {
     task->state = TASK_RUNNING;
     rt.tasks.current = task;
     rt.tasks.budget = TASK_BUDGET;
-    rt.running = co;
     rt.tasks.pinned = false;
     if (rt.world != NULL) {
         rt.world->task_enters(task);
     }
+    hook_running(co);
     scope_enter(co, task->base);
     int status = lua_resume(co, rt.L, task->fate.nvalues, &task->fate.nvalues);
     scope_leave(NULL);
     if (status == LUA_YIELD && !rt.tasks.parking) {
-        task->fate.outcome =
-            rt.closing ? TASK_CANCELLED : TASK_UNFINISHED; /* stopped by interrupt.c */
+        bool stopped = rt.tasks.stopping || rt.closing;
+        task->fate.outcome = stopped ? TASK_CANCELLED : TASK_UNFINISHED;
         scope_forget(co);
         lua_resetthread(co);
         lua_settop(co, 0);
         lua_pushliteral(co, "attempt to yield from outside a coroutine");
         status = LUA_ERRRUN;
     }
-    rt.tasks.parking = false;
+    rt.tasks.parking = rt.tasks.stopping = false;
+    hook_running(NULL);
     if (status == LUA_OK || status == LUA_YIELD) {
         if (status == LUA_OK) {
             finish(task, true);
@@ -269,7 +274,15 @@ static void resume(struct task *task) {
         finish(task, false);
     }
     rt.tasks.current = NULL;
-    rt.running = NULL;
+}
+
+/* Has the network waited long enough? A simulation counts turns alone: a clock would make its runs
+ * differ. */
+static bool tick_over(int turns, uint64_t began) {
+    if (turns % TURNS_PER_LOOK != 0 || turns == 0 || rt.world != NULL) {
+        return turns >= TURNS_PER_TICK;
+    }
+    return clock_now() - began >= TICK_NS;
 }
 
 void task_run_ready(void) {
@@ -283,7 +296,9 @@ void task_run_ready(void) {
         s->ready_last = s->later_last;
         s->later_first = s->later_last = NULL;
     }
-    for (int turns = 0; s->ready_first != NULL && turns < TURNS_PER_TICK && !rt.exiting; turns++) {
+    uint64_t began = rt.sockets.tick; /* which an early flush sets anew */
+    int turns = 0;
+    while (s->ready_first != NULL && !rt.exiting && !tick_over(turns++, began)) {
         struct task *task = s->ready_first;
         s->ready_first = task->next;
         resume(task);
@@ -329,16 +344,17 @@ void task_abandon(struct task *task) {
     }
     unschedule(task);
     rt.tasks.current = task;
-    rt.running = task->co;           /* interrupt.c bounds what its `<close>` variables do */
     task->scope = task->base = NULL; /* whose memory may go before this task */
     task_resumed();
     task->state = TASK_RUNNING;
     scope_forget(task->co);
+    hook_running(task->co);
     lua_resetthread(task->co); /* runs pending `<close>` variables, which cannot wait */
+    rt.tasks.stopping = false;
+    hook_running(NULL);
     task->fate.outcome = TASK_CANCELLED;
     task->fate.nvalues = 0;
     lua_settop(task->co, 0);
     finish(task, false);
     rt.tasks.current = NULL;
-    rt.running = NULL;
 }

@@ -135,6 +135,7 @@ void task_new_handle(lua_State *L);
 void task_give_handle(lua_State *L, struct task *task);
 struct task_handle *task_handle(lua_State *L, const struct task *task); /* NULL: it has none */
 struct task_handle *task_check(lua_State *L, int index);
+struct task *task_referenced(int reference); /* of a handle; NULL: none, or it has ended */
 struct fate *task_fate(struct task_handle *handle);
 lua_State *task_thread(lua_State *L, int handle);
 void task_push_name(lua_State *L, struct task *task);

@@ -11,6 +11,7 @@
 #include "module.h"
 #include "runtime.h"
 #include "task.h"
+#include "traceback.h"
 
 static const char cancelled_key; /* its address names the value in the registry */
 
@@ -149,7 +150,7 @@ static int method_traceback(lua_State *L) {
     if (task_check(L, 1)->task == NULL) {
         task_push_traceback(L, 1);
     } else {
-        luaL_traceback(L, task_thread(L, 1), NULL, 0);
+        traceback_push(L, task_thread(L, 1), NULL, 0);
     }
     return 1;
 }
@@ -272,6 +273,8 @@ static const luaL_Reg functions[] = {
     {"gate", gate_new},
     {"adopt_traceback", report_adopt_traceback},
     {"origins", report_origins},
+    {"message", traceback_message},
+    {"explain", traceback_explain},
     {"named", fn_named},
     {"scoped", fn_scoped},
     {NULL, NULL},

@@ -44,7 +44,7 @@
 ---@class socket.ServeOptions
 ---@field limit? integer connections at once
 ---@field timeout? number seconds, set on each connection
----@field name? string of the handlers' tasks
+---@field name? string of the handlers' tasks; the server's address unless given
 
 ---@class socket.BindServeOptions : socket.ServeOptions
 ---@field backlog? integer 128 by default

@@ -311,9 +311,11 @@ local function set_arg(arg)
   arg[-1], arg[0] = core.fork.program, busted_script()
   _G.arg = arg
 end
+local failed_outside = false -- an error that is no test's
 
 local function keep_error(err, traceback, title, failed)
   if windows.keep_error(err, traceback, title, failed) then return end
+  failed_outside = true
   io.stderr:write("lariat: ", title, title == "" and "" or ": ", traceback, "\n")
 end
 
@@ -345,7 +347,7 @@ function runner.run(program, arg)
     io.stderr:write "lariat: the worker process has not found its test\n"
     os.exit(1)
   end
-  os.exit(0) -- a task that a test has left behind ends with the run
+  os.exit(not failed_outside) -- a task that a test has left behind ends with the run
 end
 
 return runner

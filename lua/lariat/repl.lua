@@ -20,21 +20,11 @@ local repl = {}
 
 -- Errors ------------------------------------------------------------------------------------------
 
-local function as_text(err)
-  return type(err) == "string" and err or ("(error object is a %s value)"):format(type(err))
-end
-
--- Makes a message with a traceback of everything above the session's own functions.
+-- The message with a traceback of everything above the session's own functions.
 local function explain(err)
   if rawequal(err, task.cancelled) then return err end
-  local message = err
-  if type(err) ~= "string" then
-    local metatable = debug.getmetatable(err)
-    if type(metatable) == "table" and rawget(metatable, "__tostring") then return tostring(err) end
-    message = type(err) == "number" and tostring(err) or as_text(err)
-  end
-  local traceback = debug.traceback(message, 2)
-  return (traceback:gsub("\n\t%[C%]: in function 'xpcall'\n\tlariat%.repl:.*$", "\n\t[C]: in ?"))
+  local message, by_itself = task.message(err)
+  return by_itself and message or task.explain(err, 2) .. "\n\t[C]: in ?"
 end
 
 local function report(message)
@@ -181,17 +171,11 @@ end
 local function show(ok, ...)
   if not ok then
     if rawequal((...), task.cancelled) then task.yield() end -- raises, if we are cancelled
-    report(as_text((...)))
+    report((task.message((...))))
   elseif select("#", ...) > 0 then
     local printed, message = pcall(print_values, ...)
-    if not printed then report(("error calling 'print' (%s)"):format(as_text(message))) end
+    if not printed then report(("error calling 'print' (%s)"):format((task.message(message)))) end
   end
-end
-
--- Between two chunks Ctrl-C is for the line at a terminal; elsewhere it ends the program.
-local function interrupt_between(input, ...)
-  interrupt.interruptible(input.terminal and task.current() or nil)
-  return ...
 end
 
 -- False at the end of input.
@@ -200,13 +184,14 @@ local function step(input)
   if not text then return false end
   input.remember(text)
   if chunk then
-    interrupt.interruptible(task.current())
-    show(interrupt_between(input, xpcall(chunk, explain)))
+    show(interrupt.guard(explain, chunk))
   else
     report(message)
   end
   return true
 end
+
+local function keep(err) return err end
 
 --- Reads and runs chunks until the input ends, and then ends the program.
 function repl.run()
@@ -215,10 +200,15 @@ function repl.run()
   core.on_deadlock(task.current())
   core.interactive() -- what fails in the background is told, and the session goes on
   if rawget(_G, "help") == nil then rawset(_G, "help", help.global) end
-  interrupt_between(input)
+  -- Between two chunks Ctrl-C is for the line at a terminal; elsewhere it ends the program.
+  if input.terminal then interrupt.interruptible(task.current()) end
+  local function read_and_run()
+    if input.terminal then return interrupt.guard(keep, step, input) end
+    return pcall(step, input)
+  end
   local ok, going_on
   repeat
-    ok, going_on = pcall(step, input)
+    ok, going_on = read_and_run()
     local interrupted = type(going_on) == "string" and going_on:find "interrupted!$"
     if not ok and not interrupted then error(going_on, 0) end
   until not going_on

@@ -47,9 +47,17 @@ function serve.check(n, handler, options, known)
   end
 end
 
+-- What handlers' tasks are called, unless the script says: the address that is served.
+local function address(server)
+  local host, port = server:getsockname()
+  if not host then return tostring(server) end
+  if not port then return "unix:" .. host end
+  return (host:find ":" and "[%s]:%d" or "%s:%d"):format(host, port)
+end
+
 --- Serves, with what has been checked: see serve.
 function serve.run(server, handler, options)
-  local name = options.name or tostring(server)
+  local name = options.name or address(server)
   -- Left early, the service cancels its handlers.
   local service <close> = core.service(name, options.limit or math.huge, options.timeout)
   server:settimeout(nil) -- it waits as long as it takes, not in turns

@@ -55,7 +55,7 @@ local function is_seconds(value)
   return type(value) == "number" and value >= 0 and value < 1e6
 end
 
--- Each returns whether the value fits; else what is expected, and true if that names the value, too.
+-- Each returns whether the value fits; else what is expected, and true if that names the value.
 local CHECKS = {
   boolean = function(value) return type(value) == "boolean", "boolean expected" end,
   integer = function(value) return math.type(value) == "integer", "integer expected" end,
