@@ -97,13 +97,19 @@ void timer_clear(struct timer *timer) {
     timer->due = NEVER;
 }
 
+/* A simulation has a clock of its own; the timer may be the world's. */
+static struct clock *clock_of(const struct timer *timer) {
+    bool here = timer->slot <= rt.clock.count && rt.clock.heap[timer->slot] == timer;
+    return here ? &rt.clock : rt.outer_clock;
+}
+
 void timer_remove(struct timer *timer) {
-    struct clock *c = &rt.clock;
     size_t slot = timer->slot;
     timer->due = NEVER;
     if (slot == 0) {
         return;
     }
+    struct clock *c = clock_of(timer);
     timer->slot = 0;
     struct timer *last = c->heap[c->count--];
     if (last != timer) {

@@ -80,11 +80,17 @@ static void join(struct op *op, int want, bool exclusive, bool front) {
     struct task *task = rt.tasks.current;
     struct watch *watch = &op->socket->watch;
     bool writing = want == WANT_WRITE || want == WANT_PAUSE;
+    struct waitq *queue = writing ? &watch->writers : &watch->readers;
     if (op != &task->op) {
         task->op = *op;
     }
     task->interest.exclusive = exclusive;
-    waitq_join(writing ? &watch->writers : &watch->readers, &task->interest, task, front);
+    task->interest.begun = op->begun;
+    if (want == WANT_TURN) {
+        waitq_hold(queue, &task->interest, task);
+        return;
+    }
+    waitq_join(queue, &task->interest, task, front);
     if (op->other != NULL) {
         task->set = task->op.as.pipe.end;
         task->set_count = 1;

@@ -29,18 +29,19 @@ struct clock {
 };
 
 struct scheduler {
-    struct task *ready_first, *ready_last; /* woken: run in this tick */
-    struct task *later_first, *later_last; /* yielded: run in the next */
-    struct task *all;                      /* every task that has not ended */
-    struct task *current;                  /* the one whose coroutine runs, or NULL */
-    struct scope *scope;                   /* the innermost one the running coroutine is in */
-    size_t live;                           /* length of `all` */
-    size_t sources;                        /* waits that something outside the tasks can end */
-    int budget;                            /* what the current task may still do this turn */
-    size_t unjoined_errors;                /* reported errors nobody has joined since */
-    bool running;                          /* inside task_run_ready */
-    bool parking;                          /* the yield under way is the runtime's own */
-    bool pinned;                           /* a resume further out cannot be suspended */
+    struct list ready;      /* tasks that were woken: they run in this tick */
+    struct list later;      /* tasks that gave their turn away: they run in the next */
+    struct task *all;       /* every task that has not ended */
+    struct task *current;   /* the one whose coroutine runs, or NULL */
+    struct scope *scope;    /* the innermost one the running coroutine is in */
+    size_t live;            /* length of `all` */
+    size_t sources;         /* waits, and scopes with waits inside, that something else than a task
+                               can end: the kernel, or a deadline */
+    int budget;             /* what the current task may still do this turn */
+    size_t unjoined_errors; /* reported errors nobody has joined since */
+    bool running;           /* inside task_run_ready */
+    bool parking;           /* the yield under way is the runtime's own */
+    bool pinned;            /* a resume further out cannot be suspended */
 };
 
 struct sockets {
@@ -64,7 +65,8 @@ struct runtime {
     struct clock clock;
     struct scheduler tasks;
     struct scheduler *outer; /* the world's, set aside while a simulation runs; or NULL */
-    bool simulated;          /* one does: time is virtual */
+    struct clock *outer_clock;
+    bool simulated; /* one does: time is virtual */
     struct sockets sockets;
     bool loop_open;
     bool closing;             /* teardown has begun: nothing new may start */
@@ -74,6 +76,7 @@ struct runtime {
     size_t lookups;           /* name lookups in flight */
     struct task *on_deadlock; /* told of a deadlock instead of ending the program */
     struct task *exit_caller; /* it called os.exit, which does not return */
+    uint64_t unwound_by;      /* teardown: when the tasks have had their time; 0: not yet */
     rlim_t soft_descriptors;  /* the descriptor limit children get back */
     bool exact_places;  /* accepted sockets remember their own line: under --test, after a dump */
     bool own_pool_size; /* UV_THREADPOOL_SIZE is ours: not for children */
@@ -87,6 +90,7 @@ void runtime_open(bool exact); /* with an exact state, if that can be had */
 void runtime_tick(void);       /* run what is ready, flush, free */
 void runtime_run(void);        /* until every task has ended or an exit was asked for */
 int runtime_close(void);       /* cancel, close, drain, free; returns the exit status */
+bool runtime_is_overdue(void); /* teardown: tasks get no more turns */
 void runtime_exit(int status); /* ask the loop to end; tasks are unwound by runtime_close */
 
 /* Memory that is not Lua's. Out of memory ends the process with a message. */

@@ -13,6 +13,10 @@
  * call that made it, or in the table of open ones with the coroutine that opened it; tasks spawned
  * in it keep it; and one that can have tasks keeps those further out. Who resumes a coroutine is not
  * kept: that link is cut when the coroutine gives control back.
+ *
+ * The lists of what waits inside reach only scopes that live: a task that waits keeps those around it,
+ * and one with nothing inside is in no list. Only the timer of such a one may still be in the heap; it
+ * is removed when its coroutine stops running, after which the collector may take both.
  */
 #include "scope.h"
 
@@ -25,20 +29,89 @@
 
 #define SCOPE_TYPE "lariat.scope"
 
-/* ---- the chain ---- */
+/* ---- what waits inside ---- */
 
-uint64_t scope_due(const struct scope *innermost) {
-    uint64_t due = NEVER;
-    for (const struct scope *s = innermost; s != NULL; s = s->outer) {
-        if (!s->cancelled && s->due < due) {
-            due = s->due;
-        }
-        if (s->shield) {
-            break;
-        }
-    }
-    return due;
+static bool nothing_inside(const struct scope *s) {
+    return list_is_empty(&s->waits) && list_is_empty(&s->inner);
 }
+
+/* Something waits in a scope in which nothing did: its time matters, and those further out know. */
+static void something_inside(struct scope *s) {
+    for (;;) {
+        struct scope *outer = s->shield ? NULL : s->outer;
+        if (s->due != NEVER && !s->cancelled) {
+            timer_set(&s->timer, s->due);
+            s->source = true;
+            s->simulated = rt.simulated;
+            rt.tasks.sources++;
+        }
+        bool known = outer == NULL || !nothing_inside(outer);
+        if (outer != NULL) {
+            list_append(&outer->inner, &s->link);
+        }
+        if (known) {
+            return;
+        }
+        s = outer;
+    }
+}
+
+/* Its time does not matter any more. The heap may keep the timer of one that will be waited in again,
+ * but not of one whose memory may go. */
+static void stop_timer(struct scope *s) {
+    struct scheduler *scheduler = rt.outer != NULL && !s->simulated ? rt.outer : &rt.tasks;
+    scheduler->sources -= s->source;
+    s->source = false;
+    if (s->suspended) {
+        timer_remove(&s->timer);
+    } else {
+        timer_clear(&s->timer);
+    }
+}
+
+/* The last wait inside has gone, if it was the last. */
+static void something_left(struct scope *s) {
+    while (s != NULL && nothing_inside(s)) {
+        struct scope *outer = list_has(&s->link) ? s->outer : NULL;
+        stop_timer(s);
+        if (outer != NULL) {
+            list_remove(&outer->inner, &s->link);
+        }
+        s = outer;
+    }
+}
+
+void scope_leave_waits(struct task *task) {
+    list_remove(&task->scope->waits, &task->link);
+    something_left(task->scope);
+}
+
+static void wake_inside(struct scope *s) {
+    while (!nothing_inside(s)) {
+        struct scope *innermost = s;
+        while (list_is_empty(&innermost->waits)) {
+            innermost = LIST_ITEM(innermost->inner.first, struct scope, link);
+        }
+        task_wake(LIST_ITEM(innermost->waits.first, struct task, link), WAKE_CANCELLED);
+    }
+}
+
+static void cancel(struct scope *s) {
+    s->cancelled = true;
+    wake_inside(s);
+}
+
+/* Whoever finds out first, the timer or a wait that is about to begin: all waits inside end. */
+static void expire(struct scope *s) {
+    s->expired = true;
+    cancel(s);
+}
+
+static void time_is_up(struct timer *timer) {
+    expire((struct scope *)timer); /* the timer is its first member */
+}
+
+/* ---- the chain ---- */
 
 bool scope_shields(const struct scope *innermost) {
     const struct scope *s = innermost;
@@ -50,42 +123,65 @@ bool scope_shields(const struct scope *innermost) {
 
 static bool over(struct scope *s) {
     if (!s->cancelled && s->due != NEVER && s->due <= clock_now()) {
-        s->cancelled = s->expired = true;
+        expire(s);
     }
     return s->cancelled;
 }
 
+/* Does this scope, or one further out that it feels, end every wait? */
+static bool ends_waits(struct scope *innermost) {
+    struct scope *s = innermost;
+    while (s != NULL && !over(s)) {
+        s = s->shield ? NULL : s->outer;
+    }
+    return s != NULL;
+}
+
 bool scope_must_raise(void) {
-    for (struct scope *s = rt.tasks.scope; s != NULL; s = s->outer) {
-        if (over(s)) {
-            return true;
-        }
-        if (s->shield) {
-            return false;
-        }
-    }
-    return rt.tasks.current->cancel;
+    return ends_waits(rt.tasks.scope) ||
+           (rt.tasks.current->cancel && !scope_shields(rt.tasks.scope));
 }
 
-/* Does a wait of this task feel what is asked of `scope`? */
-static bool covers(const struct scope *scope, const struct task *task) {
-    for (const struct scope *s = task->scope; s != NULL; s = s->outer) {
-        if (s == scope) {
-            return true;
-        }
-        if (s->shield) {
-            return false;
-        }
+/* A finalizer may have cancelled the scope after the wait was prepared. */
+static bool is_cancelled(const struct scope *innermost) {
+    const struct scope *s = innermost;
+    while (s != NULL && !s->cancelled) {
+        s = s->shield ? NULL : s->outer;
     }
-    return false;
+    return s != NULL;
 }
 
-static void cancel(struct scope *scope) {
-    scope->cancelled = true;
-    for (struct task *t = rt.tasks.all; t != NULL; t = t->all_next) {
-        if (t->state == TASK_WAITING && covers(scope, t)) {
-            task_wake(t, WAKE_CANCELLED);
-        }
+void scope_join(struct task *task) {
+    bool first = nothing_inside(task->scope);
+    list_append(&task->scope->waits, &task->link);
+    if (first) {
+        something_inside(task->scope);
+    }
+    if (is_cancelled(task->scope)) {
+        task_wake(task, WAKE_CANCELLED);
+    }
+}
+
+/* It lies within another one from now on, or in none. */
+static void move_into(struct scope *s, struct scope *outer) {
+    if (s->outer == outer) {
+        return;
+    }
+    if (list_has(&s->link)) {
+        list_remove(&s->outer->inner, &s->link);
+        something_left(s->outer);
+    }
+    s->outer = outer;
+    if (outer == NULL || s->shield || nothing_inside(s)) {
+        return;
+    }
+    bool first = nothing_inside(outer);
+    list_append(&outer->inner, &s->link);
+    if (first) {
+        something_inside(outer);
+    }
+    if (ends_waits(outer)) {
+        wake_inside(s);
     }
 }
 
@@ -104,11 +200,11 @@ struct scope *scope_enter(lua_State *co, struct scope *around) {
     struct scope *outside = rt.tasks.scope;
     struct scope *own = own_scopes(co);
     rt.tasks.scope = own ? own : around;
-    while (own != NULL) {
+    for (; own != NULL; own = own->below) {
+        own->suspended = false;
         if (own->below == NULL) {
-            own->outer = around;
+            move_into(own, around);
         }
-        own = own->below;
     }
     return outside;
 }
@@ -117,18 +213,38 @@ void scope_leave(struct scope *around) {
     rt.tasks.scope = around;
 }
 
-void scope_detach(lua_State *co) {
-    struct scope *s = own_scopes(co);
-    while (s != NULL && s->below != NULL) {
-        s = s->below;
+/* From now on nothing keeps the scope alive but the tasks inside it, which keep it while they wait. */
+static void suspend(struct scope *s) {
+    s->suspended = true;
+    if (nothing_inside(s)) {
+        timer_remove(&s->timer);
     }
-    if (s != NULL) {
-        s->outer = NULL;
+}
+
+void scope_detach(lua_State *co) {
+    for (struct scope *s = own_scopes(co); s != NULL; s = s->below) {
+        suspend(s);
+        if (s->below == NULL) {
+            move_into(s, NULL);
+        }
     }
 }
 
 void scope_forget(lua_State *co) {
+    scope_detach(co);
     set_own_scopes(co, NULL);
+}
+
+void scope_leave_task(struct task *task) {
+    for (struct scope *s = task->scope; s != NULL && s != task->base;) {
+        struct scope *outer = s->outer;
+        suspend(s);
+        if (s->below == NULL) {
+            move_into(s, NULL);
+        }
+        s = outer;
+    }
+    task->scope = NULL;
 }
 
 /* ---- scope.run ---- */
@@ -139,8 +255,11 @@ static const char opened_key; /* of a table: coroutine (weak) -> the scopes it h
 
 static struct scope *push_scope(lua_State *L, uint64_t due, bool shield) {
     struct scope *scope = lua_newuserdatauv(L, sizeof(*scope), 1);
-    *scope = (struct scope){.outer = rt.tasks.scope, .below = own_scopes(L), .due = due};
-    scope->shield = shield;
+    *scope = (struct scope){.timer = {.due = NEVER, .fire = time_is_up},
+                            .outer = rt.tasks.scope,
+                            .below = own_scopes(L),
+                            .due = due,
+                            .shield = shield};
     luaL_setmetatable(L, SCOPE_TYPE);
     return scope;
 }
@@ -200,11 +319,21 @@ static void keep_open(lua_State *L, bool on) {
     lua_settop(L, scope);
 }
 
+/* Tasks may be left in it if an error or a closed coroutine cut its end short. They keep the scopes
+ * around it that are its coroutine's, and no others. */
+static void end_scope(lua_State *L, struct scope *scope) {
+    scope->ended = true;
+    suspend(scope);
+    if (scope->below == NULL && L != rt.tasks.current->co) {
+        move_into(scope, NULL);
+    }
+}
+
 static int ended(lua_State *L, int status, lua_KContext ctx) {
     struct scope *scope = (struct scope *)ctx;
-    scope->ended = true;
     set_own_scopes(L, scope->below);
     rt.tasks.scope = scope->outer;
+    end_scope(L, scope);
     if (status == LUA_OK || status == LUA_YIELD) {
         return lua_gettop(L) - HANDLER;
     }
@@ -264,17 +393,19 @@ static int open_scope(lua_State *L) {
 static int method_close(lua_State *L) {
     struct scope *scope = luaL_checkudata(L, 1, SCOPE_TYPE);
     struct scope *above = NULL;
-    scope->ended = true;
     for (struct scope *s = own_scopes(L); s != NULL && s != scope; s = s->below) {
         above = s;
     }
     if (above != NULL && above->below == scope) {
         above->below = scope->below;
-        above->outer = scope->outer;
+        move_into(above, scope->outer);
+        end_scope(L, scope);
     } else if (own_scopes(L) == scope) {
         set_own_scopes(L, scope->below);
         rt.tasks.scope = rt.tasks.scope == scope ? scope->outer : rt.tasks.scope;
+        end_scope(L, scope);
     }
+    scope->ended = true;
     lua_settop(L, 1);
     keep_open(L, false);
     return 0;

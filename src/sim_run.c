@@ -76,12 +76,14 @@ static void leave_world(struct outside *outside) {
     rt.on_deadlock = rt.exit_caller = NULL;
     rt.running = NULL;
     rt.outer = &outside->tasks;
+    rt.outer_clock = &outside->clock;
     rt.simulated = true;
 }
 
 static void return_to_world(const struct outside *outside) {
     rt.simulated = false;
     rt.outer = NULL;
+    rt.outer_clock = NULL;
     clock_close();
     rt.driver = outside->driver;
     rt.clock = outside->clock;
@@ -118,7 +120,7 @@ static void run_loop(const struct outside *outside, const struct task_handle *wo
         if (sim.over || world->task == NULL) {
             return;
         }
-        if (rt.tasks.ready_first != NULL || rt.tasks.later_first != NULL) {
+        if (!list_is_empty(&rt.tasks.ready) || !list_is_empty(&rt.tasks.later)) {
             events_busy();
         } else if (!sim_sockets_tell() && !events_step()) {
             deadlock();

@@ -21,12 +21,6 @@
 
 /* ---- ready and later ---- */
 
-static void append(struct task **first, struct task **last, struct task *task) {
-    task->next = NULL;
-    *(*first ? &(*last)->next : first) = task;
-    *last = task;
-}
-
 /* A task of the world outside may be woken while a simulation runs: it runs when the world does. */
 static struct scheduler *scheduler_of(const struct task *task) {
     return rt.outer != NULL && !task_is_simulated(task) ? rt.outer : &rt.tasks;
@@ -35,42 +29,41 @@ static struct scheduler *scheduler_of(const struct task *task) {
 /* Run again in the next tick. */
 void task_later(struct task *task) {
     task->state = TASK_READY;
-    append(&rt.tasks.later_first, &rt.tasks.later_last, task);
+    list_append(&rt.tasks.later, &task->link);
 }
 
 static void make_ready(struct task *task) {
     struct scheduler *s = scheduler_of(task);
     task->state = TASK_READY;
-    append(&s->ready_first, &s->ready_last, task);
+    list_append(&s->ready, &task->link);
+}
+
+/* Whatever could have ended its wait does not any more. */
+static void stop_waiting(struct task *task) {
+    struct scheduler *s = scheduler_of(task);
+    s->sources -= task->source;
+    task->source = false;
+    if (task->scope != NULL) {
+        scope_leave_waits(task);
+    }
+    waitq_woken(&task->interest);
+    for (size_t i = 0; i < task->set_count; i++) {
+        waitq_woken(&task->set[i]);
+    }
 }
 
 bool task_wake(struct task *task, enum wake why) {
     if (task->state != TASK_WAITING) {
         return false;
     }
-    if (task->source) {
-        task->source = false;
-        scheduler_of(task)->sources--;
-    }
+    stop_waiting(task);
     task->wake = why;
     make_ready(task);
     return true;
 }
 
-/* The timer is a task's first member. A scope that its wait was in may have gone meanwhile, with its
- * consumer: the deadline that is left then counts. */
 static void deadline_passed(struct timer *timer) {
-    struct task *task = (struct task *)timer;
-    uint64_t scope = task->scope ? scope_due(task->scope) : NEVER;
-    uint64_t due = scope < task->limit ? scope : task->limit;
-    if (task->scope == NULL || due <= clock_now()) {
-        task_wake(task, WAKE_DEADLINE);
-    } else if (due != NEVER) {
-        timer_set(timer, due);
-    } else if (!task->outside && task->source) {
-        task->source = false;
-        rt.tasks.sources--;
-    }
+    task_wake((struct task *)timer, WAKE_DEADLINE); /* the timer is a task's first member */
 }
 
 bool task_cancel(struct task *task) {
@@ -264,44 +257,36 @@ static void resume(struct task *task) {
     rt.running = NULL;
 }
 
+/* The bound of a tick, and that of the exit, which a tick full of tasks could outlast by far. */
+static bool may_go_on(const struct scheduler *s) {
+    return !list_is_empty(&s->ready) && !rt.exiting && !(rt.closing && runtime_is_overdue());
+}
+
 void task_run_ready(void) {
     struct scheduler *s = &rt.tasks;
     if (s->running) {
         return;
     }
     s->running = true;
-    if (s->later_first != NULL) {
-        *(s->ready_first ? &s->ready_last->next : &s->ready_first) = s->later_first;
-        s->ready_last = s->later_last;
-        s->later_first = s->later_last = NULL;
-    }
-    for (int turns = 0; s->ready_first != NULL && turns < TURNS_PER_TICK && !rt.exiting; turns++) {
-        struct task *task = s->ready_first;
-        s->ready_first = task->next;
+    list_append_all(&s->ready, &s->later);
+    for (int turns = 0; turns < TURNS_PER_TICK && may_go_on(s); turns++) {
+        struct task *task = LIST_ITEM(s->ready.first, struct task, link);
+        list_remove(&s->ready, &task->link);
         resume(task);
     }
     s->running = false;
 }
 
-/* Takes a task that is ready out of its queue. */
-static void unqueue(struct task **first, struct task **last, const struct task *task) {
-    struct task *previous = NULL;
-    for (struct task *t = *first; t != NULL; previous = t, t = t->next) {
-        if (t == task) {
-            *(previous ? &previous->next : first) = t->next;
-            *last = *last == t ? previous : *last;
-            return;
-        }
-    }
-}
-
+/* It is not to be resumed any more: out of what it waits for, or out of the queue it is ready in. */
 static void unschedule(struct task *task) {
-    if (task->source) {
-        task->source = false;
-        rt.tasks.sources--;
+    const struct list_link *first = rt.tasks.ready.first;
+    if (task->state == TASK_WAITING) {
+        stop_waiting(task);
+    } else if (list_has(&task->link)) {
+        bool at_an_end = first != NULL && (first == &task->link || first->prev == &task->link);
+        list_remove(at_an_end ? &rt.tasks.ready : &rt.tasks.later, &task->link);
     }
-    unqueue(&rt.tasks.ready_first, &rt.tasks.ready_last, task);
-    unqueue(&rt.tasks.later_first, &rt.tasks.later_last, task);
+    scope_leave_task(task);
 }
 
 /* Its coroutine is left where it stands: no `<close>` variable runs. */
@@ -309,7 +294,7 @@ void task_drop(struct task *task) {
     unschedule(task);
     task_leave_queues(task);
     scope_forget(task->co);
-    task->scope = task->base = NULL;
+    task->base = NULL;
     task->fate.outcome = TASK_CANCELLED;
     task->fate.nvalues = 0;
     finish(task, false);
@@ -321,8 +306,8 @@ void task_abandon(struct task *task) {
     }
     unschedule(task);
     rt.tasks.current = task;
-    rt.running = task->co;           /* interrupt.c bounds what its `<close>` variables do */
-    task->scope = task->base = NULL; /* whose memory may go before this task */
+    rt.running = task->co; /* interrupt.c bounds what its `<close>` variables do */
+    task->base = NULL;     /* whose memory may go before this task */
     task_resumed();
     task->state = TASK_RUNNING;
     scope_forget(task->co);

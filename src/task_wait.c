@@ -118,16 +118,13 @@ int task_park(lua_State *L, const char *what, uint64_t due, bool source, lua_KCo
     task->inner = L;
     task->waiting_for = what;
     task->since = rt.sockets.tick;
-    task->scope = rt.tasks.scope;
-    task->limit = due;
-    task->outside = source;
-    if (task->scope != NULL) {
-        uint64_t scope = scope_due(task->scope);
-        due = scope < due ? scope : due;
-    }
     timer_set(&task->timer, due);
     task->source = source || due != NEVER;
     rt.tasks.sources += task->source;
+    task->scope = rt.tasks.scope;
+    if (task->scope != NULL) {
+        scope_join(task);
+    }
     rt.tasks.parking = true;
     return lua_yieldk(L, 0, ctx, k);
 }
@@ -135,6 +132,7 @@ int task_park(lua_State *L, const char *what, uint64_t due, bool source, lua_KCo
 int task_give_way(lua_State *L, lua_KContext ctx, lua_KFunction k) {
     struct task *task = rt.tasks.current;
     task->inner = L;
+    task->scope = rt.tasks.scope;
     task->wake = WAKE_READY;
     task_later(task);
     rt.tasks.parking = true;
@@ -145,6 +143,7 @@ enum wake task_resumed(void) {
     struct task *task = rt.tasks.current;
     task_leave_queues(task);
     task->inner = NULL;
+    task->scope = NULL;
     task->waiting_for = NULL;
     timer_clear(&task->timer);
     return task_must_raise() ? WAKE_CANCELLED : task->wake;
