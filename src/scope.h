@@ -50,6 +50,14 @@ void scope_leave(struct scope *around);
 void scope_detach(lua_State *co); /* it yielded or ended: who resumed it is nothing to it now */
 void scope_forget(lua_State *co); /* before lua_resetthread, which drops what its scopes live in */
 
+/* ---- of the running coroutine ---- */
+void scope_init(lua_State *L, struct scope *s, uint64_t due, bool shield);
+void scope_begin(lua_State *L, struct scope *s);    /* it is the innermost one now */
+void scope_end(lua_State *L, struct scope *s);      /* and all further in that are still open */
+void scope_take_out(lua_State *L, struct scope *s); /* this one alone, in whatever order */
+bool scope_has_own(lua_State *L);
+void scope_cancel(struct scope *s); /* every wait inside raises from now on */
+
 int scope_open(lua_State *L); /* scope.run, ... for lua/lariat/task.lua */
 
 #endif
