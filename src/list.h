@@ -74,6 +74,17 @@ static inline void list_remove(struct list *list, struct list_link *link) {
     link->prev = NULL;
 }
 
+/* The list is not empty. */
+static inline struct list_link *list_take_first(struct list *list) {
+    struct list_link *first = list->first;
+    list->first = first->next;
+    if (first->next != NULL) {
+        first->next->prev = first->prev;
+    }
+    first->prev = NULL;
+    return first;
+}
+
 /* All of `from`, which is empty afterwards, behind the last of `list`. */
 static inline void list_append_all(struct list *list, struct list *from) {
     struct list_link *first = list->first, *added = from->first;

@@ -74,22 +74,20 @@ static bool keep_address(lua_State *L, struct op *op) {
     return !op->socket->closed;
 }
 
-/* Moves the operation into its task, and joins the queue that keeps the socket alive and, if
- * `exclusive`, others from interleaving. */
-static void join(struct op *op, int want, bool exclusive, bool front) {
+/* Moves the operation into its task, whose place keeps the socket's memory and, if `exclusive`, others
+ * from interleaving. */
+static inline struct task *move_in(struct op *op, bool exclusive) {
     struct task *task = rt.tasks.current;
-    struct watch *watch = &op->socket->watch;
-    bool writing = want == WANT_WRITE || want == WANT_PAUSE;
-    struct waitq *queue = writing ? &watch->writers : &watch->readers;
     if (op != &task->op) {
         task->op = *op;
     }
-    task->interest.exclusive = exclusive;
-    task->interest.begun = op->begun;
-    if (want == WANT_TURN) {
-        waitq_hold(queue, &task->interest, task);
-        return;
-    }
+    task->interest.claim = !exclusive ? 0 : op->begun ? CLAIM_BEGUN : CLAIM_EXCLUSIVE;
+    task->interest.stays = true;
+    return task;
+}
+
+static inline void join(struct op *op, struct waitq *queue, bool front) {
+    struct task *task = move_in(op, true);
     waitq_join(queue, &task->interest, task, front);
     if (op->other != NULL) {
         task->set = task->op.as.pipe.end;
@@ -97,6 +95,13 @@ static void join(struct op *op, int want, bool exclusive, bool front) {
         *task->set = (struct interest){.end_only = true};
         waitq_join(&op->other->watch.readers, task->set, task, false);
     }
+}
+
+/* Runs again in the next tick. */
+static int give_way(lua_State *L, struct op *op, bool exclusive) {
+    struct task *task = move_in(op, exclusive);
+    waitq_hold(&op->socket->watch.readers, &task->interest, task);
+    return task_give_way(L, AFTER_TURN, op_resumed);
 }
 
 /* `again`: the task has waited for this operation before and keeps its place in line. */
@@ -111,24 +116,23 @@ static int park(lua_State *L, struct op *op, int want, bool again) {
     uint64_t end = due(op);
     again = again && op->queued;
     if (want == WANT_TURN) {
-        join(op, want, true, true);
-        return task_give_way(L, AFTER_TURN, op_resumed);
+        return give_way(L, op, true);
     }
+    struct watch *watch = &op->socket->watch;
+    enum resume_after after = AFTER_READINESS;
     if (want == WANT_PAUSE) {
         uint64_t until = clock_now() + ((uint64_t)FIRST_PAUSE_NS << op->pauses);
-        if (op->pauses < LONGEST_PAUSE) {
-            op->pauses++;
+        op->pauses = op->pauses < LONGEST_PAUSE ? op->pauses + 1 : op->pauses;
+        end = until < end ? until : end;
+        after = AFTER_PAUSE;
+    } else {
+        int err = watch_arm(watch, want == WANT_READ ? POLLIN : POLLOUT);
+        if (err < 0) {
+            return op->type->fail(L, op, result_message(err));
         }
-        join(op, want, true, again);
-        return task_park(L, op->type->name, until < end ? until : end, true, AFTER_PAUSE,
-                         op_resumed);
     }
-    int err = watch_arm(&op->socket->watch, want == WANT_READ ? POLLIN : POLLOUT);
-    if (err < 0) {
-        return op->type->fail(L, op, result_message(err));
-    }
-    join(op, want, true, again);
-    return task_park(L, op->type->name, end, true, AFTER_READINESS, op_resumed);
+    join(op, want == WANT_READ ? &watch->readers : &watch->writers, again);
+    return task_park(L, op->type->name, end, true, after, op_resumed);
 }
 
 /* The time is up: show what was held back, ask the kernel and not a hint, then give up. */
@@ -194,8 +198,7 @@ int op_run(lua_State *L, struct op *op) {
         if (!keep_address(L, op)) {
             return op->type->fail(L, op, "closed");
         }
-        join(op, WANT_TURN, false, false);
-        return task_give_way(L, AFTER_TURN, op_resumed);
+        return give_way(L, op, false);
     }
     return attempt(L, op, false);
 }

@@ -124,7 +124,7 @@ static bool over(struct scope *s) {
 }
 
 /* Does this scope, or one further out that it feels, end every wait? */
-static bool ends_waits(struct scope *innermost) {
+static __attribute__((noinline)) bool ends_waits(struct scope *innermost) {
     struct scope *s = innermost;
     while (s != NULL && !over(s)) {
         s = s->shield ? NULL : s->outer;
@@ -133,7 +133,7 @@ static bool ends_waits(struct scope *innermost) {
 }
 
 bool scope_must_raise(void) {
-    return ends_waits(rt.tasks.scope) ||
+    return (rt.tasks.scope != NULL && ends_waits(rt.tasks.scope)) ||
            (rt.tasks.current->cancel && !scope_shields(rt.tasks.scope));
 }
 
@@ -191,15 +191,21 @@ static void set_own_scopes(lua_State *co, struct scope *scope) {
     *co_marks(co) = (uintptr_t)scope | (*co_marks(co) & CO_MARKS);
 }
 
-struct scope *scope_enter(lua_State *co, struct scope *around) {
-    struct scope *outside = rt.tasks.scope;
-    struct scope *own = own_scopes(co);
-    rt.tasks.scope = own ? own : around;
+static __attribute__((noinline)) void resume_own(struct scope *own, struct scope *around) {
     for (; own != NULL; own = own->below) {
         own->suspended = false;
         if (own->below == NULL) {
             move_into(own, around);
         }
+    }
+}
+
+struct scope *scope_enter(lua_State *co, struct scope *around) {
+    struct scope *outside = rt.tasks.scope;
+    struct scope *own = own_scopes(co);
+    rt.tasks.scope = own ? own : around;
+    if (own != NULL) {
+        resume_own(own, around);
     }
     return outside;
 }

@@ -51,7 +51,7 @@ static int told(struct socket *s, int err) {
 static bool must_queue(struct op *op, const struct socket *s) {
     const struct waitq *line = &s->watch.writers;
     bool came_new = !op->queued;
-    bool must = came_new ? waitq_has_exclusive(line) : line->has_begun;
+    bool must = came_new ? waitq_has_exclusive(line) : waitq_has_begun(line);
     op->queued = came_new || !must;
     return must;
 }

@@ -32,23 +32,25 @@ void task_later(struct task *task) {
     list_append(&rt.tasks.later, &task->link);
 }
 
-static void make_ready(struct task *task) {
-    struct scheduler *s = scheduler_of(task);
+static inline void make_ready(struct task *task, struct scheduler *s) {
     task->state = TASK_READY;
     list_append(&s->ready, &task->link);
 }
 
 /* Whatever could have ended its wait does not any more. */
-static void stop_waiting(struct task *task) {
-    struct scheduler *s = scheduler_of(task);
+static inline void stop_waiting(struct task *task, struct scheduler *s) {
     s->sources -= task->source;
     task->source = false;
     if (task->scope != NULL) {
         scope_leave_waits(task);
     }
-    waitq_woken(&task->interest);
+    if (task->interest.queue != NULL) {
+        waitq_woken(&task->interest);
+    }
     for (size_t i = 0; i < task->set_count; i++) {
-        waitq_woken(&task->set[i]);
+        if (task->set[i].queue != NULL) {
+            waitq_woken(&task->set[i]);
+        }
     }
 }
 
@@ -56,9 +58,10 @@ bool task_wake(struct task *task, enum wake why) {
     if (task->state != TASK_WAITING) {
         return false;
     }
-    stop_waiting(task);
+    struct scheduler *s = scheduler_of(task);
+    stop_waiting(task, s);
     task->wake = why;
-    make_ready(task);
+    make_ready(task, s);
     return true;
 }
 
@@ -162,7 +165,7 @@ struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct plac
                  .nvalues = nargs + 1},
     };
     link_task(task);
-    make_ready(task);
+    make_ready(task, scheduler_of(task));
     return task;
 }
 
@@ -270,9 +273,7 @@ void task_run_ready(void) {
     s->running = true;
     list_append_all(&s->ready, &s->later);
     for (int turns = 0; turns < TURNS_PER_TICK && may_go_on(s); turns++) {
-        struct task *task = LIST_ITEM(s->ready.first, struct task, link);
-        list_remove(&s->ready, &task->link);
-        resume(task);
+        resume(LIST_ITEM(list_take_first(&s->ready), struct task, link));
     }
     s->running = false;
 }
@@ -281,7 +282,7 @@ void task_run_ready(void) {
 static void unschedule(struct task *task) {
     const struct list_link *first = rt.tasks.ready.first;
     if (task->state == TASK_WAITING) {
-        stop_waiting(task);
+        stop_waiting(task, &rt.tasks);
     } else if (list_has(&task->link)) {
         bool at_an_end = first != NULL && (first == &task->link || first->prev == &task->link);
         list_remove(at_an_end ? &rt.tasks.ready : &rt.tasks.later, &task->link);

@@ -10,15 +10,11 @@
 
 #include "task.h"
 
-static void count(struct waitq *queue, struct interest *interest, struct task *task) {
+static inline void count(struct waitq *queue, struct interest *interest, struct task *task) {
     assert(interest->queue == NULL);
     interest->task = task;
     interest->queue = queue;
-    interest->stays = interest->stays || interest->exclusive;
-    queue->exclusive += interest->exclusive;
-    if (interest->begun) {
-        queue->has_begun = true;
-    }
+    queue->claims += interest->claim;
 }
 
 void waitq_join(struct waitq *queue, struct interest *interest, struct task *task, bool front) {
@@ -35,36 +31,6 @@ void waitq_hold(struct waitq *queue, struct interest *interest, struct task *tas
     interest->link.prev = NULL;
     count(queue, interest, task);
     queue->woken++;
-}
-
-void waitq_leave(struct interest *interest) {
-    struct waitq *queue = interest->queue;
-    if (queue == NULL) {
-        return;
-    }
-    if (list_has(&interest->link)) {
-        list_remove(&queue->line, &interest->link);
-    } else {
-        queue->woken--;
-    }
-    queue->exclusive -= interest->exclusive;
-    if (interest->begun) {
-        queue->has_begun = false;
-    }
-    interest->queue = NULL;
-    interest->exclusive = interest->begun = interest->stays = interest->end_only = false;
-}
-
-void waitq_woken(struct interest *interest) {
-    if (interest->queue == NULL) {
-        return;
-    }
-    if (!interest->stays) {
-        waitq_leave(interest);
-    } else if (list_has(&interest->link)) {
-        list_remove(&interest->queue->line, &interest->link);
-        interest->queue->woken++;
-    }
 }
 
 static struct interest *place_at(struct list_link *link) {
