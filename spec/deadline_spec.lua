@@ -112,7 +112,7 @@ describe("a deadline", function()
     end) })
   end)
 
-  it("ends what waits in a generator that is resumed inside, and in the generator's group", function()
+  it("reaches a generator that is resumed inside, and the generator's group", function()
     local child, resumed
     local generator = coroutine.wrap(function()
       task.timeout(1000, task.group, function(g)
@@ -129,7 +129,7 @@ describe("a deadline", function()
     assert.same(EXPIRED, { task.timeout(0.002, function()
       generator()
       assert.is_true(resumed)
-      child:join() -- it is not in this scope any more: the generator has left it
+      child:join() -- in this scope no more: the generator has left it
     end) })
     assert.equal("waiting", child:status())
     assert.same(EXPIRED, { task.timeout(0.002, generator) })

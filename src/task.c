@@ -287,6 +287,10 @@ static void unschedule(struct task *task) {
         bool at_an_end = first != NULL && (first == &task->link || first->prev == &task->link);
         list_remove(at_an_end ? &rt.tasks.ready : &rt.tasks.later, &task->link);
     }
+    if (task->inner != NULL && task->inner != task->co) { /* a script may keep it */
+        lua_pop(task->inner, 1);
+        lua_pushlightuserdata(task->inner, NULL);
+    }
     scope_leave_task(task);
 }
 

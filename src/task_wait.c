@@ -111,11 +111,21 @@ void task_prepare(lua_State *L, const char *what) {
     }
 }
 
+/* A coroutine of the script's own has its task on top of its stack while it waits: see coroutine.c. */
+static int suspend(lua_State *L, struct task *task, lua_KContext ctx, lua_KFunction k) {
+    bool own = L == task->co;
+    rt.tasks.parking = true;
+    task->inner = L;
+    if (!own) {
+        lua_pushlightuserdata(L, task);
+    }
+    return lua_yieldk(L, own ? 0 : 1, ctx, k);
+}
+
 int task_park(lua_State *L, const char *what, uint64_t due, bool source, lua_KContext ctx,
               lua_KFunction k) {
     struct task *task = rt.tasks.current;
     task->state = TASK_WAITING;
-    task->inner = L;
     task->waiting_for = what;
     task->since = rt.sockets.tick;
     timer_set(&task->timer, due);
@@ -125,18 +135,15 @@ int task_park(lua_State *L, const char *what, uint64_t due, bool source, lua_KCo
     if (task->scope != NULL) {
         scope_join(task);
     }
-    rt.tasks.parking = true;
-    return lua_yieldk(L, 0, ctx, k);
+    return suspend(L, task, ctx, k);
 }
 
 int task_give_way(lua_State *L, lua_KContext ctx, lua_KFunction k) {
     struct task *task = rt.tasks.current;
-    task->inner = L;
     task->scope = rt.tasks.scope;
     task->wake = WAKE_READY;
     task_later(task);
-    rt.tasks.parking = true;
-    return lua_yieldk(L, 0, ctx, k);
+    return suspend(L, task, ctx, k);
 }
 
 enum wake task_resumed(void) {
