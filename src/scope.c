@@ -268,7 +268,8 @@ void scope_begin(lua_State *L, struct scope *s) {
 static void end(lua_State *L, struct scope *s) {
     s->ended = true;
     suspend(s);
-    if (s->below == NULL && L != rt.tasks.current->co) {
+    const struct task *task = rt.tasks.current;
+    if (s->below == NULL && (task == NULL || L != task->co)) {
         move_into(s, NULL);
     }
 }
