@@ -268,4 +268,15 @@ describe("a deadlock", function()
     assert.matches("task reader %(spawned at script:3%) waits in channel receive at script:4", err)
     assert.equal(1, status)
   end)
+
+  it("is found although a deadline passed before, and names a semaphore's wait", function()
+    local err, status = outcome [[
+      local permit = task.semaphore(1)
+      task.timeout(0.001, task.sleep, 1000)
+      task.timeout(1000, permit.acquire, permit)
+      permit:acquire()]]
+    assert.matches("^lariat: deadlock: every task waits", err)
+    assert.matches("task main [^\n]*waits in semaphore at script:5", err)
+    assert.equal(1, status)
+  end)
 end)

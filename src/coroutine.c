@@ -30,7 +30,19 @@ static void set_in_runtime(lua_State *co, bool on) {
     *co_marks(co) = (*co_marks(co) & ~CO_IN_RUNTIME) | (on ? CO_IN_RUNTIME : 0);
 }
 
-static bool is_task(lua_State *L) {
+/* A coroutine suspended by the runtime has yielded one value: the task, if that waits in it and not in
+ * a coroutine that it has resumed. */
+static struct task *waiting_in(lua_State *co) {
+    bool waits = (*co_marks(co) & (CO_IN_RUNTIME | CO_TASK)) == CO_IN_RUNTIME;
+    return waits && lua_islightuserdata(co, -1) ? lua_touserdata(co, -1) : NULL;
+}
+
+static void go_on(lua_State *co) {
+    set_in_runtime(co, false);
+    lua_pop(co, 1);
+}
+
+static bool is_task(const lua_State *L) {
     return rt.tasks.current != NULL && rt.tasks.current->co == L;
 }
 
@@ -142,7 +154,10 @@ static int resume(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
     rt.tasks.pinned = pinned;
     if (status == LUA_YIELD && rt.tasks.parking) {
         set_in_runtime(co, true);
-        return lua_yieldk(L, 0, (lua_KContext)co, k);
+        if (!is_task(L)) {
+            lua_pushlightuserdata(L, NULL); /* the task waits further in */
+        }
+        return lua_yieldk(L, is_task(L) ? 0 : 1, (lua_KContext)co, k);
     }
     scope_detach(co);
     const struct task *task = rt.tasks.current;
@@ -177,7 +192,7 @@ static int resume_ended(lua_State *L, int n) {
 static int resume_again(lua_State *L, int status, lua_KContext ctx) {
     lua_State *co = (lua_State *)ctx;
     (void)status;
-    set_in_runtime(co, false);
+    go_on(co);
     return resume_ended(L, resume(L, co, 0, resume_again));
 }
 
@@ -214,7 +229,7 @@ static int wrap_ended(lua_State *L, lua_State *co, int n) {
 static int wrap_again(lua_State *L, int status, lua_KContext ctx) {
     lua_State *co = (lua_State *)ctx;
     (void)status;
-    set_in_runtime(co, false);
+    go_on(co);
     return wrap_ended(L, co, resume(L, co, 0, wrap_again));
 }
 
@@ -250,15 +265,6 @@ static int co_yield(lua_State *L) {
     return lua_yield(L, lua_gettop(L));
 }
 
-/* The task that waits in co itself, not in a coroutine that co has resumed. */
-static struct task *waiting_in(const lua_State *co) {
-    struct task *task = rt.tasks.all;
-    while (task != NULL && (task->inner != co || task->co == co)) {
-        task = task->all_next;
-    }
-    return task;
-}
-
 static int co_close(lua_State *L);
 
 static int close_again(lua_State *L, int status, lua_KContext ctx) {
@@ -271,7 +277,7 @@ static int close_again(lua_State *L, int status, lua_KContext ctx) {
 static int co_close(lua_State *L) {
     lua_State *co = check_coroutine(L);
     const char *status = status_of(L, co);
-    struct task *task = in_runtime(co) && task_can_wait(L) ? waiting_in(co) : NULL;
+    struct task *task = task_can_wait(L) ? waiting_in(co) : NULL;
     if (task != NULL) {
         task_prepare(L, "coroutine.close");
         task->closing = true;

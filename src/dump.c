@@ -59,10 +59,11 @@ static bool push_address(lua_State *L, const struct socket *s,
 
 /* With the table of peers and a description on top: what each task in `queue` waits for. */
 static void note_waiters(lua_State *L, const struct waitq *queue) {
-    for (const struct interest *i = queue->first; i != NULL; i = i->next) {
-        if (lua_rawgetp(L, -2, i->task) == LUA_TNIL) {
+    for (struct list_link *l = queue->line.first; l != NULL; l = l->next) {
+        const struct task *task = LIST_ITEM(l, struct interest, link)->task;
+        if (lua_rawgetp(L, -2, task) == LUA_TNIL) {
             lua_pushvalue(L, -2);
-            lua_rawsetp(L, -4, i->task);
+            lua_rawsetp(L, -4, task);
         }
         lua_pop(L, 1);
     }
@@ -88,7 +89,7 @@ static void push_peers(lua_State *L) {
     }
     for (struct task *t = rt.tasks.all; t != NULL; t = t->all_next) {
         const struct task_handle *handle = task_handle(L, t);
-        if (handle != NULL && handle->joiners.first != NULL) {
+        if (handle != NULL && !waitq_is_empty(&handle->joiners)) {
             lua_pushliteral(L, "task ");
             task_push_name(L, t);
             lua_concat(L, 2);

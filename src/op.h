@@ -51,6 +51,7 @@ struct op {
     uint64_t start;        /* when the call first had to wait; 0: not yet */
     bool once;             /* with timeout 0: no second attempt */
     bool queued;           /* it has waited in line: newcomers come after it */
+    bool begun;            /* part of its message is on its way: nobody may come between */
     unsigned char pauses;  /* back-offs so far, up to the longest */
     union {
         const struct address *to; /* of those with an address: see op_type */
@@ -71,7 +72,6 @@ struct op {
             size_t size;
             size_t sent;
             long first; /* index of data[0] in the caller's counting */
-            bool begun; /* part of the message is on its way */
         } send;
         struct {
             uint64_t moved;

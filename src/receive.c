@@ -101,7 +101,7 @@ static void push_taken(lua_State *L, const struct op *op, size_t size, size_t sh
 /* A whole line that is in memory already is taken without an operation: what most calls of a busy
  * loop come to. False: there is more to it. */
 static inline bool take_line(lua_State *L, struct socket *s, int pattern) {
-    bool plain = input_size(s) > 0 && s->watch.readers.first == NULL && s->max_receive == 0;
+    bool plain = input_size(s) > 0 && waitq_is_empty(&s->watch.readers) && s->max_receive == 0;
     const char *data = input_data(s);
     const char *end = plain && rt.tasks.budget > 0 ? memchr(data, '\n', input_size(s)) : NULL;
     if (end == NULL || end - data >= LARGE) {

@@ -133,6 +133,7 @@ int lookup_wait(lua_State *L, struct lookup *lookup, uint64_t due, lua_KFunction
         return task_give_way(L, (lua_KContext)lookup, k);
     }
     struct task *task = rt.tasks.current;
+    task->interest.stays = true; /* the lookup belongs to the task until that goes on */
     waitq_join(&lookup->waiters, &task->interest, task, false);
     return task_park(L, "name lookup", due, true, (lua_KContext)lookup, k);
 }

@@ -197,7 +197,7 @@ void runtime_tick(void) {
 }
 
 static bool anything_ready(void) {
-    return rt.tasks.ready_first != NULL || rt.tasks.later_first != NULL;
+    return !list_is_empty(&rt.tasks.ready) || !list_is_empty(&rt.tasks.later);
 }
 
 static void poll_once(void) {
@@ -266,10 +266,33 @@ static bool no_drains(void) {
     return rt.sockets.draining == 0;
 }
 
-static void end_tasks(void) {
+bool runtime_is_overdue(void) {
+    return clock_now() >= rt.unwound_by;
+}
+
+/* Gives what unwinds the tasks next its time. */
+static void allow(uint64_t ns) {
+    rt.unwound_by = clock_now() + ns;
+    interrupt_after(ns);
+}
+
+/* The `<close>` variables of tasks that have not ended run, as long as there is time; with the rest
+ * nothing more happens. */
+static void abandon_tasks(void) {
     struct task *next;
+    for (struct task *t = rt.tasks.all; t != NULL; t = next) {
+        next = t->all_next;
+        if (runtime_is_overdue()) {
+            task_drop(t);
+        } else {
+            task_abandon(t);
+        }
+    }
+}
+
+static void end_tasks(void) {
     rt.closing = true;
-    interrupt_after(EXIT_TASKS_NS);
+    allow(EXIT_TASKS_NS);
     if (rt.exit_caller != NULL) {
         task_abandon(rt.exit_caller); /* os.exit does not return: only `<close>` variables run */
     }
@@ -277,13 +300,10 @@ static void end_tasks(void) {
         task_cancel(t);
     }
     rt.exiting = false;
-    interrupt_after(EXIT_TASKS_NS);
+    allow(EXIT_TASKS_NS);
     run_until(no_tasks, EXIT_TASKS_NS);
-    interrupt_after(EXIT_TASKS_NS);
-    for (struct task *t = rt.tasks.all; t != NULL; t = next) {
-        next = t->all_next;
-        task_abandon(t);
-    }
+    allow(EXIT_TASKS_NS);
+    abandon_tasks();
     interrupt_after(0);
 }
 

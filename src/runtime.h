@@ -24,19 +24,20 @@ struct socket;
 struct world;
 
 struct scheduler {
-    struct task *ready_first, *ready_last; /* woken: run in this tick */
-    struct task *later_first, *later_last; /* yielded: run in the next */
-    struct task *all;                      /* every task that has not ended */
-    struct task *current;                  /* the one whose coroutine runs, or NULL */
-    struct scope *scope;                   /* the innermost one the running coroutine is in */
-    size_t live;                           /* length of `all` */
-    size_t sources;                        /* waits that something outside the tasks can end */
-    int budget;                            /* what the current task may still do this turn */
-    size_t unjoined_errors;                /* reported errors nobody has joined since */
-    bool running;                          /* inside task_run_ready */
-    bool parking;                          /* the yield under way is the runtime's own */
-    bool stopping;                         /* the current task is being closed: see interrupt.c */
-    bool pinned;                           /* a resume further out cannot be suspended */
+    struct list ready;      /* tasks that were woken: they run in this tick */
+    struct list later;      /* tasks that gave their turn away: they run in the next */
+    struct task *all;       /* every task that has not ended */
+    struct task *current;   /* the one whose coroutine runs, or NULL */
+    struct scope *scope;    /* the innermost one the running coroutine is in */
+    size_t live;            /* length of `all` */
+    size_t sources;         /* waits, and scopes with waits inside, that something else than a task
+                               can end: the kernel, or a deadline */
+    int budget;             /* what the current task may still do this turn */
+    size_t unjoined_errors; /* reported errors nobody has joined since */
+    bool running;           /* inside task_run_ready */
+    bool parking;           /* the yield under way is the runtime's own */
+    bool stopping;          /* the current task is being closed: see interrupt.c */
+    bool pinned;            /* a resume further out cannot be suspended */
 };
 
 struct sockets {
@@ -71,6 +72,7 @@ struct runtime {
     size_t lookups;           /* name lookups in flight */
     struct task *on_deadlock; /* told of a deadlock instead of ending the program */
     struct task *exit_caller; /* it called os.exit, which does not return */
+    uint64_t unwound_by;      /* teardown: when the tasks have had their time; 0: not yet */
     struct rlimit limits;     /* of descriptors, found at the start: children get them back */
     bool status_chosen;       /* by os.exit: errors that nobody joined do not change it */
     bool exact_places; /* accepted sockets remember their own line: under --test, after a dump */
@@ -94,6 +96,7 @@ void runtime_run(void);          /* until every task has ended or an exit was as
 /* Cancel, close, drain, free; returns the exit status. `close_handles` is called before the state is
  * closed: what else holds handles of the loop lets them go. */
 int runtime_close(void (*close_handles)(void));
+bool runtime_is_overdue(void); /* teardown: tasks get no more turns */
 void runtime_exit(int status); /* ask the loop to end; tasks are unwound by runtime_close */
 
 /* Memory that is not Lua's. Where a script can be told that there is none, the call asks by

@@ -155,22 +155,15 @@ static void collect(lua_State *L, struct selection *sel, int table, size_t n, in
     }
 }
 
-/* Another task's selection may wait on our watch of a descriptor: it must make its own. */
-static void dismiss(struct waitq *queue) {
-    while (queue->first != NULL) {
-        struct interest *interest = queue->first;
-        task_wake(interest->task, WAKE_READY);
-        waitq_leave(interest);
-    }
-}
-
+/* Another task's selection may wait on our watch of a descriptor: it must make its own. Its place in
+ * the queue is gone once it is woken. */
 static void stop_foreign(struct selection *sel) {
     for (size_t i = 0; i < sel->count; i++) {
         struct entry *e = &sel->entries[i];
         if (e->socket == NULL && e->queue == NULL) {
             watch_stop(&e->watch);
-            dismiss(&e->watch.readers);
-            dismiss(&e->watch.writers);
+            waitq_wake_all(&e->watch.readers, WAKE_READY);
+            waitq_wake_all(&e->watch.writers, WAKE_READY);
         }
     }
 }
@@ -341,6 +334,7 @@ static int wait(lua_State *L, struct selection *sel) {
     for (size_t i = 0; i < sel->count; i++) {
         struct entry *e = &sel->entries[i];
         struct waitq *queue = e->queue;
+        sel->interests[i].stays = e->socket != NULL; /* which must not go before this has looked */
         if (queue == NULL) {
             struct watch *w = watch_for(e);
             queue = e->events == POLLIN ? &w->readers : &w->writers;

@@ -127,7 +127,7 @@ static void run_loop(const struct outside *outside, const struct task_handle *wo
         if (sim.over || world->task == NULL) {
             return;
         }
-        if (rt.tasks.ready_first != NULL || rt.tasks.later_first != NULL) {
+        if (!list_is_empty(&rt.tasks.ready) || !list_is_empty(&rt.tasks.later)) {
             events_busy();
         } else if (!sim_sockets_tell() && !events_step()) {
             deadlock();

@@ -138,7 +138,7 @@ void socket_abort(struct socket *s) {
 
 /* Does a task wait for it? */
 bool socket_awaited(const struct socket *s) {
-    return s->watch.readers.first != NULL || s->watch.writers.first != NULL;
+    return !waitq_is_empty(&s->watch.readers) || !waitq_is_empty(&s->watch.writers);
 }
 
 void sockets_free_dead(void) {

@@ -25,12 +25,6 @@
 
 /* ---- ready and later ---- */
 
-static void append(struct task **first, struct task **last, struct task *task) {
-    task->next = NULL;
-    *(*first ? &(*last)->next : first) = task;
-    *last = task;
-}
-
 /* A task of the world outside may be woken while a simulation runs: it runs when the world does. */
 static struct scheduler *scheduler_of(const struct task *task) {
     return rt.outer != NULL && !rt.world->contains(task) ? rt.outer : &rt.tasks;
@@ -39,42 +33,44 @@ static struct scheduler *scheduler_of(const struct task *task) {
 /* Run again in the next tick. */
 void task_later(struct task *task) {
     task->state = TASK_READY;
-    append(&rt.tasks.later_first, &rt.tasks.later_last, task);
+    list_append(&rt.tasks.later, &task->link);
 }
 
-static void make_ready(struct task *task) {
-    struct scheduler *s = scheduler_of(task);
+static inline void make_ready(struct task *task, struct scheduler *s) {
     task->state = TASK_READY;
-    append(&s->ready_first, &s->ready_last, task);
+    list_append(&s->ready, &task->link);
+}
+
+/* Whatever could have ended its wait does not any more. */
+static inline void stop_waiting(struct task *task, struct scheduler *s) {
+    s->sources -= task->source;
+    task->source = false;
+    if (task->scope != NULL) {
+        scope_leave_waits(task);
+    }
+    if (task->interest.queue != NULL) {
+        waitq_woken(&task->interest);
+    }
+    for (size_t i = 0; i < task->set_count; i++) {
+        if (task->set[i].queue != NULL) {
+            waitq_woken(&task->set[i]);
+        }
+    }
 }
 
 bool task_wake(struct task *task, enum wake why) {
     if (task->state != TASK_WAITING) {
         return false;
     }
-    if (task->source) {
-        task->source = false;
-        scheduler_of(task)->sources--;
-    }
+    struct scheduler *s = scheduler_of(task);
+    stop_waiting(task, s);
     task->wake = why;
-    make_ready(task);
+    make_ready(task, s);
     return true;
 }
 
-/* The timer is a task's first member. A scope that its wait was in may have gone meanwhile, with its
- * consumer: the deadline that is left then counts. */
 static void deadline_passed(struct timer *timer) {
-    struct task *task = (struct task *)timer;
-    uint64_t scope = task->scope ? scope_due(task->scope) : NEVER;
-    uint64_t due = scope < task->limit ? scope : task->limit;
-    if (task->scope == NULL || due <= clock_now()) {
-        task_wake(task, WAKE_DEADLINE);
-    } else if (due != NEVER) {
-        timer_set(timer, due);
-    } else if (!task->outside && task->source) {
-        task->source = false;
-        rt.tasks.sources--;
-    }
+    task_wake((struct task *)timer, WAKE_DEADLINE); /* the timer is a task's first member */
 }
 
 bool task_cancel(struct task *task) {
@@ -178,7 +174,7 @@ struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct plac
                  .nvalues = nargs + 1},
     };
     link_task(task);
-    make_ready(task);
+    make_ready(task, scheduler_of(task));
     return task;
 }
 
@@ -285,46 +281,39 @@ static bool tick_over(int turns, uint64_t began) {
     return clock_now() - began >= TICK_NS;
 }
 
+/* The bound of the exit is looked at between turns: a tick full of tasks could outlast it by far. */
+static bool may_go_on(const struct scheduler *s) {
+    return !list_is_empty(&s->ready) && !rt.exiting && !(rt.closing && runtime_is_overdue());
+}
+
 void task_run_ready(void) {
     struct scheduler *s = &rt.tasks;
     if (s->running) {
         return;
     }
     s->running = true;
-    if (s->later_first != NULL) {
-        *(s->ready_first ? &s->ready_last->next : &s->ready_first) = s->later_first;
-        s->ready_last = s->later_last;
-        s->later_first = s->later_last = NULL;
-    }
+    list_append_all(&s->ready, &s->later);
     uint64_t began = rt.sockets.tick; /* which an early flush sets anew */
-    int turns = 0;
-    while (s->ready_first != NULL && !rt.exiting && !tick_over(turns++, began)) {
-        struct task *task = s->ready_first;
-        s->ready_first = task->next;
-        resume(task);
+    for (int turns = 0; may_go_on(s) && !tick_over(turns, began); turns++) {
+        resume(LIST_ITEM(list_take_first(&s->ready), struct task, link));
     }
     s->running = false;
 }
 
-/* Takes a task that is ready out of its queue. */
-static void unqueue(struct task **first, struct task **last, const struct task *task) {
-    struct task *previous = NULL;
-    for (struct task *t = *first; t != NULL; previous = t, t = t->next) {
-        if (t == task) {
-            *(previous ? &previous->next : first) = t->next;
-            *last = *last == t ? previous : *last;
-            return;
-        }
-    }
-}
-
+/* It is not to be resumed any more: out of what it waits for, or out of the queue it is ready in. */
 static void unschedule(struct task *task) {
-    if (task->source) {
-        task->source = false;
-        rt.tasks.sources--;
+    const struct list_link *first = rt.tasks.ready.first;
+    if (task->state == TASK_WAITING) {
+        stop_waiting(task, &rt.tasks);
+    } else if (list_has(&task->link)) {
+        bool at_an_end = first != NULL && (first == &task->link || first->prev == &task->link);
+        list_remove(at_an_end ? &rt.tasks.ready : &rt.tasks.later, &task->link);
     }
-    unqueue(&rt.tasks.ready_first, &rt.tasks.ready_last, task);
-    unqueue(&rt.tasks.later_first, &rt.tasks.later_last, task);
+    if (task->inner != NULL && task->inner != task->co) { /* a script may keep it */
+        lua_pop(task->inner, 1);
+        lua_pushlightuserdata(task->inner, NULL);
+    }
+    scope_leave_task(task);
 }
 
 /* Its coroutine is left where it stands: no `<close>` variable runs. */
@@ -332,7 +321,7 @@ void task_drop(struct task *task) {
     unschedule(task);
     task_leave_queues(task);
     scope_forget(task->co);
-    task->scope = task->base = NULL;
+    task->base = NULL;
     task->fate.outcome = TASK_CANCELLED;
     task->fate.nvalues = 0;
     finish(task, false);
@@ -344,7 +333,7 @@ void task_abandon(struct task *task) {
     }
     unschedule(task);
     rt.tasks.current = task;
-    task->scope = task->base = NULL; /* whose memory may go before this task */
+    task->base = NULL; /* whose memory may go before this task */
     task_resumed();
     task->state = TASK_RUNNING;
     scope_forget(task->co);

@@ -111,7 +111,8 @@ static int method_join(lua_State *L) {
     }
     task_prepare(L, "join");
     struct task *self = rt.tasks.current;
-    self->interest.exclusive = true; /* as opposed to task.wait, which takes no results */
+    self->interest.claim = CLAIM_EXCLUSIVE; /* as opposed to task.wait, which takes no results */
+    self->interest.stays = true;
     waitq_join(&handle->joiners, &self->interest, self, false);
     return task_park(L, "join", clock_after(seconds), false, 0, joined);
 }

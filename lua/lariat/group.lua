@@ -40,7 +40,7 @@ end
 local function run_child(self, f, ...)
   local results = table.pack(xpcall(f, traced, ...))
   self.active = self.active - 1
-  self.gate:wake()
+  if self.active == 0 then self.gate:wake() end
   if results[1] then return table.unpack(results, 2, results.n) end
   local failure = results[2]
   if failure == task.cancelled then error(failure, 0) end
