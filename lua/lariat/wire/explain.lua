@@ -1,0 +1,1 @@
+return function(_, _, why) return tostring(why) end

@@ -1,0 +1,17 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Messages by name, so that one can refer to another that is declared later, or to itself.
+
+local node = require "lariat.wire.node"
+
+local registry = { messages = {} }
+
+--- The message that a field or an item refers to.
+---@return lariat.wire.Message
+function registry.target(n)
+  local message = n.msg or registry.messages[n.to]
+  if not message then node.complain(n, "there is no message '%s'", n.to) end
+  return message
+end
+
+return registry
