@@ -14,6 +14,7 @@ end
 wire.check_length = nil
 
 require "lariat.wire.stream"
+require "lariat.wire.random"
 
 --- The names of this module and those of another environment, which come first:
 --- `local _ENV = wire.names(_ENV)`.
