@@ -38,10 +38,10 @@ end
 local function split(name)
   local labels = {}
   local escaped = name:gsub("\\(.)", function(c) return ("\\%03d"):format(byte(c)) end)
+  if escaped:find("..", 1, true) or escaped:find "^%." then error("an empty label", 0) end
   for label in escaped:gmatch "[^.]+" do
     labels[#labels + 1] = label:gsub("\\(%d%d%d)", function(code) return char(tonumber(code)) end)
   end
-  if name ~= "" and (name:find("..", 1, true) or name:find "^%.") then error("an empty label", 0) end
   return labels
 end
 

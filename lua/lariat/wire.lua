@@ -5,6 +5,7 @@
 
 local message = require "lariat.wire.message"
 local node = require "lariat.wire.node"
+local structure = require "lariat.wire.structure"
 
 local wire = { message = message }
 
@@ -13,8 +14,18 @@ for _, part in ipairs { "types", "address", "structure" } do
 end
 wire.check_length = nil
 
-require "lariat.wire.stream"
+require "lariat.wire.describe"
+require "lariat.wire.dissector"
+require "lariat.wire.dump"
 require "lariat.wire.random"
+require "lariat.wire.stream"
+local check_message = require "lariat.wire.shrink"
+
+--- In a declaration a checksum; with a message, the check of its declaration.
+function wire.check(what, ...)
+  if node.is_message(what) then return check_message(what, ...) end
+  return structure.check(what, ...)
+end
 
 --- The names of this module and those of another environment, which come first:
 --- `local _ENV = wire.names(_ENV)`.

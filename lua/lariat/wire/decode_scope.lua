@@ -104,8 +104,10 @@ function Decoder:on_size(n, length, nodes, i, after, weight)
   self:bounded(n, v)
   local name = n.lenname or type(n.len) == "string" and n.len or nil
   if n.unit then v = ("%s * %d"):format(v, n.unit) end
-  self:need(v, { name = name, kind = "size" })
+  local cut = self.mode == "traced" and not self.scope.inner -- what is there of it is shown
+  if not cut then self:need(v, { name = name, kind = "size" }) end
   local e = self:as_variable("e", ("p + %s - 1"):format(v))
+  if cut then self:w("if %s > %s then %s = %s end", e, self.scope.e, e, self.scope.e) end
   self:in_scope(name, { e = e, inner = true }, n.fields, nothing, follow, more)
   return true
 end

@@ -142,6 +142,9 @@ end
 --- Tells of a field: where it is, and which of the bits it has.
 function Decoder:trace_field(n, value, from, size, bit, width)
   if self.mode ~= "traced" then return end
+  if not n.name then
+    n = { name = ("(%s)"):format(node.title(n)), kind = n.kind, type = n.type, lsb = n.lsb }
+  end
   self:w("TR(%s, %s, %s, %s, %s, %s%s)", self:info(n), from, size, value, bit or "nil",
     width or "nil", self:arguments())
 end

@@ -36,7 +36,7 @@ end
 local function compile(message, way)
   local function make(roomy)
     if way == "encoder" then return Encoder.compile(message, roomy) end
-    return Decoder.compile(message, way, roomy, function(...) return message.trace(...) end)
+    return Decoder.compile(message, way, roomy, function(...) return registry.trace(...) end)
   end
   local infos = #message.infos
   local ok, f = pcall(make, false)

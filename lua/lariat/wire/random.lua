@@ -45,7 +45,9 @@ end
 local function integer(r, least, most)
   local case = r(4)
   if case == 1 then return ({ math.max(least, 0), math.min(most, 1), most, least })[r(4)] end
-  local v = (r(1 << 31) - 1 << 32 | r(1 << 31) - 1) >> (r(62))
+  local width = 1
+  while width < 63 and most >> width > 0 do width = width + 1 end
+  local v = (r(1 << 31) - 1 << 32 | r(1 << 31) - 1) & ((1 << r(width)) - 1)
   if r(2) == 1 and least < 0 then v = -v end
   return math.max(least, math.min(most, v))
 end

@@ -4,6 +4,7 @@
 
 local node = require "lariat.wire.node"
 
+---@field trace? function what traced decodes call now
 local registry = { messages = {} }
 
 --- The message that a field or an item refers to.

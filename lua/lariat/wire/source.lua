@@ -111,7 +111,7 @@ function Source:info(n, what)
   local path = table.concat(self.path, ".")
   if n and n.name and n.name ~= "_" then path = path .. "." .. n.name:gsub("%%", "%%%%") end
   local infos = self.message.infos
-  infos[#infos + 1] = { path, what or n and node.title(n) or "" }
+  infos[#infos + 1] = { path, what or n and node.title(n) or "", lsb = n and n.lsb }
   return ("I[%d]"):format(#infos)
 end
 
