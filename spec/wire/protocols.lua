@@ -202,7 +202,8 @@ P.numbers = message "numbers" {
   i8 "p", i16 "q", i24 "r", i32 "s", i40 "t", i48 "u", i56 "v", i64 "w",
   i16le "x", i32le "y", i64le "z", f32 "fa", f64 "fb", f32le "fc", f64le "fd",
   varint "va", varint4 "vb", quicint "vc", zigzag "vd",
-  bits(3) "ba", bits(5) "bb", bits(12) "bc", bits(4) "bd", bits(64) "be", bits(1) "bf", bits(39) "bg",
+  bits(3) "ba", bits(5) "bb", bits(12) "bc", bits(4) "bd", bits(64) "be",
+  bits(1) "bf", bits(39) "bg",
   lsb { bits(3) "la", flag "lb", bits(12) "lc" }, lsb { bits(40) "ld" },
   padding(2), ipv4 "ipv4", ipv6 "ipv6", record "inner" { u8 "a", bytes(3) "b" },
 }

@@ -188,12 +188,16 @@ function Decoder:take_constant(item, from)
   self:trace_field(n, constant, from, n.size)
 end
 
+--- What the length of a field is called in dumps.
+function Decoder.length_name(n)
+  return n.lenname or n.name and n.name ~= "_" and n.name .. "#" or "length"
+end
+
 -- The length of what comes behind the run.
 function Decoder:take_length(item, from)
   local raw = item.raw or combine(item.bytes, item.n.le)
   item.variable = Source.is_variable(raw) and raw or self:as_variable("n", raw)
-  local name = item.length_of.lenname or (item.length_of.name or "") .. "#"
-  self:trace_field({ name = name, kind = "int", type = item.n.type }, item.variable, from,
+  self:trace_field({ name = Decoder.length_name(item.length_of), kind = "int", type = item.n.type }, item.variable, from,
     item.n.size)
 end
 

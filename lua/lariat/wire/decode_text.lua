@@ -169,7 +169,7 @@ function Decoder:length(n, length)
   local v = len.kind == "varint" and self:varint(own) or len.kind == "quicint" and self:quicint(own) or
     self:number_in_text(own, len.delim)
   if from then
-    self:trace_field({ name = n.lenname or n.name .. "#", kind = len.kind }, v, from, "p - " .. from)
+    self:trace_field({ name = Decoder.length_name(n), kind = len.kind }, v, from, "p - " .. from)
   end
   return v
 end

@@ -105,7 +105,7 @@ local function size_text(n)
   end
   if n.size then return n.size == 1 and "1 byte" or ("%d bytes"):format(n.size) end
   if n.kind == "str" then return ("%s, then as many bytes"):format(length_text(n.len)) end
-  if n.kind == "upto" then return ("up to %q"):format(n.delim):gsub("\\?\n", "\\n"):gsub("\\13", "\\r") end
+  if n.kind == "upto" then return "up to " .. node.quote(n.delim) end
   if n.kind == "word" then return "up to a space" end
   if n.kind == "rest" then return "the rest" end
   if n.kind == "varint" then return ("1 to %d bytes"):format(n.most) end
@@ -116,7 +116,7 @@ end
 local function values_text(n)
   local notes = {}
   if n.const ~= nil then
-    notes[1] = "always `" .. (("%q"):format(n.const):gsub("\\?\n", "\\n"):gsub("^(%d+)$", "%1")) .. "`"
+    notes[1] = ("always `%s`"):format(type(n.const) == "string" and node.quote(n.const) or n.const)
   end
   if n.enum and next(n.enum) then
     local names = {}
@@ -216,8 +216,12 @@ local ROWS = {
     local item = n.item[1]
     local of = n.isrecord and "list" or item.kind == "ref" and
       ("list of %s"):format(registry.target(item).name) or "list of " .. node.title(item)
-    row(out, indent, "`" .. n.name .. "`", of, count, n.absent and ("not there if %d"):format(n.absent) or "")
-    if n.isrecord then rows(out, n.item, indent + 1) end
+    local known = n.isrecord and out.lists[n.item.source]
+    row(out, indent, "`" .. n.name .. "`", of, count, known and ("as `%s`"):format(known) or
+      n.absent and ("not there if %d"):format(n.absent) or "")
+    if not n.isrecord or known then return end
+    out.lists[n.item.source] = n.name
+    rows(out, n.item, indent + 1)
   end,
   ref = function(out, n, indent)
     row(out, indent, "`" .. n.name .. "`", "message " .. registry.target(n).name, "", "")
@@ -240,7 +244,7 @@ end
 ---@return string
 function Message:describe()
   misuse.check_self(self, Message, "describe")
-  local out = { "## " .. self.name, "" }
+  local out = { "## " .. self.name, "", lists = {} } -- lists: what items have been shown already
   local boxes = diagram(self.seq)
   if boxes then
     out[#out + 1] = "```"

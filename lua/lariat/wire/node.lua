@@ -72,6 +72,11 @@ function node.refuse(message, ...)
   error(("%s: %s"):format(node.place(), message:format(...)), 0)
 end
 
+--- A string as a script would write it, on one line.
+function node.quote(s)
+  return (("%q"):format(s):gsub("\\\n", "\\n"):gsub("\\13", "\\r"))
+end
+
 --- What a node is called in messages.
 function node.title(n)
   return n.type or n.kind

@@ -69,7 +69,7 @@ end
 
 local function as_node(x, message)
   if type(x) == "string" then
-    return node.new("bytes", { size = #x, const = x, type = ("%q"):format(x) })
+    return node.new("bytes", { size = #x, const = x, type = node.quote(x) })
   end
   if node.is_message(x) then
     node.refuse("%s: the message %s needs a name as a field", message.name, x.name)

@@ -131,7 +131,7 @@ function types.upto(delimiter)
   if type(delimiter) ~= "string" or delimiter == "" then
     node.refuse "upto: a delimiter of at least a byte expected"
   end
-  return new("upto", { type = ("upto(%q)"):format(delimiter):gsub("\n", "n"), delim = delimiter })
+  return new("upto", { type = ("upto(%s)"):format(node.quote(delimiter)), delim = delimiter })
 end
 
 types.line, types.cstr = types.upto "\r\n", types.upto "\0"
