@@ -115,7 +115,7 @@ end
 function Decoder:on_scope(n, _, nodes, i, after, weight)
   local q = self:find_end(n, n.delim)
   local e = self:as_variable("e", q .. " - 1")
-  self:in_scope(nil, { e = e, inner = true }, n.fields,
+  self:in_scope(nil, { e = e, inner = true, line = n.delim:find "^[\r\n]" ~= nil }, n.fields,
     function() self:w("p = %s + %d", e, #n.delim + 1) end,
     function() self:sequence(nodes, i + 1, after, weight) end,
     weight + node.count(nodes, i + 1))
@@ -193,8 +193,12 @@ function Decoder:on_through(n)
   self:let(text .. ", " .. why, ("%s(sub(s, p, %s)%s)"):format(self:outer(n.def.decode), e,
     self:uses(n.def.uses)))
   self:w("if not %s then %s end", text, self:fail(n, ("tostring(%s)"):format(why)))
-  local from = self:beginning()
+  local from, first = self:beginning(), n.fields[1]
   self:w("p = %s + 1", e)
+  if first and not n.fields[2] and first.kind == "rest" then -- all of it, without another copy
+    self:value(first, text, from or "p", from and "p - " .. from)
+    return
+  end
   self:let(last, "#" .. text)
   self:w("do local p, s, at%s = 1, %s, 1%s", self.mode == "resumable" and ", g" or "", text,
     self.mode == "resumable" and ", 0" or "")
@@ -205,7 +209,6 @@ function Decoder:on_through(n)
   self:w("if p ~= %s + 1 then %s end", last, self:fail(nil, "'bytes left over'"))
   self:w "end"
   self.scope, self.mode = scope, mode
-  local first = n.fields[1]
   if from and first and first.name then
     self:trace_field(first, self:variable(first.name), from, "p - " .. from)
   end

@@ -254,9 +254,28 @@ local function collect_words(nodes, i)
   return words, optional, i
 end
 
+local WORD = "([^ \r\n]*)"
+
+-- In a line all words are matched at once, because a match cannot reach past its end.
+local function match_words(self, words)
+  local names, from = {}, self:as_variable("p", "p")
+  for i, word in ipairs(words) do
+    names[i] = self:new_variable "w"
+    word.text = names[i]
+    word.from = i == 1 and from or ("%s + %d + #%s"):format(from, i - 1,
+      table.concat(names, " + #", 1, i - 1))
+  end
+  local q, e = self:new_variable "q", self.scope.e
+  self:let(table.concat(names, ", ") .. ", " .. q, ("match(s, %s, p)"):format(
+    quote("^" .. WORD .. (" ?" .. WORD):rep(#words - 1) .. "()")))
+  self:w("if %s > %s then p = %s + 1 elseif byte(s, %s) ~= 32 then %s else p = %s + 1 end", q, e, e, q,
+    self:fail(words[1].n, "'not a word'"), q)
+end
+
 -- Cuts off so many words, as far as there are any: "" for one that is not there.
 local function cut_words(self, words)
   local e = self.scope.e
+  if self.scope.line and self.mode ~= "traced" then return match_words(self, words) end
   for _, word in ipairs(words) do
     word.text, word.from = self:new_variable "w", self:as_variable("p", "p")
     self:let(word.text, "''")

@@ -53,13 +53,43 @@ local function at_first_use(message, way)
   end
 end
 
+local function check_decode(s, at)
+  if type(s) ~= "string" then misuse.type(1, "decode", "string", s, s == nil) end
+  if at ~= nil and (math.type(at) ~= "integer" or at < 1 or at > #s + 1) then
+    misuse.argument(2, "decode", "position in the string expected")
+  end
+end
+
+-- What decode returns for what plain did.
+local function undecoded(s, next, info)
+  if type(next) ~= "number" then return nil, tostring(next) end
+  local lacking = next - #s
+  local path = info[1]:gsub("%[%%d%]", "")
+  return nil, ("%s: incomplete, at least %d bytes more"):format(path, lacking), lacking
+end
+
+local type = type
+
+-- The method decode of one message, with its decoder at hand.
+local function decode_with(plain, limit)
+  return function(self, s, at)
+    if at or type(s) ~= "string" then check_decode(s, at) end
+    local from = at or 1
+    local value, next, info = plain(s, from, #s, from, 0)
+    if not value then return undecoded(s, next, info) end
+    if next - from > limit then return nil, self:too_long() end
+    return value, next
+  end
+end
+
 --- The function that a message is compiled to.
 ---@param way "plain"|"traced"|"resumable"|"encoder"
 function Message:compiled(way)
   if not self.done[way] then
     measure.check(self)
-    self.done[way] = compile(self, way)
-    self[way] = self.done[way]
+    local f = compile(self, way)
+    self.done[way], self[way] = f, f
+    if way == "plain" then self.decode = decode_with(f, self.limit) end
   end
   return self.done[way]
 end
@@ -97,6 +127,10 @@ local function declare(name, fields)
   return message
 end
 
+function Message:too_long()
+  return ("%s: longer than the limit of %d bytes"):format(self.name, self.limit)
+end
+
 -- Bytes and tables -------------------------------------------------------------------------------
 
 local check_self = misuse.check_self
@@ -124,17 +158,10 @@ end
 ---@return integer|string next where what follows begins; or why it cannot be decoded
 ---@return integer? lacking of a message that is cut: at least so many bytes more
 function Message:decode(s, at)
-  if type(s) ~= "string" then misuse.type(1, "decode", "string", s, s == nil) end
-  at = at or 1
-  if math.type(at) ~= "integer" or at < 1 or at > #s + 1 then
-    misuse.argument(2, "decode", "position in the string expected")
-  end
-  local value, next, info = self.plain(s, at, #s, at, 0)
-  if value then return value, next end
-  if type(next) ~= "number" then return nil, tostring(next) end
-  local lacking = next - #s
-  return nil, ("%s: incomplete, at least %d bytes more"):format(info[1]:gsub("%[%%d%]", ""), lacking),
-    lacking
+  check_self(self, Message, "decode")
+  check_decode(s, at)
+  self:compiled "plain" -- and gives the message a method of its own
+  return self:decode(s, at)
 end
 
 Message.__tostring = function(self) return "message " .. self.name end

@@ -205,19 +205,21 @@ function node.first_name(seq)
   end
 end
 
---- How much code a sequence makes from its i-th node on, roughly.
+--- How much code a sequence makes from its i-th node on, roughly, if all that follows a switch is
+--- written into each of its branches.
 function node.count(seq, i)
-  local count = 0
-  for j = i, #seq do
+  local size = 0
+  for j = #seq, i, -1 do
     local n = seq[j]
-    count = count + 1
-    if n.fields then count = count + node.count(n.fields, 1) end
-    if n.item then count = count + 2 end
     if n.cases then
-      for _, key in ipairs(n.keys) do count = count + node.count(n.cases[key], 1) end
+      local all = 1
+      for _, key in ipairs(n.keys) do all = all + node.count(n.cases[key], 1) + size end
+      size = math.min(all, 1 << 30)
+    else
+      size = size + 1 + (n.fields and node.count(n.fields, 1) or n.item and 2 or 0)
     end
   end
-  return count
+  return size
 end
 
 --- Does the body of a scope take all that is there?

@@ -62,10 +62,6 @@ end
 
 -- Decoding ---------------------------------------------------------------------------------------
 
-local function too_long(message)
-  return ("%s: longer than the limit of %d bytes"):format(message.name, message.limit)
-end
-
 -- Takes the n bytes of a whole message; false if somebody else has taken some of them.
 local function take(conn, R, n)
   if not R.skip(conn, n, R.seen) then
@@ -97,7 +93,7 @@ local function continue(message, conn, R, ...)
   R.co, R.need = nil, nil
   if not value then return nil, failed(message, conn, R, s) end
   local n = R.have - (e - p + 1)
-  if n > message.limit then return nil, too_long(message) end
+  if n > message.limit then return nil, message:too_long() end
   if take(conn, R, n) then
     R.s, R.p, R.e = s, p, e
     return value
@@ -122,7 +118,7 @@ local function attempt(message, conn, R)
   local value, next = message.plain(R.s, R.p, R.e, R.p, 0)
   if value then
     local n = next - R.p
-    if n > message.limit then return nil, too_long(message) end
+    if n > message.limit then return nil, message:too_long() end
     if take(conn, R, n) then
       R.p = next
       return value
@@ -148,7 +144,7 @@ local function step(message, conn, R)
   while true do
     local value, err, x
     if R.need or not R.s or R.p > R.e then
-      if R.have > message.limit + CHUNK then return nil, too_long(message), R.have end
+      if R.have > message.limit + CHUNK then return nil, message:too_long(), R.have end
       if not R.need then
         R.s = nil
         if R.have > 0 then forget(R) end
