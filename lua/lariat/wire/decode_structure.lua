@@ -183,13 +183,13 @@ function Decoder:on_ref(n)
   local from = self:as_variable("q", self:lasting "p")
   self:w("if d >= %d then %s end", message.depth,
     self:fail(n, Source.quote(("nested deeper than %d"):format(message.depth))))
-  local function nested(err)
-    return ("return nil, nest(%s, %s, %s, at, %s%s)"):format(err, self:info(n),
-      self:lasting(self.scope.e), from, self:arguments())
+  local function nested(err, e)
+    return ("return nil, nest(%s, %s, %s, at, %s%s)"):format(err, self:info(n), e, from,
+      self:arguments())
   end
   if waits then
     self:w("do local x %s, x, p, e, g = %s(s, p, e, d + 1, g, %s)", v, f, self.open_check or "nil")
-    self:w("if not %s then %s end s = x end", v, nested "x")
+    self:w("if not %s then %s end s = x end", v, nested("x", "nil"))
     return
   end
   if self.mode == "traced" then self:w("TR(%s, 'enter'%s)", self:info(n), self:arguments()) end
@@ -198,7 +198,7 @@ function Decoder:on_ref(n)
     self:w("if type(t) == 'number' then return nil, t, %s end", self:info(n))
   end
   local moved = self.mode == "resumable" and "(type(t) == 'number' and t + g or t)" or "t"
-  self:w("%s end p = t end", nested(moved))
+  self:w("%s end p = t end", nested(moved, self:lasting(self.scope.e)))
   if self.mode == "traced" then self:w "TR(nil, 'leave')" end
 end
 
