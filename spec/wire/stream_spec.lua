@@ -334,7 +334,7 @@ describe("datagrams", function()
       assert.equal("PINGRESP", m.type)
       break
     end
-    assert.same({ "mqtt.type: no case for 0", "mqtt: 2 bytes behind its end" },
+    assert.same({ "mqtt.remaining: no case for type 0", "mqtt: 2 bytes behind its end" },
       { (told[1]:gsub(" at offset %d+", "")), told[2] })
     there:sendto("\x30", "127.0.0.1", port)
     assert.match("incomplete", select(2, P.mqtt:read(here)))

@@ -60,7 +60,8 @@ function Decoder:on_switch(n, _, nodes, i, after, weight)
     self:w "end"
   else
     self:w("%s %s end", n.keys[1] and "else" or "",
-      self:fail(n.sel, ("'no case for ' .. tostring(%s)"):format(v)))
+      self:fail(nil, ("%s .. tostring(%s)"):format(
+        Source.quote(("no case for %s "):format(n.on)), v)))
   end
   return light and n.keys[1] ~= nil
 end
