@@ -190,7 +190,7 @@ end
 
 --- What the length of a field is called in dumps.
 function Decoder.length_name(n)
-  return n.lenname or n.name and n.name ~= "_" and n.name .. "#" or "length"
+  return n.lenname or n.name ~= "_" and n.name and n.name .. "#" or "#"
 end
 
 -- The length of what comes behind the run.

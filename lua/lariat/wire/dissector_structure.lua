@@ -6,27 +6,50 @@
 return [==[
 -- Structures
 
+-- Scopes lie in a chain, scope.up; c.e is the end of the innermost one whose end is known.
+local function see_end(c)
+  local scope = c.scope
+  while not scope.e do scope = scope.up end
+  c.e, c.inner = scope.e, scope.inner
+end
+
+local function push(c, e)
+  local scope = { e = e, inner = true, up = c.scope }
+  c.scope = scope
+  see_end(c)
+  return scope
+end
+
+local function pop(c)
+  c.scope = c.scope.up
+  see_end(c)
+end
+
 local function in_scope(c, e, fields)
-  local outer, inner = c.e, c.inner
-  c.e, c.inner = e, true
+  push(c, e)
   walk(fields, c)
   if c.p ~= e + 1 then bad(c, (e - c.p + 1) .. " bytes left over") end
-  c.e, c.inner = outer, inner
+  pop(c)
 end
 
 -- The length is a field of the scope itself.
 local function own_scope(n, c)
-  local start, outer, inner, watch, last = c.p, c.e, c.inner, c.watch[n.len], nil
+  local start, watch, scope = c.p, c.watch[n.len], push(c, nil)
   c.watch[n.len] = function(v)
-    last = start + v * (n.unit or 1) - 1
-    if last > outer then
-      error({ short = not inner and (n.last and last - outer or "?") or nil, at = c.p }, 0)
+    local last, outer = start + v * (n.unit or 1) - 1, scope.up
+    while not outer.e do outer = outer.up end
+    if last < c.p - 1 then bad(c, "an impossible length") end
+    if last > outer.e then
+      error({ short = not outer.inner and (n.last and c.d == 0 and last - outer.e or "?") or nil,
+        at = c.p }, 0)
     end
-    if c.e > last or not c.inner then c.e, c.inner = last, true end
+    scope.e = last
+    see_end(c)
   end
   walk(n.fields, c)
-  c.watch[n.len], c.e, c.inner = watch, outer, inner
-  if last and c.p ~= last + 1 then bad(c, "bytes left over") end
+  c.watch[n.len] = watch
+  if scope.e and c.p ~= scope.e + 1 then bad(c, "bytes left over") end
+  pop(c)
 end
 
 function READ.size(n, c)
@@ -137,8 +160,9 @@ end
 
 -- The place behind the message at p; or nil, and what is lacking or wrong.
 local function one(tvb, s, p, e, tree)
-  local c = { tvb = tvb, s = s, p = p, e = e, at = p, tree = tree, m = {}, d = 0, watch = {} }
-  if not STREAM then c.inner = true end
+  local c = { tvb = tvb, s = s, p = p, e = e, at = p, tree = tree, m = {}, d = 0, watch = {},
+    scope = { e = e, inner = not STREAM } }
+  c.inner = not STREAM
   local ok, err = pcall(walk, MESSAGES[MAIN], c)
   if ok then return c.p end
   if type(err) ~= "table" then err = { why = tostring(err), at = c.p } end
