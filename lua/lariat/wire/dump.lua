@@ -4,6 +4,7 @@
 -- message that cannot be decoded is shown up to where it breaks, and why.
 
 local Message = require "lariat.wire.node".Message
+local compiled = require "lariat.wire.compiled"
 local misuse = require "lariat.misuse"
 local registry = require "lariat.wire.registry"
 
@@ -73,7 +74,7 @@ function Message:spans(s)
   misuse.check_self(self, Message, "spans")
   if type(s) ~= "string" then misuse.type(1, "spans", "string", s, s == nil) end
   local spans, trace = collector()
-  self:compiled "traced"
+  compiled(self, "traced")
   registry.trace = trace
   self.traced(s, 1, #s, 1, 0) -- shows more of a message that is cut than can be decoded
   registry.trace = nil

@@ -1,98 +1,21 @@
 -- SPDX-License-Identifier: MIT
 --
--- Messages: what a declaration gives. Each compiles at first use, once for every way it is used:
--- `plain`, `traced`, `resumable` (see decoder.lua) and `encoder`.
+-- Messages: how they are declared, and their two oldest methods, encode and decode. The others are
+-- in stream.lua, dump.lua, describe.lua, random.lua, shrink.lua and dissector.lua.
 
-local Decoder = require "lariat.wire.decoder"
-local Encoder = require "lariat.wire.encoder"
+local compiled = require "lariat.wire.compiled"
 local core = require "lariat.core"
 local explain = require "lariat.wire.explain"
-local measure = require "lariat.wire.measure"
 local misuse = require "lariat.misuse"
 local names = require "lariat.wire.names"
 local node = require "lariat.wire.node"
 local registry = require "lariat.wire.registry"
 local tree = require "lariat.wire.tree"
-require "lariat.wire.decode_run"
-require "lariat.wire.decode_text"
-require "lariat.wire.decode_scope"
-require "lariat.wire.decode_structure"
-require "lariat.wire.encode_fields"
-require "lariat.wire.encode_structure"
 
 local Message = node.Message
 
 local LIMIT = 16 << 20 -- bytes of a string, a scope or a message
 local DEPTH = 32       -- of messages in each other
-
--- Compiling --------------------------------------------------------------------------------------
-
--- Lua's limits of a function: what is over them is compiled again, in the roomy way.
-local function is_too_large(message)
-  return message:find "too many" or message:find "limit is" or message:find "overflow" or
-    message:find "too large" or message:find "too long"
-end
-
-local function compile(message, way)
-  local function make(roomy)
-    if way == "encoder" then return Encoder.compile(message, roomy) end
-    return Decoder.compile(message, way, roomy, function(...) return registry.trace(...) end)
-  end
-  local infos = #message.infos
-  local ok, f = pcall(make, false)
-  if ok then return f end
-  if not is_too_large(f) then error(f, 0) end
-  for i = #message.infos, infos + 1, -1 do message.infos[i] = nil end
-  return make(true)
-end
-
--- A function that compiles the message, puts the result in its own place, and calls it.
-local function at_first_use(message, way)
-  return function(...)
-    return message:compiled(way)(...)
-  end
-end
-
-local function check_decode(s, at)
-  if type(s) ~= "string" then misuse.type(1, "decode", "string", s, s == nil) end
-  if at ~= nil and (math.type(at) ~= "integer" or at < 1 or at > #s + 1) then
-    misuse.argument(2, "decode", "position in the string expected")
-  end
-end
-
--- What decode returns for what plain did.
-local function undecoded(s, next, info)
-  if type(next) ~= "number" then return nil, tostring(next) end
-  local lacking = next - #s
-  local path = info[1]:gsub("%[%%d%]", "")
-  return nil, ("%s: incomplete, at least %d bytes more"):format(path, lacking), lacking
-end
-
-local type = type
-
--- The method decode of one message, with its decoder at hand.
-local function decode_with(plain, limit)
-  return function(self, s, at)
-    if at or type(s) ~= "string" then check_decode(s, at) end
-    local from = at or 1
-    local value, next, info = plain(s, from, #s, from, 0)
-    if not value then return undecoded(s, next, info) end
-    if next - from > limit then return nil, self:too_long() end
-    return value, next
-  end
-end
-
---- The function that a message is compiled to.
----@param way "plain"|"traced"|"resumable"|"encoder"
-function Message:compiled(way)
-  if not self.done[way] then
-    measure.check(self)
-    local f = compile(self, way)
-    self.done[way], self[way] = f, f
-    if way == "plain" then self.decode = decode_with(f, self.limit) end
-  end
-  return self.done[way]
-end
 
 -- Declaring --------------------------------------------------------------------------------------
 
@@ -116,7 +39,7 @@ local function declare(name, fields)
     depth = fields.depth or DEPTH, infos = {}, done = {},
   }, Message)
   for _, way in ipairs { "plain", "traced", "resumable", "encoder" } do
-    message[way] = at_first_use(message, way)
+    message[way] = function(...) return compiled(message, way)(...) end
   end
   message.seq = tree.flatten(fields, message)
   names.resolve(message)
@@ -127,13 +50,37 @@ local function declare(name, fields)
   return message
 end
 
-function Message:too_long()
-  return ("%s: longer than the limit of %d bytes"):format(self.name, self.limit)
-end
-
 -- Bytes and tables -------------------------------------------------------------------------------
 
-local check_self = misuse.check_self
+local check_self, type = misuse.check_self, type
+
+local function check_decode(s, at)
+  if type(s) ~= "string" then misuse.type(1, "decode", "string", s, s == nil) end
+  if at ~= nil and (math.type(at) ~= "integer" or at < 1 or at > #s + 1) then
+    misuse.argument(2, "decode", "position in the string expected")
+  end
+end
+
+-- What decode returns for what plain did.
+local function undecoded(s, next, info)
+  if type(next) ~= "number" then return nil, tostring(next) end
+  local lacking = next - #s
+  local path = info[1]:gsub("%[%%d%]", "")
+  return nil, ("%s: incomplete, at least %d bytes more"):format(path, lacking), lacking
+end
+
+-- The method decode of one message, with its decoder at hand.
+local function decode_with(plain, message)
+  local limit = message.limit
+  return function(_, s, at)
+    if at or type(s) ~= "string" then check_decode(s, at) end
+    local from = at or 1
+    local value, next, info = plain(s, from, #s, from, 0)
+    if not value then return undecoded(s, next, info) end
+    if next - from > limit then return nil, registry.too_long(message) end
+    return value, next
+  end
+end
 
 --- The bytes of a message. Raises if a value is missing or does not fit.
 ---@param value table
@@ -147,7 +94,7 @@ function Message:encode(value)
   elseif bytes == core.task.cancelled then
     error(bytes, 0)
   end
-  self:compiled "encoder" -- a mistake of the declaration is raised as it is
+  compiled(self, "encoder") -- a mistake of the declaration is raised as it is
   misuse.error("%s", explain(self, value, bytes))
 end
 
@@ -160,7 +107,7 @@ end
 function Message:decode(s, at)
   check_self(self, Message, "decode")
   check_decode(s, at)
-  self:compiled "plain" -- and gives the message a method of its own
+  self.decode = decode_with(compiled(self, "plain"), self)
   return self:decode(s, at)
 end
 

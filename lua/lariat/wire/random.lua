@@ -4,6 +4,7 @@
 -- says. Sizes are small, with now and then the smallest and the largest values there are.
 
 local Message = require "lariat.wire.node".Message
+local compiled = require "lariat.wire.compiled"
 local explain = require "lariat.wire.explain"
 local misuse = require "lariat.misuse"
 local node = require "lariat.wire.node"
@@ -248,7 +249,7 @@ function Message:random(seed)
     misuse.type(1, "random", "integer", seed, seed == nil)
   end
   local r = math.type(seed) == "integer" and generator(seed) or seed
-  local encoder, why, last = self:compiled "encoder", nil, nil
+  local encoder, why, last = compiled(self, "encoder"), nil, nil
   for _ = 1, ATTEMPTS do
     local t = {}
     fill({ r = r, tables = { t }, depth = 0 }, self.seq)

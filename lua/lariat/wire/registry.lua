@@ -15,4 +15,9 @@ function registry.target(n)
   return message
 end
 
+--- The error of a message over its limit.
+function registry.too_long(message)
+  return ("%s: longer than the limit of %d bytes"):format(message.name, message.limit)
+end
+
 return registry

@@ -3,6 +3,7 @@
 -- Smaller values of the same message that still fail, and the check of a declaration that uses them.
 
 local Message = require "lariat.wire.node".Message
+local compiled = require "lariat.wire.compiled"
 local generator = require "lariat.wire.random"
 local misuse = require "lariat.misuse"
 
@@ -129,7 +130,7 @@ end
 
 -- Can it be read from a stream?
 local function is_delimited(message)
-  return (pcall(message.compiled, message, "resumable"))
+  return (pcall(compiled, message, "resumable"))
 end
 
 local function check_prefixes(message, bytes)

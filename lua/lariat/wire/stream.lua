@@ -15,7 +15,9 @@
 
 local Message = require "lariat.wire.node".Message
 local ahead = require "lariat.wire.ahead"
+local compiled = require "lariat.wire.compiled"
 local misuse = require "lariat.misuse"
+local registry = require "lariat.wire.registry"
 local sub = string.sub
 local create, resume, status = coroutine.create, coroutine.resume, coroutine.status
 
@@ -51,8 +53,8 @@ local function reader_of(message, conn, name)
     R = new_reader(conn)
   end
   if R.message ~= message then
-    message:compiled "resumable"
-    message:compiled "plain"
+    compiled(message, "resumable")
+    compiled(message, "plain")
     local decoding = R.co ~= nil
     R.message, R.co, R.tries, R.need = message, nil, 0, nil
     if decoding or R.have ~= (R.s and R.e - R.p + 1 or 0) then forget(R) end
@@ -93,7 +95,7 @@ local function continue(message, conn, R, ...)
   R.co, R.need = nil, nil
   if not value then return nil, failed(message, conn, R, s) end
   local n = R.have - (e - p + 1)
-  if n > message.limit then return nil, message:too_long() end
+  if n > message.limit then return nil, registry.too_long(message) end
   if take(conn, R, n) then
     R.s, R.p, R.e = s, p, e
     return value
@@ -118,7 +120,7 @@ local function attempt(message, conn, R)
   local value, next = message.plain(R.s, R.p, R.e, R.p, 0)
   if value then
     local n = next - R.p
-    if n > message.limit then return nil, message:too_long() end
+    if n > message.limit then return nil, registry.too_long(message) end
     if take(conn, R, n) then
       R.p = next
       return value
@@ -144,7 +146,7 @@ local function step(message, conn, R)
   while true do
     local value, err, x
     if R.need or not R.s or R.p > R.e then
-      if R.have > message.limit + CHUNK then return nil, message:too_long(), R.have end
+      if R.have > message.limit + CHUNK then return nil, registry.too_long(message), R.have end
       if not R.need then
         R.s = nil
         if R.have > 0 then forget(R) end
@@ -214,7 +216,7 @@ end
 function Message:messages(conn)
   misuse.check_self(self, Message, "messages")
   check_stream(conn, "messages")
-  local R, plain, limit = reader_of(self, conn, "messages"), self:compiled "plain", self.limit
+  local R, plain, limit = reader_of(self, conn, "messages"), compiled(self, "plain"), self.limit
   local skip = R.skip
   return function()
     if R.s and R.message == self and not R.need then -- the usual case: it is there, whole
@@ -275,7 +277,7 @@ end
 ---@return fun(bytes: string): table[]?, string?, table[]?
 function Message:decoder()
   misuse.check_self(self, Message, "decoder")
-  local plain, resumable = self:compiled "plain", self:compiled "resumable"
+  local plain, resumable = compiled(self, "plain"), compiled(self, "resumable")
   local co, s, p, err = nil, "", 1, nil
   local function continue_with(messages, ...)
     local ok, value, rest, at = resume(co, ...)
