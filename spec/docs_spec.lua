@@ -9,6 +9,7 @@ local sim = require "lariat.sim"
 local socket = require "socket"
 local task = require "lariat.task"
 local unix = require "socket.unix"
+local wire = require "lariat.wire"
 
 local function read(path)
   local file <close> = assert(io.open(path))
@@ -24,7 +25,7 @@ local reference, readme = read "docs/reference.md", read "README.md"
 
 local TYPES = {
   "docs/types/socket.lua", "docs/types/socket_unix.lua", "docs/types/lariat.lua",
-  "docs/types/lariat_task.lua", "docs/types/lariat_sim.lua",
+  "docs/types/lariat_task.lua", "docs/types/lariat_sim.lua", "docs/types/lariat_wire.lua",
 }
 
 -- Each class of the types: its parents, and the names of its fields and functions.
@@ -140,6 +141,8 @@ local function with_fields(object, ...)
   return names
 end
 
+OBJECTS["lariat.wire.Message"] = with_fields(wire.message "empty" {}, "name", "limit", "depth")
+
 local result = sim.try({}, function(net)
   local host = net:host("host", function() end)
   OBJECTS["lariat.sim.Network"] = with_fields(net, "seed")
@@ -212,6 +215,10 @@ describe("docs/reference.md", function()
 end)
 
 describe("docs/types", function()
+  it("declares the functions and types of lariat.wire", function()
+    assert.same(sorted(wire), sorted(declared "lariat.wire"))
+  end)
+
   it("is Lua", function()
     for _, path in ipairs(TYPES) do assert(loadfile(path)) end
   end)
@@ -264,6 +271,7 @@ local DOCUMENTS = {
   ["docs/reference.md"] = reference,
   ["docs/tasks.md"] = read "docs/tasks.md",
   ["docs/simulation.md"] = read "docs/simulation.md",
+  ["docs/wire.md"] = read "docs/wire.md",
 }
 
 for path, text in pairs(DOCUMENTS) do
@@ -320,6 +328,22 @@ describe("README.md", function()
     assert.same({ "hello" }, printed)
     listening:close()
     serving:join()
+  end)
+end)
+
+describe("docs/wire.md", function()
+  local text = read "docs/wire.md"
+
+  it("names every type and structure", function()
+    for name in pairs(wire) do
+      local mentioned = text:find("`" .. name, 1, true) or text:find("[^%w_]" .. name .. "[^%w_]")
+      assert(mentioned or name:find "^[ui]%d+le$", "not in docs/wire.md: " .. name)
+    end
+  end)
+
+  it("has the picture that describe makes", function()
+    local picture = require "spec.wire.protocols".ipv4:describe():match "```\n.-\n```"
+    assert(text:find(picture, 1, true))
   end)
 end)
 
