@@ -336,20 +336,26 @@ end
 
 -- Headers ----------------------------------------------------------------------------------------
 
+-- Line by line, so that a wrong one is told as soon as it is there.
+local function wait_for_headers(self, n, v, q)
+  local limit = self.message.limit
+  local too_long = self:fail(n, quote(("no end within %d bytes"):format(limit)))
+  local start, t, l = self:as_variable("p", "p + g"), self:new_variable "t", self:new_variable "q"
+  self:let(t .. ", " .. l)
+  self:w("while %s == nil do", v)
+  self:w("%s, %s, %s = read_headers(s, p, e, %s)", v, q, t, t)
+  self:w("if %s == nil then", v)
+  self:w("p = %s s, p, e, g, %s = more_upto(s, p, e, %s, '\\r\\n', %d)", q, l, self:waiting(), limit)
+  self:w("if not %s or %s + g - %s > %d then %s end end end", l, l, start, limit, too_long)
+end
+
 function Decoder:on_headers(n)
   local v, q = self:new_variable "v", self:new_variable "q"
   local limit = self.message.limit
   local read = ("read_headers(s, p, %s)"):format(self.scope.e)
   self:let(v .. ", " .. q, read)
   if self:waits() then
-    self:w("if %s == nil then", v)
-    self:need(2, n)
-    self:w "if sub(s, p, p + 1) ~= '\\r\\n' then"
-    local l = self:as_variable("q", "find(s, '\\r\\n\\r\\n', p, true)")
-    self:w("if not %s then s, p, e, g, %s = more_upto(s, p, e, %s, '\\r\\n\\r\\n', %d) end", l, l,
-      self:waiting(), limit)
-    self:w("if not %s then %s end", l, self:fail(n, quote(("no end within %d bytes"):format(limit))))
-    self:w("end %s, %s = %s end", v, q, read)
+    wait_for_headers(self, n, v, q)
   else
     self:w("if %s == nil then %s end", v, no_end(self, n, "\r\n\r\n", limit))
   end

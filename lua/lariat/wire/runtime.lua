@@ -142,11 +142,12 @@ function runtime.token(v)
   return v
 end
 
---- Names and values up to an empty line, up to e.
+--- Names and values up to an empty line, up to e, added to t.
 ---@return table|false|nil headers nil: it is not all there; false: something is wrong
----@return integer? next or where it is wrong
-function runtime.read_headers(s, p, e)
-  local t = {}
+---@return integer next or where it is wrong, or where the line begins that is not all there
+---@return table? t those before it
+function runtime.read_headers(s, p, e, t)
+  t = t or {}
   while true do
     local name, value, q = match(s, "^([^:\r\n]+):[ \t]*([^\r\n]*)\r\n()", p)
     if name and q <= e + 1 then
@@ -158,7 +159,7 @@ function runtime.read_headers(s, p, e)
       local a, b = byte(s, p, p + 1)
       if a == 13 and b == 10 and p + 1 <= e then return t, p + 2 end
       local l = find(s, "\r\n", p, true)
-      if not l or l + 1 > e then return nil end
+      if not l or l + 1 > e then return nil, p, t end
       return false, p
     end
   end
