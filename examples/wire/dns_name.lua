@@ -74,8 +74,8 @@ local function random(r)
   return table.concat(labels, ".")
 end
 
--- The same in the Lua of Wireshark, which has no bit operators: (bytes, place, last, beginning of the
--- message) -> text, next | nil: cut off
+-- The same in the Lua of Wireshark, which has no bit operators: (bytes, place, last, beginning of
+-- the message) -> text, next | nil: cut off
 local SOURCE = [[function(s, p, e, at)
   local labels, after, hops = {}, nil, 0
   while true do

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
 -- What a message is compiled to, at first use, once for every way in which it is used: `plain`,
--- `traced`, `resumable` (see decoder.lua) and `encoder`. Each is a field of the message, which other
--- messages' code calls; until it is compiled there is a function that does so.
+-- `traced`, `resumable` (see decoder.lua) and `encoder`. Each is a field of the message, which
+-- other messages' code calls; until it is compiled there is a function that does so.
 
 local Decoder = require "lariat.wire.decoder"
 local Encoder = require "lariat.wire.encoder"

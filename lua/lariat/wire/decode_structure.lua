@@ -2,8 +2,8 @@
 --
 -- Decoding structures: switch, when, optional, record, list, and messages in messages.
 --
--- If little follows a switch, it is written into each of its branches, so that each branch ends in a
--- table constructor of its own fields, which is several times as fast as filling a table.
+-- If little follows a switch, it is written into each of its branches, so that each branch ends in
+-- a table constructor of its own fields, which is several times as fast as filling a table.
 
 local Decoder = require "lariat.wire.decoder"
 local measure = require "lariat.wire.measure"
@@ -119,7 +119,7 @@ local function check_stream(self, n)
   end
   node.walk(n.item, function(f)
     if f.def and f.def.offset then
-      node.complain(f, "%s: %s in a list looks back into its message: in a stream, put a size around",
+      node.complain(f, "%s: %s in a list looks back into its message: put a size around that",
         self.message.name, node.title(f))
     end
   end)
@@ -164,7 +164,8 @@ function Decoder:on_list(n, length)
     local before = endless and self:as_variable("p", self:lasting "p")
     self:sequence(n.item, 1, function() put_item(self, n, x, count, done) end, 1)
     if endless then
-      self:w("if %s == %s then %s end", self:lasting "p", before, self:fail(nil, "'an item of no bytes'"))
+      self:w("if %s == %s then %s end", self:lasting "p", before,
+        self:fail(nil, "'an item of no bytes'"))
     end
   end, true)
   table.remove(self.indexes)
@@ -173,7 +174,7 @@ function Decoder:on_list(n, length)
   if n.absent then self:w "end" end
 end
 
--- Messages in messages -----------------------------------------------------------------------------
+-- Messages in messages ----------------------------------------------------------------------------
 
 function Decoder:on_ref(n)
   local message, waits = registry.target(n), self:waits()

@@ -4,16 +4,16 @@
 --
 --   plain       f(s, p, e, at, d) -> value, next | nil, Err | nil, position lacking, info
 --   traced      the same, and tells TR of each field: for dumps
---   resumable   f(s, p, e, d, g, check) -> value, s, p, e, g | nil, Err; in a coroutine, which yields
---               how many bytes it lacks and is resumed with some
+--   resumable   f(s, p, e, d, g, check) -> value, s, p, e, g | nil, Err; in a coroutine, which
+--               yields how many bytes it lacks and is resumed with some
 --
 -- s[p..e] is what there is, `at` where the message began, d how deeply it is nested. A resumable
 -- decoder drops what it has read, so its positions move: g is how much it has dropped, and a place
 -- that must last is kept as p + g.
 --
--- Invariant: self.scope is the innermost scope: .e the variable of its last position. In one that is
--- `inner` all bytes are there, because whoever knew its length has waited for them; so what does not
--- fit it is an error, and nothing in it waits.
+-- Invariant: self.scope is the innermost scope: .e the variable of its last position. In one that
+-- is `inner` all bytes are there, because whoever knew its length has waited for them; so what does
+-- not fit it is an error, and nothing in it waits.
 
 local node = require "lariat.wire.node"
 local Source = require "lariat.wire.source"
@@ -207,8 +207,8 @@ local function collect(nodes, i, limit)
   return items, i, length
 end
 
---- Decodes nodes from the i-th on, then does what `after` writes. A node that ends in branches writes
---- all that follows into each; `weight` is how much `after` stands for.
+--- Decodes nodes from the i-th on, then does what `after` writes. A node that ends in branches
+--- writes all that follows into each; `weight` is how much `after` stands for.
 function Decoder:sequence(nodes, i, after, weight)
   local limit = self.roomy and LONGEST_RUN or math.huge
   while true do

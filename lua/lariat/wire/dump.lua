@@ -30,7 +30,8 @@ end
 
 local function shown(v)
   if type(v) == "string" then
-    return #v > 40 and ("%q.. (%d bytes)"):format(v:sub(1, 40), #v) or ("%q"):format(v):gsub("\n", "n")
+    return #v > 40 and ("%q.. (%d bytes)"):format(v:sub(1, 40), #v) or
+      ("%q"):format(v):gsub("\n", "n")
   elseif type(v) == "table" then
     return ("%d items"):format(#v)
   elseif math.type(v) == "integer" and v >= 10 then
@@ -59,7 +60,8 @@ local function collector()
     else
       local path = info[1]:format(...):gsub("^[^.]*", "")
       spans[#spans + 1] = { at = from - 1, size = size, value = value, bit = bit, width = width,
-        path = ((prefixes[#prefixes] or "") .. path):gsub("^%.", ""), what = info[2], lsb = info.lsb }
+        path = ((prefixes[#prefixes] or "") .. path):gsub("^%.", ""), what = info[2],
+        lsb = info.lsb }
     end
   end
   return spans, trace
@@ -87,7 +89,8 @@ end
 
 local function line_of(s, span)
   if not span.width then
-    return ("%04x  %-26s %-32s %s"):format(span.at, hexadecimal(s:sub(span.at + 1, span.at + span.size)),
+    return ("%04x  %-26s %-32s %s"):format(span.at,
+      hexadecimal(s:sub(span.at + 1, span.at + span.size)),
       span.path ~= "" and span.path or span.what, shown(span.value))
   end
   local first, last = span.bit // 8, (span.bit + span.width - 1) // 8

@@ -82,7 +82,8 @@ end
 function Encoder:on_check(n, last, nodes, i, after, weight)
   local mark = { prev = last, mark = true }
   self:sequence(n.fields, 1, mark, function(body)
-    local bytes, onto = pieces.build(body, mark), nil
+    local bytes = pieces.build(body, mark)
+    local onto
     if n.sums then
       local v = self:derived(n.sums[1])
       local function sum()
@@ -179,7 +180,7 @@ function Encoder:on_switch(n, last, nodes, i, after, weight)
 end
 
 function Encoder:on_when(n, last)
-  local sel, condition = n.sel, nil
+  local sel, condition = n.sel
   if n.value ~= nil then
     condition = ("%s == %s"):format(deciding(self, n), literal(n.value))
   elseif sel.presence and not sel.derived then

@@ -6,8 +6,8 @@
 -- A decoder returns its value and the next position; or nil and an Err; or nil, the position up to
 -- which the string must reach at least, and what was to be decoded there.
 
-local byte, char, concat, find, sub = string.byte, string.char, table.concat, string.find, string.sub
-local match, pack = string.match, string.pack
+local byte, char, find, match, sub = string.byte, string.char, string.find, string.match, string.sub
+local concat, pack = table.concat, string.pack
 local tointeger, yield = math.tointeger, coroutine.yield
 
 local runtime = {}
@@ -65,8 +65,8 @@ local function shifted(s, p, g, keep)
   return s, 1, #s, g + p - 1
 end
 
---- In the coroutine of a resumable decode: waits until k bytes are there from p on. What lies before
---- p is dropped, unless `keep`; g counts what has been dropped.
+--- In the coroutine of a resumable decode: waits until k bytes are there from p on. What lies
+--- before p is dropped, unless `keep`; g counts what has been dropped.
 ---@return string s, integer p, integer e, integer g
 function runtime.more(s, p, k, e, g, check, keep)
   local have, parts = e - p + 1, { sub(s, keep and 1 or p, e) }

@@ -19,7 +19,8 @@ local ENVIRONMENT = {
   { "sub", string.sub }, { "char", string.char }, { "find", string.find },
   { "match", string.match }, { "concat", table.concat }, { "tointeger", math.tointeger },
   { "tostring", tostring }, { "error", error }, { "type", type }, { "bad", runtime.bad },
-  { "cut", runtime.cut }, { "expected", runtime.expected }, { "nest", runtime.nest }, { "more", runtime.more },
+  { "cut", runtime.cut }, { "expected", runtime.expected }, { "nest", runtime.nest },
+    { "more", runtime.more },
   { "more_upto", runtime.more_upto }, { "checked", runtime.checked },
   { "varint", runtime.varint }, { "quicint", runtime.quicint }, { "number", runtime.number },
   { "token", runtime.token }, { "read_headers", runtime.read_headers },
@@ -138,7 +139,8 @@ function Source:build(name)
   end
   text[#text + 1] = table.concat(self.lines, "\n")
   text[#text + 1] = "\nreturn f\n"
-  local chunk, message = load(table.concat(text), "=" .. name, "t", { math_mininteger = math.mininteger })
+  local chunk, message = load(table.concat(text), "=" .. name, "t",
+    { math_mininteger = math.mininteger })
   if not chunk then error(message, 0) end
   local arguments = table.move(values, 1, #values, 1, {})
   local n = #values

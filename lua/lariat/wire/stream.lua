@@ -4,10 +4,11 @@
 -- before; so whatever ends a read loses nothing, and who receives bytes in between gets them all.
 --
 -- What has been looked at is kept with the connection, as a cache: `seen` says how much had been
--- taken from the stream then, and skip(n, seen) takes nothing if somebody has taken something since;
--- then the cache is dropped. A message that is cut is tried again from its beginning RETRIES times,
--- which is the fastest for short ones; then it goes on in a coroutine of the resumable decoder, so
--- that each byte is decoded once. That coroutine never waits: the wait is in read's own frame.
+-- taken from the stream then, and skip(n, seen) takes nothing if somebody has taken something
+-- since; then the cache is dropped. A message that is cut is tried again from its beginning RETRIES
+-- times, which is the fastest for short ones; then it goes on in a coroutine of the resumable
+-- decoder, so that each byte is decoded once. That coroutine never waits: the wait is in read's own
+-- frame.
 --
 -- A reader:  s[p..e]  looked at, not decoded       have   bytes looked at and not taken
 --            co       a decode under way           need   bytes that are lacking, if known
@@ -45,7 +46,8 @@ local function check_stream(conn, name)
   end
 end
 
--- The reader of a connection for a message. Compiles it, so that what cannot be in a stream is told.
+-- The reader of a connection for a message. Compiles it, so that what cannot be in a stream is
+-- told.
 local function reader_of(message, conn, name)
   local R = readers[conn]
   if not R then
@@ -161,7 +163,9 @@ local function step(message, conn, R)
         R.p, R.e, R.need = 1, #R.s, nil
       end
     end
-    if value == nil and not err and R.s and not R.need then value, err = attempt(message, conn, R) end
+    if value == nil and not err and R.s and not R.need then
+      value, err = attempt(message, conn, R)
+    end
     if value ~= nil or err then return value, err, 0 end
   end
 end
@@ -249,8 +253,8 @@ function Message:write(conn, value, host, port)
   return conn:send(bytes)
 end
 
---- An iterator over datagrams: message, host, port. What is no message is told to `refused` with why,
---- the datagram, host and port; without that function it is an error.
+--- An iterator over datagrams: message, host, port. What is no message is told to `refused` with
+--- why, the datagram, host and port; without that function it is an error.
 ---@param conn any
 ---@param refused? fun(message: string, data: string, host: string, port: integer)
 ---@return fun(): table?, string?, integer?
@@ -272,8 +276,8 @@ function Message:datagrams(conn, refused)
   end
 end
 
---- Without a connection: a function that takes bytes as they come and returns the messages that they
---- complete; or nil and why the next one cannot be decoded, and those before it.
+--- Without a connection: a function that takes bytes as they come and returns the messages that
+--- they complete; or nil and why the next one cannot be decoded, and those before it.
 ---@return fun(bytes: string): table[]?, string?, table[]?
 function Message:decoder()
   misuse.check_self(self, Message, "decoder")
