@@ -251,7 +251,7 @@ function Decoder:on_custom(n)
   else
     self:w("if %s == nil and type(%s) ~= 'string' then", v, q)
     self:w("if e - p + 1 >= %d then %s end", limit, too_long)
-    self:w("return nil, e + (%s or 1), %s end", q, self:info(n))
+    self:w("%s end", self:incomplete(("e + (%s or 1)"):format(q), n))
   end
   self:w("if %s == nil then %s end", v, self:fail(n, q))
   self:value(n, v, "p", ("%s - p"):format(q))

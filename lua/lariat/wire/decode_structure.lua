@@ -71,7 +71,8 @@ local function condition(self, n)
   if n.value ~= nil then return ("%s == %s"):format(v, literal(n.value)) end
   if sel.bool then return v end
   local zero = sel.rev and sel.rev[0]
-  return ("%s and %s ~= %s"):format(v, v, zero and literal(zero) or "0")
+  local there = sel.branch == n.branch and "" or v .. " and "
+  return ("%s%s ~= %s"):format(there, v, zero and literal(zero) or "0")
 end
 
 function Decoder:on_when(n)
@@ -197,7 +198,7 @@ function Decoder:on_ref(n)
   if self.mode == "traced" then self:w("TR(%s, 'enter'%s)", self:info(n), self:arguments()) end
   self:w("do local t %s, t = %s(s, p, %s, p, d + 1) if not %s then", v, f, self.scope.e, v)
   if not self.scope.inner then
-    self:w("if type(t) == 'number' then return nil, t, %s end", self:info(n))
+    self:w("if type(t) == 'number' then %s end", self:incomplete("t", n))
   end
   local moved = self.mode == "resumable" and "(type(t) == 'number' and t + g or t)" or "t"
   self:w("%s end p = t end", nested(moved, self:lasting(self.scope.e)))

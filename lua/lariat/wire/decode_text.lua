@@ -191,8 +191,8 @@ function Decoder:bounded(n, v, limit)
   limit = n.limit or limit or self.message.limit
   local least, most = span(n)
   if least >= 0 and most <= limit then return end
-  self:w("if %s > %d or %s < 0 then %s end", v, limit, v, self:fail(n,
-    ("'length ' .. %s .. ' is not within the limit of %d'"):format(v, limit)))
+  self:w("if %s > %d%s then %s end", v, limit, least < 0 and (" or %s < 0"):format(v) or "",
+    self:fail(n, ("'length ' .. %s .. ' is not within the limit of %d'"):format(v, limit)))
 end
 
 -- Bytes that may be absent, or have something behind them.

@@ -6,11 +6,13 @@
 -- A decoder returns its value and the next position; or nil and an Err; or nil, the position up to
 -- which the string must reach at least, and what was to be decoded there.
 
+local misuse = require "lariat.misuse"
+local registry = require "lariat.wire.registry"
 local byte, char, find, match, sub = string.byte, string.char, string.find, string.match, string.sub
 local concat, pack = table.concat, string.pack
 local tointeger, yield = math.tointeger, coroutine.yield
 
-local runtime = {}
+local runtime = { too_long = registry.too_long }
 
 -- Errors -----------------------------------------------------------------------------------------
 
@@ -47,6 +49,30 @@ function runtime.nest(err, info, e, at, sub_at, ...)
   err.path = info[1]:format(...) .. err.path:gsub("^[^.]*", "", 1)
   err.at = err.at + sub_at - at
   return err
+end
+
+-- Of the method decode, which tells a script all this in words.
+local direct = {}
+runtime.direct = direct
+
+for _, name in ipairs { "bad", "cut", "nest" } do
+  local f = runtime[name]
+  direct[name] = function(...) return tostring(f(...)) end
+end
+
+--- A message that is cut.
+function runtime.lacking(s, position, info)
+  local lacking = position - #s
+  local path = info[1]:gsub("%[%%d%]", "")
+  return nil, ("%s: incomplete, at least %d bytes more"):format(path, lacking), lacking
+end
+
+--- The arguments of decode.
+function runtime.check_decode(s, at)
+  if type(s) ~= "string" then misuse.type(1, "decode", "string", s, s == nil) end
+  if at ~= nil and (math.type(at) ~= "integer" or at < 1 or at > #s + 1) then
+    misuse.argument(2, "decode", "position in the string expected")
+  end
 end
 
 -- Waiting ----------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ local ENVIRONMENT = {
   { "varint", runtime.varint }, { "quicint", runtime.quicint }, { "number", runtime.number },
   { "token", runtime.token }, { "read_headers", runtime.read_headers },
   { "write_headers", runtime.write_headers }, { "B", runtime.B },
+  { "lacking", runtime.lacking }, { "too_long", runtime.too_long },
+  { "check_decode", runtime.check_decode },
 }
 local names, values = {}, {}
 for i, entry in ipairs(ENVIRONMENT) do names[i], values[i] = entry[1], entry[2] end
@@ -58,7 +60,7 @@ end
 
 ---@param class table Source or what derives from it
 ---@param message lariat.wire.Message
----@param mode "plain"|"traced"|"resumable"|"encode"
+---@param mode "plain"|"traced"|"resumable"|"direct"|"encode"
 ---@param roomy boolean
 function Source.new(class, message, mode, roomy)
   return setmetatable({
@@ -143,6 +145,9 @@ function Source:build(name)
     { math_mininteger = math.mininteger })
   if not chunk then error(message, 0) end
   local arguments = table.move(values, 1, #values, 1, {})
+  if self.mode == "direct" then
+    for i, word in ipairs(names) do arguments[i] = runtime.direct[word] or arguments[i] end
+  end
   local n = #values
   arguments[n + 1], arguments[n + 2] = self.message.infos, self.message
   arguments[n + 3], arguments[n + 4] = self.trace, self.values
