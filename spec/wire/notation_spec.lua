@@ -173,6 +173,26 @@ describe("a structure", function()
   end)
 end)
 
+describe("a mistake in a call", function()
+  local m = message "m" { u8 "x" }
+  local CASES = {
+    ["'decode' %(string expected, got no value%)"] = function() m:decode() end,
+    ["'decode' %(position in the string expected%)"] = function() m:decode("a", 3) end,
+    ["'dump' %(string expected, got number%)"] = function() m:dump(5) end,
+    ["'read' %(stream expected, got no value%)"] = function() m:read() end,
+    ["'read' %(stream expected, got number%)"] = function() m:read(5) end,
+    ["'messages' %(stream expected, got table%)"] = function() m:messages {} end,
+    ["'random' %(integer expected, got string%)"] = function() m:random "x" end,
+    ["bad self %(lariat.wire message expected, got table%)"] = function() m.encode({}, {}) end,
+  }
+  for text, f in pairs(CASES) do
+    it("is told with the script's line: " .. text, function()
+      m:decode "a"
+      assert.match("notation_spec.lua:%d+: .*" .. text, select(2, pcall(f)))
+    end)
+  end
+end)
+
 describe("a mistake in a declaration", function()
   local CASES = {
     ["there are two fields 'x'"] = function() message "m" { u8 "x", u16 "x" } end,

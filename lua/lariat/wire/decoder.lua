@@ -278,7 +278,7 @@ function Decoder.compile(message, mode, roomy, trace)
     self:w(ENDS[mode], self:constructor())
   end, 1)
   self:w "end"
-  return self:build(message.name .. ":" .. mode)
+  return self:build()
 end
 
 return Decoder

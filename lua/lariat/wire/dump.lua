@@ -7,6 +7,7 @@ local Message = require "lariat.wire.node".Message
 local compiled = require "lariat.wire.compiled"
 local misuse = require "lariat.misuse"
 local registry = require "lariat.wire.registry"
+local runtime = require "lariat.wire.runtime"
 
 local SHOWN = 8 -- bytes of a field
 
@@ -83,8 +84,8 @@ function Message:spans(s)
   local value, next, info = self.plain(s, 1, #s, 1, 0)
   if value then return spans, nil, next - 1 end
   if type(next) ~= "number" then return spans, tostring(next), 0 end
-  return spans, ("%s: incomplete, at least %d bytes more"):format(info[1]:gsub("%[%%d%]", ""),
-    next - #s), 0
+  local _, why = runtime.lacking(s, next, info)
+  return spans, why, 0
 end
 
 local function line_of(s, span)
@@ -107,6 +108,7 @@ end
 ---@return string
 function Message:dump(s)
   misuse.check_self(self, Message, "dump")
+  if type(s) ~= "string" then misuse.type(1, "dump", "string", s, s == nil) end
   local spans, err, size = self:spans(s)
   local lines, reached = {}, 0
   for i, span in ipairs(spans) do

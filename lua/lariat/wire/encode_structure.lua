@@ -90,7 +90,13 @@ function Encoder:on_check(n, last, nodes, i, after, weight)
         self:w("%s = 0 %s = %s(%s%s)", v, v, self:outer(n.fn), bytes, self:uses(n.uses))
         for _, field in ipairs(n.sums) do self.unknown[field] = nil end
       end
-      if self.deferred then table.insert(self.deferred, sum) else sum() end
+      for _, field in ipairs(n.sums) do self.unknown[field] = nil end
+      if not self.deferred or not next(self.unknown) then
+        sum()
+      else -- once the lengths in it are known
+        for _, field in ipairs(n.sums) do self:awaits(field) end
+        table.insert(self.deferred, sum)
+      end
       onto = pieces.move(body, mark, last)
     else
       self:check_known()

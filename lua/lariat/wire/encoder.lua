@@ -289,7 +289,7 @@ function Encoder.compile(message, roomy)
     end, 0)
   end)
   self:w "end"
-  return self:build(message.name .. ":encode")
+  return self:build()
 end
 
 return Encoder

@@ -63,7 +63,7 @@ end
 --- A message that is cut.
 function runtime.lacking(s, position, info)
   local lacking = position - #s
-  local path = info[1]:gsub("%[%%d%]", "")
+  local path = info[1]:gsub("%[%%d%]", ""):gsub("%%%%", "%%")
   return nil, ("%s: incomplete, at least %d bytes more"):format(path, lacking), lacking
 end
 

@@ -65,7 +65,7 @@ end
 function Source.new(class, message, mode, roomy)
   return setmetatable({
     message = message, mode = mode, roomy = roomy, lines = {}, values = {}, value_of = {},
-    path = { message.name }, indexes = {}, count = 0,
+    path = { (message.name:gsub("%%", "%%%%")) }, indexes = {}, count = 0,
   }, class)
 end
 
@@ -132,16 +132,19 @@ function Source:deeper(name, f, indexed)
   if name then self.path[#self.path] = nil end
 end
 
+-- So that what is raised in generated code is told with the script's line, as for our own.
+local CHUNK = "=lariat.wire.compiled"
+
 --- Compiles what has been written.
 ---@return function
-function Source:build(name)
+function Source:build()
   local text = { HEAD }
   if not self.roomy then
     for i = 1, #self.values do text[#text + 1] = ("local U%d = U[%d]\n"):format(i, i) end
   end
   text[#text + 1] = table.concat(self.lines, "\n")
   text[#text + 1] = "\nreturn f\n"
-  local chunk, message = load(table.concat(text), "=" .. name, "t",
+  local chunk, message = load(table.concat(text), CHUNK, "t",
     { math_mininteger = math.mininteger })
   if not chunk then error(message, 0) end
   local arguments = table.move(values, 1, #values, 1, {})

@@ -41,7 +41,8 @@ end
 
 local function check_stream(conn, name)
   local kind = type(conn)
-  if kind ~= "userdata" and kind ~= "table" or not (conn.skip or conn.receive) then
+  if kind ~= "userdata" and kind ~= "table" or
+      not (conn.skip or conn.receive or conn.receivefrom) then
     misuse.type(1, name, "stream", conn, conn == nil)
   end
 end
@@ -204,7 +205,7 @@ function Message:read(conn)
   local R = readers[conn]
   if not R or R.message ~= self then
     misuse.check_self(self, Message, "read")
-    if conn == nil then misuse.type(1, "read", "stream", conn, true) end
+    check_stream(conn, "read")
     if is_datagram(conn) then return read_datagram(self, conn) end
     R = reader_of(self, conn, "read")
   end
