@@ -93,7 +93,7 @@ static int method_peek(lua_State *L) {
 static int method_skip(lua_State *L) {
     struct socket *s = socket_check(L, ANY_STREAM, "client");
     size_t n = check_size(L, 2, luaL_checkinteger(L, 2), 0);
-    lua_Integer taken = luaL_optinteger(L, 3, -1);
+    lua_Integer taken = lua_isnoneornil(L, 3) ? -1 : luaL_checkinteger(L, 3);
     bool same = s != NULL && input_size(s) >= n && !waitq_has_exclusive(&s->watch.readers) &&
                 (taken == -1 || taken == (lua_Integer)s->box->taken);
     if (same && n > 0) {

@@ -223,22 +223,33 @@ function Message:messages(conn)
   check_stream(conn, "messages")
   local R, plain, limit = reader_of(self, conn, "messages"), compiled(self, "plain"), self.limit
   local skip = R.skip
+  local s, p, e, seen, since, epoch -- the reader's, as long as nobody else uses it
+  local function next_message()
+    local reader = reader_of(self, conn, "messages")
+    local value, err, size = step(self, conn, reader)
+    if value then
+      s, p, e, seen, since, epoch = R.s, R.p, R.e, R.seen, R.seen, R.epoch
+      return value
+    end
+    if err == "closed" and size == 0 then return nil end
+    error(err == "closed" and ended(self, size) or err, 0)
+  end
   return function()
-    if R.s and R.message == self and not R.need then -- the usual case: it is there, whole
-      local p = R.p
-      local value, next = plain(R.s, p, R.e, p, 0)
-      if value and next - p <= limit then
+    if s then -- the usual case: the next one is there, whole
+      local value, next = plain(s, p, e, p, 0)
+      if value then
         local n = next - p
-        if skip(conn, n, R.seen) then
-          R.p, R.seen, R.have, R.tries = next, R.seen + n, R.have - n, 0
+        if n <= limit and skip(conn, n, seen) then
+          p, seen = next, seen + n
           return value
         end
       end
+      s = nil
+      if R.epoch == epoch and R.seen == since then -- else somebody has read on
+        R.p, R.seen, R.have, R.tries = p, seen, e - p + 1, 0
+      end
     end
-    local value, err, size = step(self, conn, reader_of(self, conn, "messages"))
-    if value then return value end
-    if err == "closed" and size == 0 then return nil end
-    error(err == "closed" and ended(self, size) or err, 0)
+    return next_message()
   end
 end
 
