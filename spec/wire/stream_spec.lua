@@ -66,6 +66,20 @@ describe("messages of every protocol come out of", function()
     end
   end)
 
+  it("a TCP connection, also if one is larger than all buffers on the way", function()
+    local near, far = net.pair()
+    local m = message "blob" { str(u32) "data", list(u32) "lines" (line) }
+    local value = { data = ("rope"):rep(1 << 20), lines = {} }
+    for i = 1, 20000 do value.lines[i] = ("line %d"):format(i) end
+    local sending = task.spawn(function()
+      for _ = 1, 2 do assert(m:write(far, value)) end
+    end)
+    for _ = 1, 2 do assert.is_true(m:encode(assert(m:read(near))) == m:encode(value)) end
+    sending:join()
+    near:close()
+    far:close()
+  end)
+
   it("a unix socket and a child's pipe", function()
     local path = os.tmpname()
     os.remove(path)

@@ -107,8 +107,8 @@ end
 
 -- Waits for the bytes that are lacking. -> true | nil, message
 local function wait(conn, R)
-  local epoch, from = R.epoch, R.have
-  local x, seen = R.peek(conn, R.need or 1, CHUNK, from)
+  local epoch, from, need = R.epoch, R.have, R.need or 1
+  local x, seen = R.peek(conn, need, need > CHUNK and need or CHUNK, from)
   if not x then return nil, seen end
   if R.epoch ~= epoch or R.have ~= from or from > 0 and seen ~= R.seen then
     if R.epoch == epoch then forget(R) end -- another task has read in the meantime
