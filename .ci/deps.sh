@@ -43,6 +43,7 @@ test     lua-soap        file:/usr/share/lua/5.1/soap.lua             a library,
 test     lua-nginx-redis file:/usr/share/lua/5.1/nginx/redis.lua      a library for cosockets
 test     lua-nginx-memcached file:/usr/share/lua/5.1/nginx/memcached.lua a library for cosockets
 test     memcached       command:memcached     a peer: memcached
+test     tshark          command:tshark        Wireshark, for which lariat.wire makes plugins
 test     python3-pyftpdlib file:/usr/lib/python3/dist-packages/pyftpdlib a peer: FTP server
 test     python3-aiosmtpd file:/usr/lib/python3/dist-packages/aiosmtpd   a peer: mail server
 test     procps          command:ps            looks at processes in specs

@@ -51,6 +51,7 @@ local DOCUMENTS = {
   ["docs/tasks.md"] = read "docs/tasks.md",
   ["docs/luasocket.md"] = read "docs/luasocket.md",
   ["docs/simulation.md"] = read "docs/simulation.md",
+  ["docs/wire.md"] = read "docs/wire.md",
 }
 
 for path, text in pairs(DOCUMENTS) do

@@ -12,6 +12,7 @@ local socket = require "socket"
 local task = require "lariat.task"
 local test = require "lariat.test"
 local unix = require "socket.unix"
+local wire = require "lariat.wire"
 
 local function read(path)
   local file <close> = assert(io.open(path))
@@ -28,7 +29,7 @@ local reference, readme = read "docs/reference.md", read "README.md"
 local TYPES = {
   "docs/types/socket.lua", "docs/types/socket_unix.lua", "docs/types/lariat.lua",
   "docs/types/lariat_task.lua", "docs/types/lariat_sim.lua", "docs/types/lariat_test.lua",
-  "docs/types/ngx.lua",
+  "docs/types/lariat_wire.lua", "docs/types/ngx.lua",
 }
 
 -- Each class of the types: its parents, and the names of its fields and functions.
@@ -146,6 +147,8 @@ local function with_fields(object, ...)
   return names
 end
 
+OBJECTS["lariat.wire.Message"] = with_fields(wire.message "empty" {}, "name", "limit", "depth")
+
 local result = sim.try({}, function(net)
   local host = net:host("host", function() end)
   OBJECTS["lariat.sim.Network"] = with_fields(net, "seed")
@@ -228,6 +231,10 @@ describe("docs/reference.md", function()
 end)
 
 describe("docs/types", function()
+  it("declares the functions and types of lariat.wire", function()
+    assert.same(sorted(wire), sorted(declared "lariat.wire"))
+  end)
+
   it("is Lua", function()
     for _, path in ipairs(TYPES) do assert(loadfile(path)) end
   end)
@@ -315,7 +322,7 @@ describe("docs/types", function()
   end)
 
   it("has no class with functions that no object or module here has", function()
-    local checked = { ["lariat.Process"] = true }
+    local checked = { ["lariat.Process"] = true, ["lariat.wire"] = true } -- see below
     local function mark(name)
       checked[name] = true
       for parent in classes[name].parents:gmatch "[%w._]+" do mark(parent) end
@@ -330,6 +337,22 @@ describe("docs/types", function()
         assert.is_true(data or checked[name] or false, name)
       end
     end
+  end)
+end)
+
+describe("docs/wire.md", function()
+  local text = read "docs/wire.md"
+
+  it("names every type and structure", function()
+    for name in pairs(wire) do
+      local mentioned = text:find("`" .. name, 1, true) or text:find("[^%w_]" .. name .. "[^%w_]")
+      assert(mentioned or name:find "^[ui]%d+le$", "not in docs/wire.md: " .. name)
+    end
+  end)
+
+  it("has the picture that describe makes", function()
+    local picture = require "spec.wire.protocols".ipv4:describe():match "```\n.-\n```"
+    assert(text:find(picture, 1, true))
   end)
 end)
 

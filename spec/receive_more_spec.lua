@@ -140,6 +140,75 @@ describe("a stream", function()
       assert.same({ nil, "timeout" }, { near:peek(3) })
       assert.equal("ab", near:receive(2))
     end)
+
+    it("shows more than it waits for, up to a maximum, if that has come", function()
+      given "abcdefgh"
+      assert.equal("abcd", near:peek(1, 4))
+      assert.equal("abcdefgh", near:peek(2, 100))
+    end)
+
+    it("goes on behind what has been seen", function()
+      far:send "abcdef"
+      assert.equal("def", near:peek(3, 3, 3))
+      local peeking = task.spawn(near.peek, near, 2, 9, 6)
+      task.yield()
+      assert.equal("waiting", peeking:status())
+      given "ghi"
+      assert.equal("ghi", peeking:join())
+      assert.equal("i", near:peek(5, 5, 8))
+      assert.same({ nil, "closed" }, { near:peek(1, 1, 9) })
+      assert.equal("abcdefghi", near:receive "*a")
+    end)
+
+    it("says how much has been taken so far, whatever setstats says", function()
+      given "abcdef"
+      assert.same({ "ab", 0 }, { near:peek(2) })
+      near:receive(2)
+      near:setstats(1000)
+      assert.same({ "cd", 2 }, { near:peek(2) })
+    end)
+
+    it("of numbers that make no sense is a mistake", function()
+      for _, arguments in ipairs { { 0 }, { 2, 1 }, { 1, 1, -1 }, { 1, math.maxinteger } } do
+        assert.error_matches(function() near:peek(table.unpack(arguments)) end,
+          "bad argument #%d to 'peek'")
+      end
+    end)
+  end)
+
+  describe("skip", function()
+    it("takes what has come, and nothing that has not", function()
+      given "abcdef"
+      near:peek(6)
+      assert.is_true(near:skip(2))
+      assert.is_false(near:skip(5))
+      assert.is_true(near:skip(0))
+      assert.equal("cdef", near:receive "*a")
+      assert.equal(6, (near:getstats()))
+    end)
+
+    it("takes nothing if somebody has taken something since the peek", function()
+      given "abcdef"
+      local _, taken = near:peek(6)
+      assert.is_true(near:skip(1, taken))
+      assert.is_false(near:skip(1, taken))
+      assert.equal("bcdef", near:receive "*a")
+    end)
+
+    it("takes nothing while another task is receiving", function()
+      local receiving = task.spawn(near.receive, near, 4)
+      task.yield()
+      assert.is_false(near:skip(0))
+      given "abcd"
+      assert.equal("abcd", receiving:join())
+      assert.is_true(near:skip(0))
+    end)
+
+    it("of a closed stream takes nothing", function()
+      near:close()
+      assert.is_false(near:skip(0))
+      assert.error_matches(function() near:skip(-1) end, "bad argument #1 to 'skip'")
+    end)
   end)
 
   describe("lines", function()

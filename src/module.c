@@ -29,6 +29,7 @@ static const luaL_Reg option_methods[] = {
 static const struct socket_methods socket_methods[] = {
     {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), send_methods},
     {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), receive_methods},
+    {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), peek_methods},
     {ANY_DGRAM, datagram_methods},
     {ANY_UDP, udp_methods},
     {ANY_UNIX_DGRAM, unix_dgram_methods},

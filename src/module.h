@@ -33,6 +33,7 @@ int socket_methods_of(lua_State *L);
 
 /* methods, by file */
 extern const luaL_Reg receive_methods[];
+extern const luaL_Reg peek_methods[];
 extern const luaL_Reg send_methods[];
 extern const luaL_Reg server_methods[];
 extern const luaL_Reg tcp_methods[];

@@ -68,6 +68,11 @@ struct op {
             bool prefixed : 1; /* the caller's prefix is part of the result */
         } receive;
         struct {
+            size_t want; /* bytes to wait for, behind `from` */
+            size_t most; /* bytes to show */
+            size_t from; /* bytes that the caller has seen already */
+        } peek;
+        struct {
             const char *data; /* anchored by the caller's stack */
             size_t size;
             size_t sent;

@@ -47,7 +47,6 @@ bool pattern_find(struct op *op, size_t *size, size_t *shown) {
     case ANY:
         *size = *shown = held < op->as.receive.want ? held : op->as.receive.want;
         return held > 0;
-    case PEEK: return held >= op->as.receive.want;
     default: /* ALL */ return false;
     }
 }

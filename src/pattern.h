@@ -10,7 +10,7 @@
 
 #include "op.h"
 
-enum pattern { LINE, LINE_WITH_END, ALL, COUNT, ANY, UNTIL, PEEK };
+enum pattern { LINE, LINE_WITH_END, ALL, COUNT, ANY, UNTIL };
 
 /* Has a whole unit come? Its size in the input, and how much of that is shown. */
 bool pattern_find(struct op *op, size_t *size, size_t *shown);

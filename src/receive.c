@@ -14,6 +14,7 @@
 
 #include "module.h"
 #include "pattern.h"
+#include "receive.h"
 #include "result.h"
 #include "runtime.h"
 #include "socket.h"
@@ -131,9 +132,6 @@ static int done(lua_State *L, struct op *op, size_t size, size_t shown) {
 static int failed(lua_State *L, struct op *op, const char *why) {
     lua_pushnil(L);
     lua_pushstring(L, why);
-    if (op->as.receive.pattern == PEEK) {
-        return 2;
-    }
     if (op->as.receive.iterate && (op->socket->closed || strcmp(why, "closed") != 0)) {
         return luaL_error(L, "%s", why); /* what has come stays for the next call */
     }
@@ -150,6 +148,14 @@ static int failed(lua_State *L, struct op *op, const char *why) {
 
 /* ---- attempts ---- */
 
+const char *receive_failure(struct socket *s, ssize_t n) {
+    if (n == -ECONNRESET) {
+        s->out.error = EPIPE; /* nobody is there to send to */
+        output_discard(s);    /* else select would go on waiting for room */
+    }
+    return n == 0 || n == -ENOTCONN ? "closed" : result_message((int)n);
+}
+
 static int ended(lua_State *L, struct op *op, ssize_t n) {
     bool all = op->as.receive.pattern == ALL;
     if (n == NO_MEMORY) {
@@ -158,18 +164,11 @@ static int ended(lua_State *L, struct op *op, ssize_t n) {
     if (n == 0 && all && (op->as.receive.got || input_size(op->socket) > 0)) {
         return done(L, op, input_size(op->socket), input_size(op->socket));
     }
-    if (n == 0 && op->as.receive.pattern == PEEK && input_size(op->socket) > 0) {
-        lua_pushlstring(L, input_data(op->socket), input_size(op->socket));
-        return 1;
-    }
-    if (n == -ECONNRESET) {
-        op->socket->out.error = EPIPE; /* nobody is there to send to */
-        output_discard(op->socket);    /* else select would go on waiting for room */
-    }
     if (op->as.receive.max > 0 && input_size(op->socket) > op->as.receive.max) {
+        receive_failure(op->socket, n);
         return failed(L, op, "too long"); /* the beginning of the unit's end did not become one */
     }
-    return failed(L, op, n == 0 || n == -ENOTCONN ? "closed" : result_message((int)n));
+    return failed(L, op, receive_failure(op->socket, n));
 }
 
 static int attempt_receive(lua_State *L, struct op *op) {
@@ -183,10 +182,6 @@ static int attempt_receive(lua_State *L, struct op *op) {
         bool found = input_size(s) > 0 && pattern_find(op, &size, &shown);
         if (op->as.receive.max > 0 && pattern_exceeded(op, found, shown)) {
             return failed(L, op, "too long");
-        }
-        if (found && op->as.receive.pattern == PEEK) {
-            lua_pushlstring(L, input_data(s), op->as.receive.want);
-            return 1;
         }
         if (found) {
             return done(L, op, size, shown);
@@ -210,9 +205,6 @@ static int run(lua_State *L, struct op *op) {
     if (op->socket == NULL) {
         lua_pushnil(L);
         lua_pushliteral(L, "closed");
-        if (op->as.receive.pattern == PEEK) {
-            return 2;
-        }
         if (op->as.receive.prefixed) {
             lua_pushvalue(L, PREFIX);
         } else {
@@ -259,7 +251,6 @@ static bool complete_by_prefix(lua_State *L, struct op *op) {
 static const struct op_type receive_op = {"receive", attempt_receive, failed, false};
 static const struct op_type receiveany_op = {"receiveany", attempt_receive, failed, false};
 static const struct op_type receiveuntil_op = {"receiveuntil", attempt_receive, failed, false};
-static const struct op_type peek_op = {"peek", attempt_receive, failed, false};
 static const struct op_type lines_op = {"lines", attempt_receive, failed, false};
 
 /* receive([pattern [, prefix]]) -> data, nil, nil | nil, message, partial */
@@ -339,17 +330,6 @@ static int method_receiveuntil(lua_State *L) {
     return run(L, &op);
 }
 
-/* peek(n) -> the next n bytes, not consumed (fewer at the end of the stream) | nil, message */
-static int method_peek(lua_State *L) {
-    struct op op;
-    op_init(&op, &peek_op, socket_check(L, ANY_STREAM, "client"));
-    lua_Integer n = luaL_checkinteger(L, 2);
-    luaL_argcheck(L, n > 0, 2, "positive number of bytes expected");
-    op.as.receive.pattern = PEEK;
-    op.as.receive.want = (size_t)n;
-    return run(L, &op);
-}
-
 /* What lines() was asked for, understood once for all lines. The iterator's other upvalue is the
  * stream, and so keeps the box. */
 struct lines {
@@ -404,7 +384,6 @@ const luaL_Reg receive_methods[] = {
     {"receive", method_receive},
     {"receiveany", method_receiveany},
     {"receiveuntil", method_receiveuntil},
-    {"peek", method_peek},
     {"lines", method_lines},
     {NULL, NULL},
 };

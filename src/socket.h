@@ -109,7 +109,7 @@ struct socket_box {
     const char *mark;        /* tells a box from other userdata, and its class: see socket_lua.c */
     struct socket *socket;   /* NULL once closed */
     double born;             /* clock_now() in seconds, for getstats */
-    uint64_t received, sent; /* bytes */
+    uint64_t received, sent; /* bytes; setstats leaves `received` as it is, for peek and skip */
     struct timeout timeout;
 };
 

@@ -158,11 +158,19 @@ function Stream:receiveuntil(delimiter, options) end
 ---@return fun(): string?
 function Stream:lines(pattern) end
 
---- Waits for the next n bytes and returns them without taking them.
+--- Waits for n bytes, from a place on, and returns them without taking them.
 ---@param n integer
+---@param max? integer return up to so many, if they have come; default n
+---@param from? integer bytes before those; default 0
 ---@return string? data shorter at the end of the stream
----@return string? message
-function Stream:peek(n) end
+---@return integer|string taken how many bytes have been taken so far; or a message
+function Stream:peek(n, max, from) end
+
+--- Takes bytes that have come. Never waits.
+---@param n integer
+---@param taken? integer as peek told: take nothing if somebody has taken something since
+---@return boolean done
+function Stream:skip(n, taken) end
 
 --- Sends data[i, j]. On failure nil, a message, and the index of the last byte sent.
 ---@param data socket.Data

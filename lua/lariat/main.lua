@@ -10,6 +10,7 @@ local USAGE = [==[
 usage: lariat [options] [script [args]]
        lariat [options] --sim[=SEED] script [args]
        lariat --test [busted options] [spec files or directories]
+       lariat --wire FILE.lua [MESSAGE] [--describe | --dump | --random N | --dissector]
 Options:
   -e stat     execute string 'stat'
   -i          enter interactive mode after executing 'script'
@@ -24,6 +25,8 @@ Options:
               --strict-leaks counts what the collector would have closed as well;
               for tests made by sim.it, --seeds=N is how many seeds to try, --seed=N
               the only one, and --without=LIST which families of faults stay off
+  --wire      what the declaration of a protocol gives (see docs/wire.md): a description,
+              annotated dumps, random messages, a plugin for Wireshark
   --help      show this text
   --version   show the versions of lariat, Lua and libuv
   --          stop handling options
@@ -81,7 +84,7 @@ local function parse(args)
     local letter = word:sub(2, 2)
     if word == "-" then break end
     if word == "--" then i = i + 1 break end
-    if word == "--help" or word == "--version" or word == "--test" then
+    if word == "--help" or word == "--version" or word == "--test" or word == "--wire" then
       options[word:sub(3)] = true
       i = i + 1
       break
@@ -189,6 +192,7 @@ return function(...)
     usage_error "'--sim' goes with a script; the seed of tests is '--test --seed=N'"
   end
   if options.test then return run_tests(args, script) end
+  if options.wire then return require "lariat.wire.command"(args, script) end
   if options.sim and not args[script] then usage_error("'--sim' needs a script, or '-'") end
   set_arg(args, args[script] and script or 1)
   if not options.noenv then run_init() end

@@ -101,6 +101,21 @@ lan.describe("a stream", function(_, any)
     sending:join()
   end)
 
+  any("is looked at piece by piece, and what was seen is skipped", function(net)
+    local client, conn = net:pair()
+    local sending = task.spawn(send_in_pieces, conn, "he", "ad", "er", "body")
+    local seen, taken = "", nil
+    while #seen < 10 do
+      local piece, count = assert(client:peek(1, 100, #seen))
+      seen, taken = seen .. piece, count
+    end
+    assert.equal("headerbody", seen)
+    assert.is_true(client:skip(6, taken))
+    assert.is_false(client:skip(1, taken))
+    assert.equal("body", client:receive(4))
+    sending:join()
+  end)
+
   any("counts what it has sent and received", function(net)
     local client, conn = net:pair()
     assert.equal(5000, client:send(pattern(5000)))
