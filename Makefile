@@ -2,7 +2,7 @@
 #
 # lariat's Makefile. `make` builds ./lariat, `make help` lists the rest.
 #
-#   src/*.c           one object each under build/<variant>/; the variants are release, asan and lint
+#   src/**/*.c        one object each under build/<variant>/; the variants are release, asan and lint
 #   lua/**/*.lua      embedded: build/embed, made of src/embed.c, turns them into build/embedded.c
 #   .ci/deps.sh       which Debian packages each target needs; checks for them, installs them
 #   spec/support/run.sh   runs the specs and ends with the line "N passed, N failed"
@@ -53,7 +53,7 @@ deps-peers: ready  ## install the other runtimes that benchmarks compare with
 
 ## ---- the program ----------------------------------------------------------------------------------------------------
 
-SOURCES   := $(filter-out src/embed.c,$(sort $(wildcard src/*.c)))
+SOURCES   := $(filter-out src/embed.c,$(sort $(wildcard src/*.c src/*/*.c)))
 LUA_TREE  := $(sort $(shell find lua -type d -o -type f -name '*.lua'))
 LUA_FILES := $(filter %.lua,$(LUA_TREE))
 objects    = $(SOURCES:src/%.c=build/$(1)/%.o) build/$(1)/embedded.o
@@ -68,7 +68,7 @@ UV_LIBS    = $(call late,UV_LIBS,pkg-config --libs libuv)
 # Lua and libuv are linked in statically: calls of their functions are cheaper, and a program starts sooner the fewer
 # libraries it needs (readline is loaded by the prompt alone). Our symbols and libuv's stay hidden: Lua's C modules must
 # find Lua's names in the program (-Wl,-E), never ours by accident. The program lies
-# at a fixed address, because Lua's seed for hashing depends on it (src/exact.c).
+# at a fixed address, because Lua's seed for hashing depends on it (src/exact/exact.c).
 LANGUAGE = -std=c11 -D_GNU_SOURCE -DLARIAT_VERSION='"$(VERSION)"' -Isrc -pthread -fvisibility=hidden -fno-pie
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined
@@ -110,7 +110,7 @@ build/embedded.c: build/embed $(LUA_TREE)
 build/embed: build/release/embed.o
 	$(CC) $(MODE) -no-pie $(LDFLAGS) -o $@ $^ -Wl,-Bstatic $(LUA_LIBS) -Wl,-Bdynamic -lm -ldl
 
--include $(wildcard build/*/*.d build/lint/bench/*.d)
+-include $(wildcard build/*/*.d build/*/*/*.d)
 
 ## ---- running it -----------------------------------------------------------------------------------------------------
 
@@ -140,7 +140,7 @@ luasocket-tests: lariat  ## run LuaSocket's own tests from Debian's source packa
 ## ---- style ----------------------------------------------------------------------------------------------------------
 
 LUA_DIRS   = $(wildcard lua examples spec bench)
-C_FILES    = $(wildcard src/*.[ch] bench/*.[ch])
+C_FILES    = $(wildcard src/*.[ch] src/*/*.[ch] bench/*.[ch])
 BENCH      = $(wildcard bench/*.c)
 
 lint: lint-lua lint-format lint-cppcheck lint-compile  ## luacheck, clang-format, cppcheck, warnings as errors

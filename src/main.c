@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "exact.h"
+#include "exact/exact.h"
 #include "module.h"
-#include "runtime.h"
-#include "task.h"
+#include "loop/runtime.h"
+#include "task/task.h"
 
 /* -E must be known before the libraries are opened. */
 static bool ignores_environment(int argc, char **argv) {

@@ -12,15 +12,15 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "dump.h"
-#include "embedded.h"
-#include "exact.h"
-#include "interrupt.h"
-#include "place.h"
-#include "resolve.h"
-#include "runtime.h"
-#include "sim.h"
-#include "task.h"
+#include "loop/dump.h"
+#include "base/embedded.h"
+#include "exact/exact.h"
+#include "loop/interrupt.h"
+#include "task/place.h"
+#include "net/resolve.h"
+#include "loop/runtime.h"
+#include "sim/sim.h"
+#include "task/task.h"
 
 static const luaL_Reg option_methods[] = {
     {"setoption", socket_setoption}, {"getoption", socket_getoption}, {NULL, NULL}};

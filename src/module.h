@@ -8,8 +8,8 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#include "address.h"
-#include "socket.h"
+#include "net/address.h"
+#include "net/socket.h"
 
 /* For functions of modules. Raises if the first argument is the table of a module of ours, as it is
  * when the function is called with a colon; `expected` is the type that the argument should have. */

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The dump: every task and every socket, and what it is doing, as tables. lua/lariat/dump.lua makes
+ * text of them, for task.dump, SIGUSR1 and the report of a deadlock. Also who owns what: the test
+ * runner numbers what it runs, and finds what a test has left behind by that number.
+ *
+ * Invariant: looking changes nothing. What is shown is either kept anyway (a place is eight bytes, a
+ * wait's start is the time of the tick, read once for all) or worked out here: the line where a
+ * task waits from its stack, a socket's names from the kernel, what a task waits for from the queues
+ * it is in. Recording more while nobody looks was rejected.
+ */
+#include "loop/dump.h"
+
+#include <lauxlib.h>
+
+#include "net/address.h"
+#include "kernel/driver.h"
+#include "module.h"
+#include "loop/runtime.h"
+#include "net/socket.h"
+#include "task/task.h"
+#include "task/traceback.h"
+
+/* ---- small fields ---- */
+
+static void set_place(lua_State *L, const char *field, struct place p) {
+    if (p.file != 0) {
+        place_push(L, p);
+        lua_setfield(L, -2, field);
+    }
+}
+
+static void set_seconds_since(lua_State *L, const char *field, uint64_t tick, uint64_t now) {
+    lua_pushnumber(L, now > tick ? (double)(now - tick) / 1e9 : 0);
+    lua_setfield(L, -2, field);
+}
+
+static void set_integer(lua_State *L, const char *field, uint64_t n) {
+    lua_pushinteger(L, (lua_Integer)n);
+    lua_setfield(L, -2, field);
+}
+
+/* "host:port" or "unix:/path"; false: it has no such name. */
+static bool push_address(lua_State *L, const struct socket *s,
+                         int (*get)(int, struct sockaddr_storage *, socklen_t *)) {
+    struct address a = {.length = sizeof(a.storage)};
+    if (s->watch.fd < 0 || s->class == FILE_STREAM || get(s->watch.fd, &a.storage, &a.length) < 0) {
+        return false;
+    }
+    address_push_text(L, &a);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        return false;
+    }
+    return true;
+}
+
+/* ---- what tasks wait for ---- */
+
+/* With the table of peers and a description on top: what each task in `queue` waits for. */
+static void note_waiters(lua_State *L, const struct waitq *queue) {
+    for (struct list_link *l = queue->line.first; l != NULL; l = l->next) {
+        const struct task *task = LIST_ITEM(l, struct interest, link)->task;
+        if (lua_rawgetp(L, -2, task) == LUA_TNIL) {
+            lua_pushvalue(L, -2);
+            lua_rawsetp(L, -4, task);
+        }
+        lua_pop(L, 1);
+    }
+}
+
+/* The other end of a socket, or its own, or what it is. */
+static void push_peer(lua_State *L, const struct socket *s) {
+    if (!push_address(L, s, s->watch.driver->getpeername) &&
+        !push_address(L, s, s->watch.driver->getsockname)) {
+        lua_pushstring(L, socket_class_name(s->class));
+    }
+}
+
+static void push_peers(lua_State *L) {
+    lua_newtable(L);
+    for (struct socket *s = rt.sockets.all; s != NULL; s = s->all_next) {
+        if (socket_awaited(s)) {
+            push_peer(L, s);
+            note_waiters(L, &s->watch.readers);
+            note_waiters(L, &s->watch.writers);
+            lua_pop(L, 1);
+        }
+    }
+    for (struct task *t = rt.tasks.all; t != NULL; t = t->all_next) {
+        const struct task_handle *handle = task_handle(L, t);
+        if (handle != NULL && !waitq_is_empty(&handle->joiners)) {
+            lua_pushliteral(L, "task ");
+            task_push_name(L, t);
+            lua_concat(L, 2);
+            note_waiters(L, &handle->joiners);
+            lua_pop(L, 1);
+        }
+    }
+}
+
+/* ---- tasks ---- */
+
+/* A waiting task is in the innermost of the coroutines it runs; the one that asks is in L. */
+static lua_State *innermost(lua_State *L, const struct task *t) {
+    if (t == rt.tasks.current) {
+        return rt.running ? rt.running : L;
+    }
+    return t->inner ? t->inner : t->co;
+}
+
+static void set_stack(lua_State *L, const struct task *t) {
+    struct place where = {0, 0};
+    lua_State *inner = innermost(L, t);
+    int level = place_of_coroutine(inner, &where);
+    if (level < 0) {
+        place_of_coroutine(t->co, &where);
+    }
+    set_place(L, "where", where);
+    traceback_push(L, inner, NULL, t == rt.tasks.current && level > 0 ? level : 0);
+    if (inner != t->co) {
+        lua_pushliteral(L, "\nin a coroutine of its own; ");
+        traceback_push(L, t->co, NULL, 0);
+        lua_concat(L, 3);
+    }
+    lua_setfield(L, -2, "traceback");
+}
+
+/* When it was spawned, as well as that is kept: no later than its current wait began. */
+static uint64_t begun(const struct task *t, uint64_t now) {
+    uint64_t age = ((unsigned)(now / TASK_AGE_NS) - t->born) * TASK_AGE_NS;
+    return now - age < t->since ? now - age : t->since;
+}
+
+/* With the table of peers at index `peers`. */
+static void push_task(lua_State *L, struct task *t, int peers) {
+    static const char *const states[] = {"ready", "running", "waiting", "done"};
+    uint64_t now = clock_now();
+    lua_createtable(L, 0, 10);
+    task_push(L, t);
+    lua_setfield(L, -2, "task");
+    task_push_name(L, t);
+    lua_setfield(L, -2, "name");
+    lua_pushstring(L, states[t->state]);
+    lua_setfield(L, -2, "status");
+    set_seconds_since(L, "age", begun(t, now), now);
+    set_place(L, "spawned_at", origin_of(t->fate.origin)->lines[0]);
+    if (t->state == TASK_WAITING) {
+        lua_pushstring(L, t->waiting_for);
+        lua_setfield(L, -2, "waiting_for");
+        set_seconds_since(L, "since", t->since, now);
+    }
+    if (lua_rawgetp(L, peers, t) != LUA_TNIL && t->state == TASK_WAITING) {
+        lua_setfield(L, -2, "peer");
+    } else {
+        lua_pop(L, 1);
+    }
+    set_stack(L, t);
+}
+
+/* ---- sockets ---- */
+
+static void push_socket(lua_State *L, const struct socket *s) {
+    uint64_t received, sent;
+    drain_traffic(s, &received, &sent);
+    lua_createtable(L, 0, 8);
+    lua_pushstring(L, socket_class_name(s->class));
+    lua_setfield(L, -2, "class");
+    if (push_address(L, s, s->watch.driver->getsockname)) {
+        lua_setfield(L, -2, "sockname");
+    }
+    if (push_address(L, s, s->watch.driver->getpeername)) {
+        lua_setfield(L, -2, "peername");
+    }
+    set_integer(L, "received", received);
+    set_integer(L, "sent", sent);
+    set_integer(L, "queued", s->out.size);
+    set_place(L, "made_at", s->made_at);
+    if (s->drain != NULL) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, "draining");
+    }
+}
+
+/* ---- for lua/lariat ---- */
+
+/* tasks() -> list, the newest first */
+static int fn_tasks(lua_State *L) {
+    lua_Integer n = 0;
+    lua_settop(L, 0);
+    push_peers(L);
+    lua_newtable(L);
+    for (struct task *t = rt.tasks.all; t != NULL; t = t->all_next) {
+        push_task(L, t, 1);
+        lua_rawseti(L, 2, ++n);
+    }
+    return 1;
+}
+
+/* sockets() -> list, the newest first */
+static int fn_sockets(lua_State *L) {
+    lua_Integer n = 0;
+    rt.exact_places = true;
+    lua_newtable(L);
+    for (struct socket *s = rt.sockets.all; s != NULL; s = s->all_next) {
+        push_socket(L, s);
+        lua_rawseti(L, -2, ++n);
+    }
+    return 1;
+}
+
+/* owner([number]) -> the number so far; from now on what this task makes belongs to `number` */
+static int fn_owner(lua_State *L) {
+    struct task *task = rt.tasks.current;
+    luaL_argcheck(L, task != NULL, 1, "not in a task");
+    unsigned owner = (unsigned)luaL_optinteger(L, 1, task->owner);
+    rt.exact_places |= owner != 0;
+    lua_pushinteger(L, task->owner);
+    task->owner = owner;
+    return 1;
+}
+
+/* left(number) -> the tasks, as handles, and the sockets, as tables, that belong to it. Closed
+ * sockets that still send are not among them, nor are the standard streams. */
+static int fn_left(lua_State *L) {
+    unsigned owner = (unsigned)luaL_checkinteger(L, 1);
+    lua_Integer n = 0;
+    lua_newtable(L);
+    for (struct task *t = rt.tasks.all; t != NULL; t = t->all_next) {
+        if (t->owner == owner && t != rt.tasks.current) {
+            push_task(L, t, 2); /* shows no peers: the list stands in for their table */
+            lua_rawseti(L, 2, ++n);
+        }
+    }
+    lua_newtable(L);
+    n = 0;
+    for (struct socket *s = rt.sockets.all; s != NULL; s = s->all_next) {
+        if (s->owner == owner && s->drain == NULL && !s->standard) {
+            push_socket(L, s);
+            lua_rawseti(L, 3, ++n);
+        }
+    }
+    return 2;
+}
+
+/* failed(task) -> whether its error has been told, and no join has raised it since */
+static int fn_failed(lua_State *L) {
+    lua_pushboolean(L, task_fate(task_check(L, 1))->reported);
+    return 1;
+}
+
+static int push_text(lua_State *L) {
+    module_push_function(L, "lariat.dump", lua_toboolean(L, 1) ? "text" : "lines");
+    lua_call(L, 0, 1);
+    return 1;
+}
+
+void dump_push_text(lua_State *L, bool all) {
+    lua_pushcfunction(L, push_text);
+    lua_pushboolean(L, all);
+    if (lua_pcall(L, 1, 1, 0) != LUA_OK || lua_type(L, -1) != LUA_TSTRING) {
+        lua_pop(L, 1);
+        lua_pushliteral(L, "(no dump: out of memory)\n");
+    }
+}
+
+int dump_open(lua_State *L) {
+    static const luaL_Reg functions[] = {{"tasks", fn_tasks},   {"sockets", fn_sockets},
+                                         {"owner", fn_owner},   {"left", fn_left},
+                                         {"failed", fn_failed}, {NULL, NULL}};
+    luaL_newlib(L, functions);
+    return 1;
+}

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The runtime's life: open, run, close, in that order.
+ *
+ * A tick runs the ready tasks, flushes what they sent, and frees what they closed; then the kernel's
+ * driver looks, or waits, for what becomes ready.
+ * Teardown, in this order: cancel the tasks (bounded), close the sockets, let pending output drain
+ * (bounded), run the loop empty, lua_close. When every task waits and nothing outside can wake one,
+ * that is a deadlock and is reported.
+ */
+#include "loop/runtime.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <lualib.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "net/datagram.h"
+#include "kernel/driver.h"
+#include "loop/dump.h"
+#include "loop/interrupt.h"
+#include "task/origin.h"
+#include "base/pool.h"
+#include "net/inplace.h"
+#include "net/socket.h"
+
+#define EXIT_TASKS_NS (1000ull * 1000 * 1000)
+#define EXIT_DRAIN_NS (5000ull * 1000 * 1000)
+#define DESCRIPTORS_TO_START 16 /* 12 for the loop; a script, a module and a socket are opened */
+
+struct runtime rt;
+
+/* ---- memory ---- */
+
+void *runtime_checked(void *block, size_t size) {
+    if (block == NULL && size > 0) {
+        fprintf(stderr, "lariat: out of memory (%zu bytes)\n", size);
+        abort();
+    }
+    return block;
+}
+
+/* An allocation that is refused: Lua collects, then raises its memory error. */
+static int exhaust(lua_State *L) {
+    lua_newuserdatauv(L, POOL_MOST, 0);
+    return 0;
+}
+
+int runtime_no_memory(lua_State *L) {
+    return exhaust(L);
+}
+
+bool runtime_collect(void) {
+    if (rt.L == NULL || !lua_checkstack(rt.L, 2)) {
+        return false;
+    }
+    lua_pushcfunction(rt.L, exhaust);
+    lua_pcall(rt.L, 0, 0, 0);
+    lua_pop(rt.L, 1);
+    return true;
+}
+
+void *runtime_try(void *block, size_t size) {
+    void *larger = realloc(block, size);
+    if (larger == NULL && runtime_collect()) {
+        larger = realloc(block, size);
+    }
+    return larger;
+}
+
+void *runtime_try_zeroed(size_t size) {
+    void *block = calloc(1, size);
+    if (block == NULL && runtime_collect()) {
+        block = calloc(1, size);
+    }
+    return block;
+}
+
+void *runtime_try_take(size_t size) {
+    void *block = pool_alloc(NULL, NULL, 0, size);
+    return block != NULL || !runtime_collect() ? block : pool_alloc(NULL, NULL, 0, size);
+}
+
+void runtime_give_back(void *block, size_t size) {
+    pool_alloc(NULL, block, size, 0);
+}
+
+void *runtime_alloc(size_t size) {
+    return runtime_checked(runtime_try(NULL, size), size);
+}
+
+void *runtime_realloc(void *block, size_t size) {
+    return runtime_checked(runtime_try(block, size), size);
+}
+
+void runtime_free(void *block) {
+    free(block);
+}
+
+/* Strings of many KiB come and go with every message; giving the top of the heap back in between,
+ * and faulting it in again, costs more than the copy (echo of 16 KiB: 0.65 without, 0.81 with). */
+static void tune_allocator(void) {
+    mallopt(M_TRIM_THRESHOLD, 16 * 1024 * 1024);
+    mallopt(M_TOP_PAD, 1024 * 1024);
+    mallopt(M_MMAP_THRESHOLD, 4 * 1024 * 1024);
+}
+
+/* ---- open ---- */
+
+/* Debian's soft limit is 1024 descriptors, its hard one a million. Children get the old ones back. */
+static void raise_descriptor_limit(void) {
+    if (getrlimit(RLIMIT_NOFILE, &rt.limits) == 0) {
+        struct rlimit raised = rt.limits;
+        raised.rlim_cur = raised.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &raised);
+    }
+}
+
+/* Started with a standard descriptor closed: the next one opened must not become stdout. What holds
+ * its number can neither be read nor written (EBADF), as if it were closed still. */
+static void hold_standard_descriptors(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0) {
+            (void)!open("/", O_PATH); /* takes the lowest number that is free: this one */
+        }
+    }
+}
+
+/* Ends the program, which has not begun: `err` is an errno, negative as libuv's are. */
+static void check_start(int err) {
+    if (err >= 0) {
+        return;
+    }
+    fprintf(stderr, "lariat: cannot start: %s", strerror(-err));
+    if (err == -EMFILE) {
+        fprintf(stderr, ": a limit of %llu descriptors (ulimit -n) is too small, %d will do",
+                (unsigned long long)rt.limits.rlim_max, DESCRIPTORS_TO_START);
+    }
+    fputs("\n", stderr);
+    exit(EXIT_FAILURE);
+}
+
+/* An error outside of any protected call: Lua then aborts. */
+static int panic(lua_State *L) {
+    const char *message = lua_tostring(L, -1);
+    lua_writestringerror("lariat: panic: %s\n", message ? message : "(no message)");
+    return 0;
+}
+
+static void open_state(lua_State *L) {
+    rt.L = L != NULL ? L : runtime_checked(lua_newstate(pool_alloc, NULL), sizeof(void *));
+    lua_atpanic(rt.L, panic);
+    memset(lua_getextraspace(rt.L), 0, LUA_EXTRASPACE); /* every coroutine starts with a copy */
+}
+
+void runtime_open(lua_State *L) {
+    hold_standard_descriptors();
+    rt.driver = &driver_kernel;
+    rt.clock = (struct clock){.source = &time_kernel, .alarm = NEVER};
+    rt.sockets.tick = clock_now();
+    tune_allocator();
+    raise_descriptor_limit();
+    check_start(uv_loop_init(&rt.loop));
+    check_start(driver_kernel_open());
+    interrupt_open();
+    rt.sockets.shared = runtime_alloc(SHARED_SIZE);
+    open_state(L);
+    room_open(rt.L);
+    outputs_open();
+    drains_open();
+}
+
+/* ---- run ---- */
+
+void runtime_exit(int status) {
+    if (!rt.exiting) {
+        rt.exiting = !rt.closing; /* teardown is not torn down again */
+        rt.status = status;
+    }
+}
+
+void runtime_tick(void) {
+    if (rt.tasks.running) {
+        return;
+    }
+    rt.sockets.tick = clock_now();
+    task_run_ready();
+    outputs_flush();
+    sockets_free_dead();
+    accept_close_orphan();
+}
+
+static bool anything_ready(void) {
+    return !list_is_empty(&rt.tasks.ready) || !list_is_empty(&rt.tasks.later);
+}
+
+static void poll_once(void) {
+    driver_kernel_turn(!anything_ready());
+    interrupt_poll();
+}
+
+/* Every task waits for another one. The hook, if there is one, is the test runner's. */
+static void deadlock(void) {
+    if (rt.on_deadlock != NULL) {
+        lua_pushliteral(rt.L, "deadlock: waits for something that nothing can bring about\n");
+        dump_push_text(rt.L, false);
+        lua_concat(rt.L, 2);
+        task_interrupt(rt.on_deadlock, lua_tostring(rt.L, -1));
+        lua_pop(rt.L, 1);
+        return;
+    }
+    fflush(stdout);
+    lua_writestringerror("lariat: deadlock: %s\n", "every task waits and nothing can wake one");
+    dump_push_text(rt.L, false);
+    lua_writestringerror("%s", lua_tostring(rt.L, -1));
+    lua_pop(rt.L, 1);
+    runtime_exit(1);
+}
+
+void runtime_run(void) {
+    for (;;) {
+        runtime_tick();
+        interrupt_poll();
+        if (rt.exiting || rt.tasks.live == 0) {
+            return;
+        }
+        if (!anything_ready() && rt.tasks.sources == 0) {
+            deadlock();
+            continue;
+        }
+        poll_once();
+    }
+}
+
+/* ---- close ---- */
+
+static void end_turn(struct timer *timer) {
+    (void)timer;
+}
+
+/* Runs ticks until `over` says so, but not longer than `ns`. */
+static void run_until(bool (*over)(void), uint64_t ns) {
+    struct timer bound = {.due = NEVER, .fire = end_turn};
+    uint64_t end = clock_now() + ns;
+    timer_set(&bound, end);
+    while (!over() && clock_now() < end) {
+        runtime_tick();
+        if (!over()) {
+            poll_once();
+        }
+    }
+    timer_remove(&bound);
+}
+
+static bool no_tasks(void) {
+    return rt.tasks.live == 0 || (!anything_ready() && rt.tasks.sources == 0);
+}
+
+static bool no_drains(void) {
+    return rt.sockets.draining == 0;
+}
+
+bool runtime_is_overdue(void) {
+    return clock_now() >= rt.unwound_by;
+}
+
+/* Gives what unwinds the tasks next its time. */
+static void allow(uint64_t ns) {
+    rt.unwound_by = clock_now() + ns;
+    interrupt_after(ns);
+}
+
+/* The `<close>` variables of tasks that have not ended run, as long as there is time; with the rest
+ * nothing more happens. */
+static void abandon_tasks(void) {
+    struct task *next;
+    for (struct task *t = rt.tasks.all; t != NULL; t = next) {
+        next = t->all_next;
+        if (runtime_is_overdue()) {
+            task_drop(t);
+        } else {
+            task_abandon(t);
+        }
+    }
+}
+
+static void end_tasks(void) {
+    rt.closing = true;
+    allow(EXIT_TASKS_NS);
+    if (rt.exit_caller != NULL) {
+        task_abandon(rt.exit_caller); /* os.exit does not return: only `<close>` variables run */
+    }
+    for (struct task *t = rt.tasks.all; t != NULL; t = t->all_next) {
+        task_cancel(t);
+    }
+    rt.exiting = false;
+    allow(EXIT_TASKS_NS);
+    run_until(no_tasks, EXIT_TASKS_NS);
+    allow(EXIT_TASKS_NS);
+    abandon_tasks();
+    interrupt_after(0);
+}
+
+static void close_handle(uv_handle_t *handle, void *unused) {
+    (void)unused;
+    if (!uv_is_closing(handle)) {
+        uv_close(handle, NULL);
+    }
+}
+
+/* A lookup in flight keeps the loop and its thread: the process then leaves without waiting. */
+static void close_loop(void) {
+    uv_walk(&rt.loop, close_handle, NULL);
+    while (uv_run(&rt.loop, UV_RUN_NOWAIT) != 0 && rt.lookups == 0) {
+    }
+    if (uv_loop_close(&rt.loop) == 0) {
+        driver_kernel_close();
+    }
+}
+
+int runtime_close(void (*close_handles)(void)) {
+    end_tasks();
+    sockets_close_all();
+    outputs_flush();
+    run_until(no_drains, EXIT_DRAIN_NS);
+    sockets_force_close();
+    sockets_free_dead();
+    if (rt.tasks.unjoined_errors > 0 && rt.status == 0 && !rt.status_chosen && !rt.interactive) {
+        rt.status = 1;
+    }
+    interrupt_unwound();
+    close_handles();
+    lua_close(rt.L);
+    rt.L = NULL;
+    sockets_close();
+    pool_close();
+    datagrams_close();
+    interrupt_close();
+    close_loop();
+    clock_close();
+    origin_close();
+    place_close();
+    fflush(NULL);
+    if (rt.interrupted) {
+        raise((int)rt.interrupted);
+    }
+    if (rt.lookups > 0) {
+        _exit(rt.status);
+    }
+    return rt.status;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Memory that becomes a string without being copied. A room is a block of the pool's that bytes are
+ * received into; in front of them and behind them lies as much as Lua's header of a string and its
+ * final NUL take. When a string of these bytes is to be made, Lua asks its allocator for a block of
+ * this form, is given this very one, and copies the bytes onto themselves: memcpy with equal
+ * pointers, which GCC demands of every libc to work, and which glibc's returns from at once.
+ *
+ * How a string is laid out is learned from one that is made at the start. If it is not as expected,
+ * or the state has another allocator than the pool (an exact one has), nothing becomes a string and
+ * bytes are copied as ever.
+ *
+ * Invariant: a room is offered only from within room_push, to the first allocation that comes. Lua
+ * 5.4 makes none before the string's in lua_pushlstring; should another version do, it gets a block
+ * of the pool's, and the string is a copy. Taking what is on offer cannot fail, so no emergency
+ * collection runs; the usual one, with its finalizers, runs when the string is made.
+ */
+#include "net/inplace.h"
+
+#include <string.h>
+
+#include "base/pool.h"
+#include "loop/runtime.h"
+
+#define SAMPLE 64     /* bytes: no short string, which would be interned */
+#define MOST_FRAME 64 /* header and end together: else this is not what we know */
+
+static struct {
+    size_t header, end; /* bytes of a string's block before and behind its text */
+    char *block;        /* on offer, or while learning the one Lua was given; or NULL */
+    size_t size;        /* its size */
+} room;
+
+/* ---- learning ---- */
+
+static void *watch(void *ud, void *block, size_t old_size, size_t size) {
+    void *given = pool_alloc(ud, block, old_size, size);
+    if (block == NULL && old_size == LUA_TSTRING) {
+        room.block = given;
+        room.size = size;
+    }
+    return given;
+}
+
+void room_open(lua_State *L) {
+    void *ud;
+    memset(&room, 0, sizeof(room));
+    if (lua_getallocf(L, &ud) != pool_alloc) {
+        return;
+    }
+    char sample[SAMPLE] = "";
+    lua_setallocf(L, watch, ud);
+    const char *text = lua_pushlstring(L, sample, SAMPLE);
+    lua_setallocf(L, pool_alloc, ud);
+    size_t frame = room.size - SAMPLE;
+    size_t header = (size_t)(text - room.block);
+    if (room.block != NULL && room.size > SAMPLE && frame <= MOST_FRAME && header < frame) {
+        room.header = header;
+        room.end = frame - header;
+    }
+    room.block = NULL;
+    lua_pop(L, 1);
+}
+
+bool room_useful(void) {
+    return room.header > 0;
+}
+
+/* ---- rooms ---- */
+
+static size_t block_size(size_t capacity) {
+    return room.header + capacity + room.end;
+}
+
+char *room_resize(char *bytes, size_t old_capacity, size_t capacity) {
+    char *block = bytes == NULL ? NULL : bytes - room.header;
+    size_t old_size = bytes == NULL ? 0 : block_size(old_capacity);
+    size_t size = capacity == 0 ? 0 : block_size(capacity);
+    char *moved = pool_alloc(NULL, block, old_size, size);
+    if (moved == NULL && size > 0 && runtime_collect()) {
+        moved = pool_alloc(NULL, block, old_size, size);
+    }
+    return moved == NULL ? NULL : moved + room.header;
+}
+
+/* ---- strings ---- */
+
+/* The allocator for one allocation. */
+static void *offer(void *ud, void *block, size_t old_size, size_t size) {
+    lua_setallocf(rt.L, pool_alloc, ud);
+    if (block == NULL && old_size == LUA_TSTRING && size == room.size) {
+        block = room.block;
+        room.block = NULL;
+        return block;
+    }
+    return pool_alloc(ud, block, old_size, size);
+}
+
+/* Little in much room is copied. What is cut off leaves a gap behind each string that is kept: it
+ * must be worth being used. */
+bool room_fits(size_t capacity, size_t size) {
+    return room_useful() && size >= ROOM_LEAST && (size > SHARED_SIZE || size >= capacity / 2);
+}
+
+/* A string whose block is somewhat larger than Lua knows does no harm: the pool gives both back to
+ * malloc, which does not ask. */
+void room_push(lua_State *L, char *bytes, size_t capacity, size_t size) {
+    if (size < capacity - capacity / 16) {
+        char *smaller = room_resize(bytes, capacity, size);
+        bytes = smaller != NULL ? smaller : bytes;
+    }
+    room.block = bytes - room.header;
+    room.size = block_size(size);
+    lua_setallocf(L, offer, NULL);
+    lua_pushlstring(L, bytes, size);
+    if (room.block != NULL) { /* not taken */
+        pool_alloc(NULL, room.block, room.size, 0);
+        room.block = NULL;
+    }
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Input bytes. Bytes are received into one shared buffer, which is lent to the socket until
+ * somebody else receives; only then is what it left behind copied to memory of its own. So most
+ * messages are never copied but into their Lua string, and an idle connection holds no buffer.
+ * Large ones that are taken whole, one after the other, are not even that: they are received into a
+ * room, which becomes the string (room.c).
+ *
+ * Invariant: while rt.sockets.lent == s, s->in.base is the shared buffer; a socket without input
+ * owns no memory.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "kernel/driver.h"
+#include "net/inplace.h"
+#include "loop/runtime.h"
+#include "net/socket.h"
+
+#define SMALLEST 4096
+
+static void release(struct socket *s) {
+    if (rt.sockets.lent == s) {
+        rt.sockets.lent = NULL;
+    }
+    if (s->in.own != NULL) {
+        room_resize(s->in.own, s->in.capacity, 0);
+    }
+    s->in = (struct input){0};
+}
+
+/* Have `room` bytes free behind what the socket's own buffer holds. False: there is no memory. */
+static bool reserve(struct socket *s, size_t room) {
+    struct input *in = &s->in;
+    size_t size = in->end - in->begin;
+    if (in->base == in->own && in->own != NULL && in->capacity - in->end >= room) {
+        return true;
+    }
+    if (size + room <= in->capacity) {
+        memmove(in->own, in->base + in->begin, size);
+    } else {
+        size_t capacity = in->capacity ? in->capacity : SMALLEST;
+        while (capacity < size + room) {
+            capacity *= 2;
+        }
+        bool grows = in->begin == 0 && in->base == in->own;
+        char *bigger =
+            grows ? room_resize(in->own, in->capacity, capacity) : room_resize(NULL, 0, capacity);
+        if (bigger == NULL) {
+            return false;
+        }
+        if (!grows) {
+            if (size > 0) {
+                memcpy(bigger, in->base + in->begin, size);
+            }
+            room_resize(in->own, in->capacity, 0);
+        }
+        in->own = bigger;
+        in->capacity = capacity;
+    }
+    in->base = in->own;
+    in->begin = 0;
+    in->end = size;
+    if (rt.sockets.lent == s) {
+        rt.sockets.lent = NULL;
+    }
+    return true;
+}
+
+/* The shared buffer is taken back: what its borrower has left in it is copied. */
+static __attribute__((noinline)) bool settle(struct socket *s) {
+    if (s->in.begin < s->in.end) {
+        return reserve(s, 0);
+    }
+    release(s);
+    return true;
+}
+
+/* Takes `size` bytes; they stay readable until input is next received or trimmed. */
+const char *input_take(struct socket *s, size_t size) {
+    const char *data = s->in.base + s->in.begin;
+    s->in.begin += size;
+    socket_count_received(s, size);
+    if (s->in.begin < s->in.end) {
+        s->usual = 0;
+    }
+    return data;
+}
+
+/* Undoes the last take: nothing has happened to the input since. */
+void input_untake(struct socket *s, size_t size) {
+    s->in.begin -= size;
+    if (s->box != NULL) {
+        s->box->received -= size;
+    }
+}
+
+/* All that has come is taken at once. What is usual follows at once when that grows, and slowly
+ * when it falls: little may come once in a while. */
+static void get_used_to(struct socket *s, size_t size) {
+    size_t least = s->usual - s->usual / 8u;
+    size_t usual = !s->watch.drained ? SHARED_SIZE : size < least ? least : size;
+    s->usual = (uint16_t)(usual < SHARED_SIZE ? usual : SHARED_SIZE - 1);
+}
+
+bool input_push(lua_State *L, struct socket *s, size_t size) {
+    struct input in = s->in;
+    if (in.begin > 0 || in.end != size) {
+        return false;
+    }
+    get_used_to(s, size);
+    if (in.base != in.own || !room_fits(in.capacity, size)) {
+        return false;
+    }
+    s->in = (struct input){0};
+    socket_count_received(s, size);
+    room_push(L, in.own, in.capacity, size);
+    return true;
+}
+
+void input_trim(struct socket *s) {
+    if (s->in.begin == s->in.end) {
+        release(s);
+    }
+}
+
+void input_discard(struct socket *s) {
+    release(s);
+}
+
+/* The shared buffer becomes the socket's, which has no input. False: another one's input lies in it,
+ * and there is no memory for that. */
+static inline bool borrow(struct socket *s) {
+    if (rt.sockets.lent != NULL && rt.sockets.lent != s && !settle(rt.sockets.lent)) {
+        return false;
+    }
+    release(s);
+    rt.sockets.lent = s;
+    s->in.base = rt.sockets.shared;
+    return true;
+}
+
+/* Where a socket without input receives: a room if what comes is much and taken whole, else the
+ * shared buffer. Returns how much may come; 0: there is no memory. A simulation receives the same in
+ * every state. */
+static size_t prepare(struct socket *s, size_t wanted) {
+    if (s->usual < ROOM_LEAST || rt.world != NULL || !room_useful()) {
+        return borrow(s) ? SHARED_SIZE : 0;
+    }
+    size_t size = s->usual < wanted ? wanted : s->usual;
+    size += size / 32 + 1; /* not filled: all has come */
+    release(s);
+    size = size < SHARED_SIZE / 2 ? size : SHARED_SIZE; /* a torrent: as much as comes */
+    char *own = room_resize(NULL, 0, size);
+    if (own == NULL) {
+        return borrow(s) ? SHARED_SIZE : 0;
+    }
+    s->in.own = s->in.base = own;
+    return s->in.capacity = size;
+}
+
+static void charge(ssize_t n) {
+    task_spent(1 + (n > 0 ? (int)(n / TASK_BUDGET_BYTES) : 0));
+}
+
+ssize_t input_fill(struct socket *s, size_t wanted) {
+    struct input *in = &s->in;
+    size_t room;
+    if (s->eof) {
+        return 0;
+    }
+    if (s->watch.drained) {
+        return -EAGAIN;
+    }
+    if (in->begin == in->end && wanted <= SHARED_SIZE) {
+        room = prepare(s, wanted);
+    } else {
+        room = wanted < SMALLEST ? SMALLEST : wanted > SHARED_SIZE ? SHARED_SIZE : wanted;
+        room = reserve(s, room) ? in->capacity - in->end : 0;
+    }
+    if (room == 0) {
+        return NO_MEMORY;
+    }
+    ssize_t n = s->watch.driver->recv(s->watch.fd, in->base + in->end, room);
+    s->received_in = runtime_tick_stamp();
+    charge(n);
+    if (n > 0) {
+        in->end += (size_t)n;
+        s->watch.drained = (size_t)n < room;
+        return n;
+    }
+    if (in->begin == in->end) {
+        release(s);
+    }
+    s->eof = n == 0;
+    s->watch.drained = n == -EAGAIN;
+    return n;
+}
+
+ssize_t input_forward(struct socket *s, struct socket *to, size_t *moved) {
+    size_t left = 0;
+    *moved = 0;
+    if (s->eof || s->watch.drained) {
+        return s->eof ? 0 : -EAGAIN;
+    }
+    if (!borrow(s)) {
+        return NO_MEMORY;
+    }
+    ssize_t n = s->watch.driver->forward(s->watch.fd, to->watch.fd, s->in.base, SHARED_SIZE, &left);
+    s->received_in = runtime_tick_stamp();
+    charge(n);
+    s->eof = n == 0;
+    s->watch.drained = n == -EAGAIN;
+    s->in.end = left;
+    input_trim(s);
+    if (n > 0) {
+        *moved = (size_t)n - left;
+        socket_count_received(s, *moved);
+        socket_count_sent(to, *moved);
+        to->out.wrote = true;
+    }
+    return n;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Running an operation: attempt it, park the task while it cannot be done, attempt again. This is
+ * the whole of what "blocking" means here; every socket call goes through op_run().
+ *
+ * Invariant: an operation that ends without its attempt (timeout, closed, cancelled) leaves nothing
+ * behind: no queued callback, no bytes taken and not returned.
+ */
+#include "net/op.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <poll.h>
+#include <string.h>
+
+#include "net/address.h"
+#include "kernel/driver.h"
+#include "net/result.h"
+#include "loop/runtime.h"
+#include "net/socket.h"
+#include "task/task.h"
+#include "base/world.h"
+
+#define FIRST_PAUSE_NS (1000 * 1000)
+#define LONGEST_PAUSE 6 /* doublings: 64 ms */
+
+static uint64_t saturated(double seconds) {
+    return seconds < 1e9 ? (uint64_t)(seconds * 1e9) : NEVER / 2;
+}
+
+uint64_t timeout_due(const struct timeout *t, uint64_t start) {
+    double seconds = t->block < 0                          ? t->total
+                     : t->total < 0 || t->block < t->total ? t->block
+                                                           : t->total;
+    return seconds <= 0 ? NEVER : start + saturated(seconds);
+}
+
+/* When the wait that begins now must end; LuaSocket's rule for its two timeouts. */
+static uint64_t due(struct op *op) {
+    const struct timeout *t = socket_timeout(op->socket);
+    if (t->block < 0 && t->total < 0) {
+        return NEVER;
+    }
+    uint64_t now = clock_now();
+    if (op->start == 0) {
+        op->start = now;
+    }
+    if (t->total < 0) {
+        return op->start + saturated(t->block);
+    }
+    uint64_t end = op->start + saturated(t->total);
+    uint64_t wait_end = t->block < 0 ? end : now + saturated(t->block);
+    return wait_end < end ? wait_end : end;
+}
+
+static bool no_patience(const struct op *op) {
+    const struct timeout *t = socket_timeout(op->socket);
+    return t->block == 0 || t->total == 0;
+}
+
+static int op_resumed(lua_State *L, int status, lua_KContext ctx);
+
+/* Why a parked operation is attempted again. */
+enum resume_after { AFTER_READINESS, AFTER_PAUSE, AFTER_TURN };
+
+/* The address of an operation that waits for the first time is in the memory of a C function. False:
+ * making room for it ran a finalizer that has closed the socket. */
+static bool keep_address(lua_State *L, struct op *op) {
+    if (op->type->addressed && op->as.to != NULL && !op->queued) {
+        struct address *kept = lua_newuserdatauv(L, sizeof(*kept), 0);
+        *kept = *op->as.to;
+        op->as.to = kept;
+    }
+    return !op->socket->closed;
+}
+
+static bool wants_turn(int want) {
+    return want == WANT_TURN || want == WANT_WRITE_TURN;
+}
+
+/* Moves the operation into its task, whose place keeps the socket's memory and, if `exclusive`, others
+ * from interleaving. */
+static inline struct task *move_in(struct op *op, bool exclusive) {
+    struct task *task = rt.tasks.current;
+    if (op != &task->op) {
+        task->op = *op;
+    }
+    task->interest.claim = !exclusive ? 0 : op->begun ? CLAIM_BEGUN : CLAIM_EXCLUSIVE;
+    task->interest.stays = true;
+    return task;
+}
+
+static inline void join(struct op *op, struct waitq *queue, bool front) {
+    struct task *task = move_in(op, true);
+    waitq_join(queue, &task->interest, task, front);
+    if (op->other != NULL) {
+        task->set = task->op.as.pipe.end;
+        task->set_count = 1;
+        *task->set = (struct interest){.end_only = true};
+        waitq_join(&op->other->watch.readers, task->set, task, false);
+    }
+}
+
+/* Runs again in the next tick. */
+static int give_way(lua_State *L, struct op *op, struct waitq *queue, bool exclusive) {
+    struct task *task = move_in(op, exclusive);
+    waitq_hold(queue, &task->interest, task);
+    return task_give_way(L, AFTER_TURN, op_resumed);
+}
+
+/* `again`: the task has waited for this operation before and keeps its place in line. */
+static int park(lua_State *L, struct op *op, int want, bool again) {
+    task_prepare(L, op->type->name);
+    if (op->socket->watch.driver != rt.driver) {
+        world_refuse(L, op->type->name); /* a socket of the world outside */
+    }
+    if (!keep_address(L, op)) {
+        return op->type->fail(L, op, "closed");
+    }
+    uint64_t end = due(op);
+    struct watch *watch = &op->socket->watch;
+    again = again && op->queued;
+    if (wants_turn(want)) {
+        return give_way(L, op, want == WANT_TURN ? &watch->readers : &watch->writers, true);
+    }
+    enum resume_after after = AFTER_READINESS;
+    if (want == WANT_PAUSE) {
+        uint64_t until = clock_now() + ((uint64_t)FIRST_PAUSE_NS << op->pauses);
+        op->pauses = op->pauses < LONGEST_PAUSE ? op->pauses + 1 : op->pauses;
+        end = until < end ? until : end;
+        after = AFTER_PAUSE;
+    } else {
+        int err = watch_arm(watch, want == WANT_READ ? POLLIN : POLLOUT);
+        if (err < 0) {
+            return op->type->fail(L, op, result_watch_message(err));
+        }
+    }
+    join(op, want == WANT_READ ? &watch->readers : &watch->writers, again);
+    return task_park(L, op->type->name, end, true, after, op_resumed);
+}
+
+/* The time is up: show what was held back, ask the kernel and not a hint, then give up. */
+static int last_attempt(lua_State *L, struct op *op) {
+    if (op->once) {
+        return op->type->fail(L, op, "timeout");
+    }
+    outputs_flush();
+    op->socket->watch.drained = false;
+    int n = op->type->attempt(L, op);
+    return n >= 0 ? n : op->type->fail(L, op, "timeout");
+}
+
+/* The attempt has asked for `want`, one of WANT_*. */
+static int not_yet(lua_State *L, struct op *op, int want, bool again) {
+    while (wants_turn(want) && !task_can_wait(L)) {
+        rt.tasks.budget = TASK_BUDGET; /* nobody else can have a turn here */
+        want = op->type->attempt(L, op);
+    }
+    if (want >= 0) {
+        return want;
+    }
+    if (op->socket->closed) {
+        return op->type->fail(L, op, "closed");
+    }
+    bool late = !wants_turn(want) && no_patience(op);
+    return late ? last_attempt(L, op) : park(L, op, want, again);
+}
+
+static int attempt(lua_State *L, struct op *op, bool again) {
+    int n = op->type->attempt(L, op);
+    return n >= 0 ? n : not_yet(L, op, n, again);
+}
+
+static int op_resumed(lua_State *L, int status, lua_KContext ctx) {
+    struct op *op = &rt.tasks.current->op;
+    enum wake why = task_resumed();
+    (void)status;
+    if (why == WAKE_CANCELLED) {
+        /* What it was woken for may lie in memory, of which no event tells the next in line. */
+        waitq_wake_first(&op->socket->watch.readers, WAKE_READY);
+        return task_raise(L);
+    }
+    if (why == WAKE_CLOSED || op->socket->closed) {
+        return op->type->fail(L, op, "closed");
+    }
+    op->queued = op->queued || ctx != AFTER_TURN; /* a turn given up is no place in line */
+    bool late =
+        ctx == AFTER_READINESS ? why == WAKE_DEADLINE : op->start != 0 && clock_now() >= due(op);
+    return late ? last_attempt(L, op) : attempt(L, op, ctx != AFTER_TURN);
+}
+
+int op_wait(lua_State *L, struct op *op, int want) {
+    return not_yet(L, op, want, false);
+}
+
+/* Between the method's look at the socket and now a finalizer may have closed it. */
+int op_run(lua_State *L, struct op *op) {
+    if (op->socket->closed) {
+        return op->type->fail(L, op, "closed");
+    }
+    if (rt.tasks.budget <= 0 && task_can_wait(L)) {
+        task_prepare(L, op->type->name);
+        if (!keep_address(L, op)) {
+            return op->type->fail(L, op, "closed");
+        }
+        return give_way(L, op, &op->socket->watch.readers, false);
+    }
+    return attempt(L, op, false);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * An operation is an attempt that may be repeated: a blocking call's non-blocking heart. It says
+ * DONE by returning how many results it pushed, or what it needs before it can be tried again.
+ */
+#ifndef LARIAT_OP_H
+#define LARIAT_OP_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "task/waitq.h"
+
+#define WANT_READ (-1)
+#define WANT_WRITE (-2)
+#define WANT_PAUSE (-3)      /* readiness cannot be reported: try again after a back-off */
+#define WANT_TURN (-4)       /* it could go on, but has used up its turn; among the readers */
+#define WANT_WRITE_TURN (-5) /* the same, of an operation that writes: readers do not wait for it */
+
+struct address;
+struct op;
+struct socket;
+
+/* LuaSocket's two timeouts, in seconds; negative: none. */
+struct timeout {
+    double block; /* for one wait */
+    double total; /* for the whole call */
+};
+
+/* Pushes results and returns their number, or WANT_*; sets op->socket to whom to wait for. */
+typedef int (*op_attempt)(lua_State *L, struct op *op);
+/* Pushes the results of an operation that ended without its attempt: "timeout", "closed", ... */
+typedef int (*op_fail)(lua_State *L, struct op *op, const char *why);
+
+/* What all calls of a method have in common. */
+struct op_type {
+    const char *name; /* what the script called, for messages and dumps */
+    op_attempt attempt;
+    op_fail fail;
+    bool addressed; /* `to` is moved to the caller's stack when the operation is parked */
+};
+
+/* One call. A parked one lies in its task and is attempted again there. */
+struct op {
+    const struct op_type *type;
+    struct socket *socket; /* whose readiness and timeouts apply */
+    struct socket *other;  /* whose close ends it as well, or NULL */
+    uint64_t start;        /* when the call first had to wait; 0: not yet */
+    bool once;             /* with timeout 0: no second attempt */
+    bool queued;           /* it has waited in line: newcomers come after it */
+    bool begun;            /* part of its message is on its way: nobody may come between */
+    unsigned char pauses;  /* back-offs so far, up to the longest */
+    union {
+        const struct address *to; /* of those with an address: see op_type */
+        struct {
+            size_t want;       /* bytes still wanted; the limit of receiveany */
+            size_t scanned;    /* input already searched for the delimiter */
+            size_t max;        /* the longest unit allowed; 0: any */
+            const char *delim; /* anchored by the caller's stack */
+            unsigned delim_size;
+            unsigned char pattern;
+            bool iterate : 1; /* called as an iterator: raise instead of nil, message */
+            bool inclusive : 1;
+            bool got : 1;      /* "*a" received something */
+            bool prefixed : 1; /* the caller's prefix is part of the result */
+        } receive;
+        struct {
+            size_t want; /* bytes to wait for, behind `from` */
+            size_t most; /* bytes to show */
+            size_t from; /* bytes that the caller has seen already */
+        } peek;
+        struct {
+            const char *data; /* anchored by the caller's stack */
+            size_t size;
+            size_t sent;
+            long first; /* index of data[0] in the caller's counting */
+        } send;
+        struct {
+            uint64_t moved;
+            struct interest *end; /* in the other stream's, while parked; anchored by the stack */
+            bool bulk;            /* much came last time, worth the way without copying */
+        } pipe;
+        struct {
+            const struct address *to; /* first: the same as `to` above */
+            size_t size;
+            const char *data;
+            long done;
+            bool from;
+            bool iterate;
+        } datagram;
+    } as;
+};
+
+static inline void op_init(struct op *op, const struct op_type *type, struct socket *socket) {
+    memset(op, 0, sizeof(*op));
+    op->type = type;
+    op->socket = socket;
+}
+
+/* When a call that began at `start` must end. A timeout of 0 does not bound name lookups, which
+ * cannot be asked without waiting. */
+uint64_t timeout_due(const struct timeout *timeout, uint64_t start);
+
+/* Runs an operation from a method: attempts, parks the task as often as needed, returns results. */
+int op_run(lua_State *L, struct op *op);
+
+/* The same for one that the method has attempted itself, and that needs `want`, one of WANT_*. */
+int op_wait(lua_State *L, struct op *op, int want);
+
+#endif

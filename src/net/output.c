@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Output bytes, corked per tick: send appends to the socket's block and puts the socket on one dirty
+ * list, flushed when all ready tasks have run (or when the tick is late, from 1 ms on, or by whatever
+ * could show the delay). Sixteen pipelined replies so cost one system call.
+ *
+ * Invariants: a socket with a block is on the dirty list or is `blocked` with POLLOUT armed; bytes
+ * in a block are the runtime's and are never reported as unsent; a block never holds more than the
+ * high-water mark. Blocks come from a free list, so in a busy loop always the one in cache. Without
+ * memory for a block nothing is held back: what the kernel does not take stays with its sender.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "net/datagram.h"
+#include "kernel/driver.h"
+#include "loop/runtime.h"
+#include "net/socket.h"
+
+#define FREE_BLOCKS 64 /* kept for reuse */
+
+/* How long a tick may hold output back: as long as the last flush for lateness took, times
+ * FLUSH_SHARE, within these bounds. */
+#define LATE_NS (1000ull * 1000)
+#define LATEST_NS (20 * LATE_NS)
+#define FLUSH_SHARE 4
+
+/* Bytes alone: how many they are is known to the socket, whose memory a send looks at anyway. */
+union output_block {
+    union output_block *next; /* in the free list */
+    char data[OUTPUT_HIGH_WATER];
+};
+
+/* The socket has a block. False: there is no memory, and nothing can be held back. */
+static inline bool have_block(struct socket *s) {
+    union output_block *block = rt.sockets.free_blocks;
+    if (s->out.block != NULL) {
+        return true;
+    }
+    if (block != NULL) {
+        rt.sockets.free_blocks = block->next;
+        rt.sockets.free_count--;
+    } else {
+        block = runtime_try(NULL, sizeof(*block));
+    }
+    s->out.block = block;
+    return block != NULL;
+}
+
+static void give_block(struct socket *s) {
+    union output_block *block = s->out.block;
+    s->out.block = NULL;
+    s->out.size = 0;
+    if (block == NULL) {
+        return;
+    }
+    if (rt.sockets.free_count >= FREE_BLOCKS) {
+        runtime_free(block);
+        return;
+    }
+    block->next = rt.sockets.free_blocks;
+    rt.sockets.free_blocks = block;
+    rt.sockets.free_count++;
+}
+
+void outputs_free_blocks(void) {
+    while (rt.sockets.free_blocks != NULL) {
+        union output_block *block = rt.sockets.free_blocks;
+        rt.sockets.free_blocks = block->next;
+        runtime_free(block);
+    }
+    rt.sockets.free_count = 0;
+    runtime_free(rt.sockets.dirty);
+    rt.sockets.dirty = NULL;
+    rt.sockets.dirty_count = rt.sockets.dirty_capacity = 0;
+}
+
+void output_discard(struct socket *s) {
+    give_block(s);
+    s->out.blocked = false;
+}
+
+static bool grow_dirty(void) {
+    struct sockets *all = &rt.sockets;
+    size_t capacity = all->dirty_capacity ? 2 * all->dirty_capacity : 64;
+    struct socket **dirty = runtime_try(all->dirty, capacity * sizeof(struct socket *));
+    if (dirty == NULL) {
+        return false;
+    }
+    all->dirty = dirty;
+    all->dirty_capacity = capacity;
+    return true;
+}
+
+static inline bool mark_dirty(struct socket *s) {
+    if (s->out.corked) {
+        return true;
+    }
+    if (rt.sockets.dirty_count == rt.sockets.dirty_capacity && !grow_dirty()) {
+        return false;
+    }
+    s->out.corked = true;
+    rt.sockets.dirty[rt.sockets.dirty_count++] = s;
+    return true;
+}
+
+/* Where `size` more bytes, which are known to fit, are to be copied to. With many sockets in turn each
+ * finds its next line of memory far away: it is asked for now. */
+static inline char *extend(struct socket *s, size_t size) {
+    char *end = s->out.block->data + s->out.size;
+    __builtin_prefetch(end + 2 * size, 1);
+    s->out.size += (unsigned)size;
+    socket_count_sent(s, size);
+    return end;
+}
+
+/* Copies what does fit; how much that was. */
+static size_t add_some(struct socket *s, const char *data, size_t size) {
+    size_t room = have_block(s) ? OUTPUT_HIGH_WATER - s->out.size : 0;
+    if (room == 0) {
+        return 0;
+    }
+    size = size < room ? size : room;
+    memcpy(extend(s, size), data, size);
+    return size;
+}
+
+/* With many sockets a flush takes long itself: the more of them share one, the less is spent on it. */
+static uint64_t patience_after(uint64_t flush_ns) {
+    uint64_t patience = FLUSH_SHARE * flush_ns;
+    return patience < LATE_NS ? LATE_NS : patience > LATEST_NS ? LATEST_NS : patience;
+}
+
+/* The clock is asked at every eighth cork: it costs a third of one. */
+static void flush_if_late(void) {
+    static unsigned corks;
+    static uint64_t patience = LATE_NS;
+    if (++corks % 8 != 0 || rt.world != NULL) {
+        return; /* in a simulation no time passes within a tick */
+    }
+    uint64_t now = clock_now();
+    if (now - rt.sockets.tick > patience) {
+        outputs_flush();
+        rt.sockets.tick = clock_now();
+        patience = patience_after(rt.sockets.tick - now);
+    }
+}
+
+/* May `size` bytes be held back now, and do they fit? */
+static inline bool corks(struct socket *s, size_t size) {
+    size_t held = s->out.size;
+    if (s->out.blocked) {
+        return held + size <= OUTPUT_HIGH_WATER;
+    }
+    if (s->out.immediate || !s->connected || s->eof || held + size >= OUTPUT_DIRECT) {
+        return false;
+    }
+    return have_block(s) && mark_dirty(s);
+}
+
+bool output_cork(struct socket *s, const char *data, size_t size) {
+    if (!corks(s, size)) {
+        return false;
+    }
+    memcpy(extend(s, size), data, size);
+    flush_if_late();
+    return true;
+}
+
+bool output_cork_pieces(struct socket *s, const struct iovec *pieces, size_t count, size_t size) {
+    if (!corks(s, size)) {
+        return false;
+    }
+    char *end = extend(s, size);
+    for (size_t i = 0; i < count; i++) {
+        memcpy(end, pieces[i].iov_base, pieces[i].iov_len);
+        end += pieces[i].iov_len;
+    }
+    flush_if_late();
+    return true;
+}
+
+static void block_on_kernel(struct socket *s) {
+    s->out.blocked = true;
+    int err = watch_arm(&s->watch, POLLOUT);
+    if (err < 0) {
+        s->out.error = (short)-err;
+        output_discard(s);
+    }
+}
+
+/* One sendmsg of block and data together; advances both. 0, -EAGAIN or -errno. */
+static int write_once(struct socket *s, const char *data, size_t size, size_t *sent) {
+    size_t held = s->out.size;
+    struct iovec parts[2];
+    size_t count = 0;
+    if (held > 0) {
+        parts[count++] = (struct iovec){s->out.block->data, held};
+    }
+    if (size > 0) {
+        parts[count++] = (struct iovec){(void *)(uintptr_t)data, size};
+    }
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+    ssize_t n = s->watch.driver->sendmsg(s->watch.fd, &message);
+    task_spent(1);
+    if (n < 0) {
+        return n == -ENOTCONN ? -EPIPE : (int)n;
+    }
+    size_t done = (size_t)n;
+    s->connected = s->out.wrote = true;
+    if (done < held) {
+        s->out.size -= (unsigned)done;
+        memmove(s->out.block->data, s->out.block->data + done, s->out.size);
+        return -EAGAIN;
+    }
+    give_block(s);
+    *sent += done - held;
+    socket_count_sent(s, done - held);
+    return done - held < size ? -EAGAIN : 0;
+}
+
+static void finish_shutdown(struct socket *s) {
+    if (s->out.shutdown && s->out.size == 0) {
+        s->out.shutdown = false;
+        s->watch.driver->shutdown(s->watch.fd, SHUT_WR);
+    }
+}
+
+/* Writes block and data; what the kernel refuses is kept up to the high-water mark. `sent` counts
+ * the bytes of data that are the kernel's or the runtime's by now. */
+int output_write(struct socket *s, const char *data, size_t size, size_t *sent) {
+    if (s->out.error != 0) {
+        return -s->out.error;
+    }
+    int err = write_once(s, data, size, sent);
+    if (err == 0) {
+        s->out.blocked = false;
+        finish_shutdown(s);
+        return 0;
+    }
+    if (err != -EAGAIN) {
+        s->out.error = (short)-err;
+        output_discard(s);
+        return err;
+    }
+    *sent += size > *sent ? add_some(s, data + *sent, size - *sent) : 0;
+    s->out.blocked = false;
+    if (s->out.size > 0) {
+        block_on_kernel(s);
+    }
+    return s->out.error ? -s->out.error : *sent < size ? -EAGAIN : 0;
+}
+
+int output_flush(struct socket *s) {
+    size_t sent = 0;
+    if (s->out.size == 0) {
+        finish_shutdown(s);
+        return s->out.error ? -s->out.error : 0;
+    }
+    int err = output_write(s, NULL, 0, &sent);
+    return err != 0 ? err : s->out.size > 0 ? -EAGAIN : 0;
+}
+
+/* As output_write, but keeps nothing: what the kernel refuses is not counted in `sent`. */
+int output_through(struct socket *s, const char *data, size_t size, size_t *sent) {
+    int err = output_flush(s);
+    if (err == 0) {
+        err = write_once(s, data, size, sent);
+    }
+    return err;
+}
+
+/* On POLLOUT: flush the block, unless a waiting send() will write it together with its data. */
+static bool on_writable(struct watch *watch) {
+    struct socket *s = (struct socket *)watch; /* its first member */
+    if (s->out.size == 0 || waitq_has_exclusive(&s->watch.writers)) {
+        return false;
+    }
+    int err = output_flush(s);
+    if (s->drain != NULL) {
+        drain_flushed(s, err);
+    }
+    return err == -EAGAIN;
+}
+
+void outputs_open(void) {
+    watch_hooks.writable = on_writable;
+}
+
+void outputs_flush(void) {
+    while (rt.sockets.dirty_count > 0) {
+        struct socket *s = rt.sockets.dirty[--rt.sockets.dirty_count];
+        s->out.corked = false;
+        if (!s->out.blocked && !s->closed) {
+            output_flush(s);
+        }
+    }
+    datagrams_end_batch();
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The socket object and what its files share. Ownership, in one sentence: Lua owns a box that holds
+ * one pointer; the runtime owns the struct; close empties the box, wakes the waiters with "closed",
+ * stops the watch and closes the descriptor, and the struct is freed at the end of the tick.
+ */
+#ifndef LARIAT_SOCKET_H
+#define LARIAT_SOCKET_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "net/op.h"
+#include "kernel/watch.h"
+
+/* LuaSocket's classes: one metatable each, all classes of a family with the same methods. */
+enum __attribute__((packed)) socket_class {
+    TCP_MASTER,
+    TCP_CLIENT,
+    TCP_SERVER,
+    UNIX_MASTER,
+    UNIX_CLIENT,
+    UNIX_SERVER,
+    UDP_UNCONNECTED,
+    UDP_CONNECTED,
+    UNIX_DGRAM_UNCONNECTED,
+    UNIX_DGRAM_CONNECTED,
+    FILE_STREAM,
+    SOCKET_CLASSES,
+};
+
+#define CLASS(c) (1u << (c))
+#define ANY_TCP (CLASS(TCP_MASTER) | CLASS(TCP_CLIENT) | CLASS(TCP_SERVER))
+#define ANY_UNIX (CLASS(UNIX_MASTER) | CLASS(UNIX_CLIENT) | CLASS(UNIX_SERVER))
+#define ANY_MASTER (CLASS(TCP_MASTER) | CLASS(UNIX_MASTER))
+#define ANY_SERVER (CLASS(TCP_SERVER) | CLASS(UNIX_SERVER))
+#define ANY_STREAM (CLASS(TCP_CLIENT) | CLASS(UNIX_CLIENT) | CLASS(FILE_STREAM))
+#define ANY_UDP (CLASS(UDP_UNCONNECTED) | CLASS(UDP_CONNECTED))
+#define ANY_UNIX_DGRAM (CLASS(UNIX_DGRAM_UNCONNECTED) | CLASS(UNIX_DGRAM_CONNECTED))
+#define ANY_DGRAM (ANY_UDP | ANY_UNIX_DGRAM)
+#define ANY_SOCKET (CLASS(SOCKET_CLASSES) - 1)
+
+/* Input received and not yet taken: base[begin, end). base is the connection's own memory, or the
+ * shared receive buffer while that is lent to this socket (rt.sockets.lent). */
+struct input {
+    char *base;
+    char *own;
+    size_t capacity; /* of own */
+    size_t begin, end;
+};
+
+/* Output not yet taken by the kernel. */
+struct output {
+    union output_block *block; /* NULL: nothing pending */
+    unsigned size;             /* bytes in it */
+    short error;               /* errno of a flush: reported by the next send or flush */
+    bool corked : 1;           /* in the dirty list */
+    bool blocked : 1;          /* the kernel refused more: wait for writable */
+    bool immediate : 1;        /* setoption("cork", false) */
+    bool ended : 1;            /* the script has shut the sending side */
+    bool shutdown : 1;         /* shut it in earnest once all is sent */
+    bool told : 1;             /* the error has been reported already */
+    bool wrote : 1;            /* something has gone out, or others may have sent */
+    bool lingers : 1;          /* SO_LINGER was set, or others may have set it */
+};
+
+struct datagrams;    /* a received batch, see datagram.c */
+struct drain;        /* a closed socket that still sends, see drain.c */
+struct saved_option; /* an option set before there is a descriptor, see options.c */
+
+/* What a message touches comes first and lies together: with thousands of sockets it is the cache
+ * that a message waits for. The order leaves no holes. */
+struct socket {
+    struct watch watch; /* first: the descriptor and who waits for it */
+    struct input in;
+    struct output out;
+    struct socket_box *box; /* NULL once closed */
+    size_t max_receive;     /* 0: no limit */
+    bool eof;               /* the peer has ended its side */
+    bool connecting;        /* connect() is under way */
+    bool bound;             /* bind() has given it a local address */
+    bool connected;         /* known to be: output may be corked (not after eof) */
+    bool closed;
+    unsigned char standard; /* 1 + the standard descriptor it stands for; 0: none */
+    enum socket_class class;
+    unsigned char received_in; /* the tick of the last receive, by 8 of its bits */
+    sa_family_t family;        /* AF_UNSPEC until known */
+    uint16_t usual;            /* bytes that came and were taken at once; less than SHARED_SIZE */
+    unsigned owner;            /* as its maker's: see dump.c */
+    struct socket *all_prev;   /* among the open and draining ones */
+    struct socket *all_next;   /* among those, or among the dead */
+    union {
+        struct datagrams *batch; /* of datagrams */
+        struct place accept_at;  /* of servers: the script's line that accepts */
+    };
+    struct saved_option *options;
+    struct place made_at; /* the script's line that made it */
+    struct drain *drain;  /* closed by the script, still sending; or NULL */
+    uint64_t selected;    /* the last list of a select that it was in */
+};
+
+/* What scripts can also ask and set when the socket is closed is kept in its box. */
+struct socket_box {
+    const char *mark;        /* tells a box from other userdata, and its class: see socket_lua.c */
+    struct socket *socket;   /* NULL once closed */
+    double born;             /* clock_now() in seconds, for getstats */
+    uint64_t received, sent; /* bytes; setstats leaves `received` as it is, for peek and skip */
+    struct timeout timeout;
+};
+
+/* ---- objects ---- */
+struct socket_methods {
+    unsigned classes; /* that have them; 0 ends the table */
+    const luaL_Reg *methods;
+};
+void classes_open(const struct socket_methods *rows); /* the methods of every class; kept */
+extern const luaL_Reg socket_shared_methods[];
+struct socket *socket_new(lua_State *L, enum socket_class class, int family); /* pushes it */
+struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, struct place at);
+int socket_create_descriptor(struct socket *s, int family); /* 0 or -errno */
+void socket_adopt(struct socket *s, int fd);                /* fd becomes the socket's own */
+struct socket_box *socket_push_box(lua_State *L, enum socket_class class); /* without socket */
+bool socket_awaited(const struct socket *s); /* does a task wait for it? */
+/* Its other end, also once that has reset the connection; false: it has none. */
+bool socket_peer(const struct socket *s, struct address *a);
+enum socket_class socket_class(const struct socket_box *box);
+void socket_become(lua_State *L, int index, enum socket_class class);
+const char *socket_class_name(enum socket_class class);
+int socket_type(const struct socket *s); /* SOCK_STREAM or SOCK_DGRAM */
+
+/* The socket at index 1; raises if it is of another class; NULL if it is closed. */
+struct socket *socket_check(lua_State *L, unsigned classes, const char *role);
+struct socket_box *socket_check_any(lua_State *L);       /* of any class, open or closed */
+struct socket_box *socket_test(lua_State *L, int index); /* NULL: not a socket of ours */
+
+/* ---- the end of a life ---- */
+void socket_close(struct socket *s); /* idempotent, never yields */
+void socket_abort(struct socket *s); /* as close, but what it has yet to send is lost */
+void socket_bury(
+    struct socket *s); /* closes the descriptor; the struct goes at the end of the tick */
+void sockets_free_dead(void);
+void sockets_close_all(void);
+void sockets_force_close(void); /* ends the drains */
+void sockets_close(void);       /* frees what they shared */
+void accept_close_orphan(void); /* a connection that no object could be made for */
+
+/* ---- a closed socket that still sends, see drain.c; those without a drain are left alone ---- */
+/* What it has to say may go on, unless `at_once`; false: it is over, and can be buried. */
+bool drain_start(struct socket *s, const struct socket_box *box, bool at_once);
+void drain_flushed(struct socket *s, int err); /* its block: 0: all of it, -EAGAIN, or -errno */
+void drains_open(void);
+void drain_hurry(struct socket *s); /* the program ends: only so much patience */
+void drain_abort(struct socket *s);
+/* Bytes, as its box has counted or counts them. */
+void drain_traffic(const struct socket *s, uint64_t *received, uint64_t *sent);
+
+/* ---- output, see output.c ---- */
+#define OUTPUT_HIGH_WATER (64 * 1024)
+#define OUTPUT_DIRECT (8 * 1024)
+/* False: does not fit. True: what all sockets held back may have gone out, if it was time. */
+bool output_cork(struct socket *s, const char *data, size_t size);
+/* The same for several pieces, `size` bytes together, of which all go or none. */
+bool output_cork_pieces(struct socket *s, const struct iovec *pieces, size_t count, size_t size);
+int output_write(struct socket *s, const char *data, size_t size, size_t *sent);
+int output_through(struct socket *s, const char *data, size_t size, size_t *sent);
+int output_flush(struct socket *s); /* 0: all sent, -EAGAIN, or -errno */
+void output_discard(struct socket *s);
+void outputs_open(void);
+void outputs_flush(void); /* every corked socket, and the batch of datagrams */
+void outputs_free_blocks(void);
+
+/* ---- input, see input.c ---- */
+ssize_t input_fill(struct socket *s, size_t wanted); /* bytes, 0: end, -errno or NO_MEMORY */
+/* As input_fill, for a socket without input: what `to` accepts goes there, `moved` bytes, and only
+ * the rest becomes input. -EOPNOTSUPP: it cannot be done so. */
+ssize_t input_forward(struct socket *s, struct socket *to, size_t *moved);
+const char *input_take(struct socket *s, size_t size);
+void input_untake(struct socket *s, size_t size); /* what was just taken */
+/* Takes `size` bytes and pushes them, if that can be done without copying them. */
+bool input_push(lua_State *L, struct socket *s, size_t size);
+void input_trim(struct socket *s); /* after a take: an empty buffer is given back */
+void input_discard(struct socket *s);
+static inline size_t input_size(const struct socket *s) {
+    return s->in.end - s->in.begin;
+}
+static inline const char *input_data(const struct socket *s) {
+    return s->in.base + s->in.begin;
+}
+
+/* ---- what its box keeps; a closed one has none ---- */
+static inline void socket_count_received(struct socket *s, size_t size) {
+    if (s->box != NULL) {
+        s->box->received += size;
+    }
+}
+static inline void socket_count_sent(struct socket *s, size_t size) {
+    if (s->box != NULL) {
+        s->box->sent += size;
+    }
+}
+static inline const struct timeout *socket_timeout(const struct socket *s) {
+    static const struct timeout none = {-1, -1};
+    return s->box != NULL ? &s->box->timeout : &none;
+}
+
+#endif

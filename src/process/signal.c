@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Signals a script waits for: lariat.signal("HUP"). A watch wins over the default action, and over
+ * lariat's own for INT and TERM, until the last watch of that signal is closed.
+ *
+ * Lua owns the watch; libuv owns the handle from uv_close to its callback, which frees it, so the
+ * two are separate. Invariant: an arrival stays counted until a task has returned with it, whatever
+ * woke that task, so a cancelled wait loses none. Callbacks into Lua were rejected: a signal is one
+ * more thing that a task waits for, and its handler can therefore wait, too.
+ */
+#include "process/signals.h"
+
+#include <lauxlib.h>
+#include <signal.h>
+#include <string.h>
+
+#include "loop/interrupt.h"
+#include "module.h"
+#include "task/place.h"
+#include "net/result.h"
+#include "loop/runtime.h"
+#include "task/task.h"
+
+#define SIGNAL_TYPE "lariat.signal"
+
+struct handle {
+    uv_signal_t uv;             /* first: libuv hands it back */
+    struct signal_watch *watch; /* NULL once closed */
+    struct handle *prev, *next; /* of all that are open */
+};
+
+struct signal_watch {
+    struct handle *handle; /* NULL: closed */
+    struct waitq waiters;
+    size_t arrived; /* and not yet waited for */
+    int number;
+};
+
+static struct handle *open_handles;
+
+/* ---- names ---- */
+
+static const struct {
+    const char *name;
+    int number;
+    const char *unfit; /* why it cannot be waited for */
+} signals[] = {
+    {"HUP", SIGHUP, NULL},
+    {"INT", SIGINT, NULL},
+    {"QUIT", SIGQUIT, NULL},
+    {"USR1", SIGUSR1, NULL},
+    {"USR2", SIGUSR2, NULL},
+    {"TERM", SIGTERM, NULL},
+    {"PIPE", SIGPIPE, NULL},
+    {"CHLD", SIGCHLD, NULL},
+    {"CONT", SIGCONT, NULL},
+    {"TSTP", SIGTSTP, NULL},
+    {"TTIN", SIGTTIN, NULL},
+    {"TTOU", SIGTTOU, NULL},
+    {"URG", SIGURG, NULL},
+    {"WINCH", SIGWINCH, NULL},
+    {"IO", SIGIO, NULL},
+    {"PWR", SIGPWR, NULL},
+    {"XCPU", SIGXCPU, NULL},
+    {"XFSZ", SIGXFSZ, NULL},
+    {"VTALRM", SIGVTALRM, NULL},
+    {"PROF", SIGPROF, NULL},
+    {"SYS", SIGSYS, NULL},
+    {"TRAP", SIGTRAP, NULL},
+    {"STKFLT", SIGSTKFLT, NULL},
+    {"KILL", SIGKILL, "no process can catch it"},
+    {"STOP", SIGSTOP, "no process can catch it"},
+    {"ALRM", SIGALRM, "lariat's own: it ends tests that take too long"},
+    {"ABRT", SIGABRT, "the program does not survive it"},
+    {"SEGV", SIGSEGV, "the program does not survive it"},
+    {"BUS", SIGBUS, "the program does not survive it"},
+    {"FPE", SIGFPE, "the program does not survive it"},
+    {"ILL", SIGILL, "the program does not survive it"},
+};
+
+#define SIGNALS (sizeof(signals) / sizeof(*signals))
+
+static size_t check(lua_State *L, int index) {
+    size_t size;
+    const char *name = luaL_checklstring(L, index, &size);
+    const char *bare = strncmp(name, "SIG", 3) == 0 ? name + 3 : name;
+    for (size_t i = 0; i < SIGNALS; i++) {
+        if (strcmp(signals[i].name, bare) == 0 && strlen(name) == size) {
+            return i;
+        }
+    }
+    return (size_t)place_argerror(L, index, lua_pushfstring(L, "unknown signal '%s'", name));
+}
+
+int signal_check(lua_State *L, int index) {
+    return signals[check(L, index)].number;
+}
+
+const char *signal_name(int number) {
+    for (size_t i = 0; i < SIGNALS; i++) {
+        if (signals[i].number == number) {
+            return signals[i].name;
+        }
+    }
+    return NULL;
+}
+
+/* ---- handles ---- */
+
+static void on_signal(uv_signal_t *uv, int number) {
+    struct signal_watch *w = ((struct handle *)uv)->watch;
+    (void)number;
+    if (w != NULL) {
+        w->arrived++;
+        waitq_wake_first(&w->waiters, WAKE_READY);
+    }
+}
+
+static void free_handle(uv_handle_t *uv) {
+    runtime_free(uv);
+}
+
+static bool watched(int number) {
+    for (struct handle *h = open_handles; h != NULL; h = h->next) {
+        if (h->uv.signum == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void close_handle(struct handle *h) {
+    int number = h->uv.signum;
+    *(h->prev ? &h->prev->next : &open_handles) = h->next;
+    if (h->next != NULL) {
+        h->next->prev = h->prev;
+    }
+    h->watch->handle = NULL;
+    h->watch = NULL;
+    uv_signal_stop(&h->uv); /* the last one leaves the default action behind */
+    uv_close((uv_handle_t *)&h->uv, free_handle);
+    if (!watched(number)) {
+        interrupt_restore(number);
+    }
+}
+
+static int open_handle(struct signal_watch *w) {
+    struct handle *h = runtime_try(NULL, sizeof(*h));
+    if (h == NULL) {
+        return UV_ENOMEM;
+    }
+    uv_signal_init(&rt.loop, &h->uv);
+    int err = uv_signal_start(&h->uv, on_signal, w->number);
+    if (err < 0) {
+        uv_close((uv_handle_t *)&h->uv, free_handle);
+        return err;
+    }
+    h->watch = w;
+    w->handle = h;
+    h->prev = NULL;
+    h->next = open_handles;
+    if (h->next != NULL) {
+        h->next->prev = h;
+    }
+    open_handles = h;
+    return 0;
+}
+
+void signal_close_all(void) {
+    while (open_handles != NULL) {
+        close_handle(open_handles);
+    }
+}
+
+/* ---- waiting ---- */
+
+static int waited(lua_State *L, int status, lua_KContext ctx);
+
+/* With the watch alone on the stack: an arrival, the end, or a wait for either until `due`. */
+static int take(lua_State *L, struct signal_watch *w, uint64_t due, bool again) {
+    if (w->handle == NULL) {
+        return result_error(L, "closed");
+    }
+    if (w->arrived > 0) {
+        w->arrived--;
+        lua_pushstring(L, signal_name(w->number));
+        return 1;
+    }
+    if (again && clock_now() >= due) {
+        return result_error(L, "timeout");
+    }
+    task_prepare(L, "signal:wait");
+    struct task *task = rt.tasks.current;
+    waitq_join(&w->waiters, &task->interest, task, again);
+    return task_park(L, "signal:wait", due, true, (lua_KContext)due, waited);
+}
+
+static int waited(lua_State *L, int status, lua_KContext ctx) {
+    struct signal_watch *w = lua_touserdata(L, 1);
+    (void)status;
+    if (task_resumed() == WAKE_CANCELLED) {
+        if (w->arrived > 0) {
+            waitq_wake_first(&w->waiters, WAKE_READY); /* it may have been meant for us */
+        }
+        return task_raise(L);
+    }
+    return take(L, w, (uint64_t)ctx, true);
+}
+
+/* wait([seconds]) -> the signal's name | nil, "timeout" | nil, "closed" */
+static int method_wait(lua_State *L) {
+    struct signal_watch *w = place_check_self(L, SIGNAL_TYPE);
+    uint64_t due = clock_after(task_opt_seconds(L, 2));
+    lua_settop(L, 1);
+    return take(L, w, due, false);
+}
+
+/* As an iterator: `for name in lariat.signal("HUP") do`. */
+static int method_call(lua_State *L) {
+    struct signal_watch *w = place_check_self(L, SIGNAL_TYPE);
+    lua_settop(L, 1);
+    return take(L, w, NEVER, false);
+}
+
+static int method_close(lua_State *L) {
+    struct signal_watch *w = place_check_self(L, SIGNAL_TYPE);
+    if (w->handle != NULL) {
+        close_handle(w->handle);
+        waitq_wake_all(&w->waiters, WAKE_CLOSED);
+    }
+    lua_pushinteger(L, 1);
+    return 1;
+}
+
+static int method_gc(lua_State *L) {
+    return method_close(L), 0;
+}
+
+static int method_tostring(lua_State *L) {
+    struct signal_watch *w = place_check_self(L, SIGNAL_TYPE);
+    lua_pushfstring(L, "signal %s: %p", signal_name(w->number), lua_topointer(L, 1));
+    return 1;
+}
+
+/* ---- for scripts ---- */
+
+/* signal(name) -> watch | nil, message */
+static int signal_new(lua_State *L) {
+    module_check_dot(L, "string");
+    size_t i = check(L, 1);
+    if (signals[i].unfit != NULL) {
+        return luaL_argerror(L, 1,
+                             lua_pushfstring(L, "signal %s cannot be waited for (%s)",
+                                             signals[i].name, signals[i].unfit));
+    }
+    if (rt.closing) {
+        return luaL_error(L, "the runtime is closing: no signal can be waited for");
+    }
+    struct signal_watch *w = lua_newuserdatauv(L, sizeof(*w), 0);
+    *w = (struct signal_watch){.number = signals[i].number};
+    luaL_setmetatable(L, SIGNAL_TYPE);
+    int err = open_handle(w);
+    if (err < 0) {
+        return result_fail(L, err);
+    }
+    return 1;
+}
+
+int signal_open(lua_State *L) {
+    static const luaL_Reg methods[] = {
+        {"wait", method_wait}, {"close", method_close}, {NULL, NULL}};
+    static const luaL_Reg meta[] = {{"__call", method_call},
+                                    {"__close", method_gc},
+                                    {"__gc", method_gc},
+                                    {"__tostring", method_tostring},
+                                    {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"new", signal_new}, {NULL, NULL}};
+    luaL_newmetatable(L, SIGNAL_TYPE);
+    luaL_setfuncs(L, meta, 0);
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+    luaL_newlib(L, functions);
+    return 1;
+}

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The scheduler: spawn, wake, resume, cancel. Holds the only lua_resume that starts or continues a
+ * task; the only lua_yieldk that suspends one is in task_wait.c.
+ *
+ * A task is a coroutine whose body runs under lua_pcallk, so that `<close>` variables run, and may
+ * wait, when an error or a cancellation leaves it. Readiness only queues a task; the attempt is
+ * repeated by the resumed task itself. So nothing runs Lua, or allocates, on behalf of a suspended
+ * task, and a memory error is the task's own.
+ */
+#include "task/task.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "task/hook.h"
+#include "loop/runtime.h"
+#include "task/spare.h"
+#include "base/world.h"
+
+/* Then the network gets a look in, however many tasks wake each other. */
+#define TURNS_PER_TICK 10000
+#define TICK_NS (1000 * 1000)
+#define TURNS_PER_LOOK 32 /* at the clock */
+
+/* ---- ready and later ---- */
+
+/* A task of the world outside may be woken while a simulation runs: it runs when the world does. */
+static struct scheduler *scheduler_of(const struct task *task) {
+    return rt.outer != NULL && !rt.world->contains(task) ? rt.outer : &rt.tasks;
+}
+
+/* Run again in the next tick. */
+void task_later(struct task *task) {
+    task->state = TASK_READY;
+    list_append(&rt.tasks.later, &task->link);
+}
+
+static inline void make_ready(struct task *task, struct scheduler *s) {
+    task->state = TASK_READY;
+    list_append(&s->ready, &task->link);
+}
+
+/* Whatever could have ended its wait does not any more. */
+static inline void stop_waiting(struct task *task, struct scheduler *s) {
+    s->sources -= task->source;
+    task->source = false;
+    if (task->scope != NULL) {
+        scope_leave_waits(task);
+    }
+    if (task->interest.queue != NULL) {
+        waitq_woken(&task->interest);
+    }
+    for (size_t i = 0; i < task->set_count; i++) {
+        if (task->set[i].queue != NULL) {
+            waitq_woken(&task->set[i]);
+        }
+    }
+}
+
+bool task_wake(struct task *task, enum wake why) {
+    if (task->state != TASK_WAITING) {
+        return false;
+    }
+    struct scheduler *s = scheduler_of(task);
+    stop_waiting(task, s);
+    task->wake = why;
+    make_ready(task, s);
+    return true;
+}
+
+static void deadline_passed(struct timer *timer) {
+    task_wake((struct task *)timer, WAKE_DEADLINE); /* the timer is a task's first member */
+}
+
+bool task_cancel(struct task *task) {
+    if (task->state == TASK_DONE) {
+        return false;
+    }
+    task->cancel = true;
+    if (task->state == TASK_WAITING && !scope_shields(task->scope)) {
+        task_wake(task, WAKE_CANCELLED);
+    }
+    return true;
+}
+
+bool task_spent(int cost) {
+    rt.tasks.budget -= cost;
+    return rt.tasks.budget <= 0;
+}
+
+/* ---- a task's life ---- */
+
+static void link_task(struct task *task) {
+    task->all_next = rt.tasks.all;
+    if (rt.tasks.all != NULL) {
+        rt.tasks.all->all_prev = task;
+    }
+    rt.tasks.all = task;
+    rt.tasks.live++;
+    if (rt.world != NULL) {
+        rt.world->task_began(task);
+    }
+}
+
+static void unlink_task(struct task *task) {
+    *(task->all_prev ? &task->all_prev->all_next : &rt.tasks.all) = task->all_next;
+    if (task->all_next != NULL) {
+        task->all_next->all_prev = task->all_prev;
+    }
+    task->all_prev = task->all_next = NULL;
+    rt.tasks.live--;
+    if (rt.world != NULL) {
+        rt.world->task_ended(task);
+    }
+}
+
+static int task_ended(lua_State *L, int status, lua_KContext ctx) {
+    struct task *task = rt.tasks.current;
+    struct fate *fate = &task->fate;
+    (void)ctx;
+    if (status == LUA_OK || status == LUA_YIELD) {
+        fate->outcome = TASK_RETURNED;
+        return lua_gettop(L) - 1; /* all but the message handler */
+    }
+    fate->outcome = task_is_cancelled_value(L, -1) ? TASK_CANCELLED : TASK_FAILED;
+    const struct task_handle *handle = task_handle(L, task);
+    bool joined = handle != NULL && waitq_has_exclusive(&handle->joiners);
+    if (fate->outcome == TASK_FAILED && !joined && !fate->quiet) {
+        task_push(L, task);
+        lua_pushvalue(L, -2);
+        report_unjoined(L, lua_gettop(L) - 1); /* may fail: the outcome stands already */
+        lua_pop(L, 2);
+    }
+    return 1;
+}
+
+static int task_body(lua_State *L) {
+    lua_pushcfunction(L, task_keep_traceback);
+    lua_insert(L, 1);
+    return task_ended(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, task_ended), 0);
+}
+
+struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct place at,
+                        struct place named) {
+    const struct task *spawner = rt.tasks.current;
+    if (rt.closing) {
+        luaL_error(L, "the runtime is closing: no task can be started");
+    }
+    int anchor;
+    lua_State *co = spare_take(L, &anchor);
+    if (!lua_checkstack(co, nargs + 2)) {
+        spare_give_back(co, anchor, false);
+        luaL_error(L, "too many arguments");
+    }
+    struct task *task = clock_reserve(rt.tasks.live + 1) ? runtime_try_take(sizeof(*task)) : NULL;
+    if (task == NULL) {
+        spare_give_back(co, anchor, false);
+        runtime_no_memory(L);
+        return NULL;
+    }
+    lua_pushcfunction(co, body);
+    lua_xmove(L, co, nargs + 1);
+    *task = (struct task){
+        .timer = {.due = NEVER, .fire = deadline_passed},
+        .co = co,
+        .anchor = anchor,
+        .owner = spawner != NULL    ? spawner->owner
+                 : rt.world != NULL ? rt.world->owner
+                                    : 0,
+        .born = (unsigned)(rt.sockets.tick / TASK_AGE_NS),
+        .since = rt.sockets.tick,
+        .fate = {.origin = origin_number(at, named, spawner != NULL ? spawner->fate.origin : 0),
+                 .nvalues = nargs + 1},
+    };
+    link_task(task);
+    make_ready(task, scheduler_of(task));
+    return task;
+}
+
+struct task *task_spawn(lua_State *L, int nargs, const char *name) {
+    struct place named = {0, 0};
+    if (name == NULL) {
+        named = place_of_function(L, lua_gettop(L) - nargs);
+    }
+    task_new_handle(L);
+    if (name != NULL) {
+        lua_pushstring(L, name);
+        lua_setiuservalue(L, -2, TASK_NAME);
+    }
+    lua_insert(L, -(nargs + 2));
+    struct task *task = task_start(L, task_body, nargs, place_here(L), named);
+    task_give_handle(L, task);
+    return task;
+}
+
+void task_runs(struct task *task, struct place body) {
+    const struct task *spawner = rt.tasks.current;
+    struct place at = origin_of(task->fate.origin)->lines[0];
+    task->fate.origin = origin_number(at, body, spawner != NULL ? spawner->fate.origin : 0);
+}
+
+/* Nobody is to mistake a later task, which may get the same memory, for this one. */
+static void forget(const struct task *task) {
+    rt.on_deadlock = task == rt.on_deadlock ? NULL : rt.on_deadlock;
+    rt.exit_caller = task == rt.exit_caller ? NULL : rt.exit_caller;
+}
+
+/* The coroutine has ended, one way or another; `again`: it can serve as a new one. */
+static void finish(struct task *task, bool again) {
+    task->state = TASK_DONE;
+    if (task->service != NULL) {
+        task->service->ended(task);
+    }
+    task_leave_queues(task);
+    timer_remove(&task->timer);
+    runtime_free(task_take_interruption(task));
+    unlink_task(task);
+    if (task->fate.main && task->fate.outcome != TASK_RETURNED && !rt.closing) {
+        runtime_exit(1);
+    }
+    bool known = task_leave_handle(rt.L, task);
+    spare_give_back(task->co, task->anchor, again && !known);
+    forget(task);
+    runtime_give_back(task, sizeof(*task));
+}
+
+/* lua_resume ended with an error: memory, an error in reporting an error, or a foreign yield. */
+static void finish_broken(struct task *task) {
+    if (task->fate.outcome == TASK_UNFINISHED) {
+        task->fate.outcome = TASK_FAILED;
+        const char *message = lua_tostring(task->co, -1);
+        lua_writestringerror("lariat: task died: %s\n", message ? message : "(no message)");
+        task->fate.reported = task->service == NULL; /* handlers change no exit status */
+        rt.tasks.unjoined_errors += task->fate.reported;
+    }
+    task->fate.nvalues = 1;
+}
+
+static void resume(struct task *task) {
+    lua_State *co = task->co;
+    task->state = TASK_RUNNING;
+    rt.tasks.current = task;
+    rt.tasks.budget = TASK_BUDGET;
+    rt.tasks.pinned = false;
+    if (rt.world != NULL) {
+        rt.world->task_enters(task);
+    }
+    hook_running(co);
+    scope_enter(co, task->base);
+    int status = lua_resume(co, rt.L, task->fate.nvalues, &task->fate.nvalues);
+    scope_leave(NULL);
+    if (status == LUA_YIELD && !rt.tasks.parking) {
+        bool stopped = rt.tasks.stopping || rt.closing;
+        task->fate.outcome = stopped ? TASK_CANCELLED : TASK_UNFINISHED;
+        scope_forget(co);
+        lua_resetthread(co);
+        lua_settop(co, 0);
+        lua_pushliteral(co, "attempt to yield from outside a coroutine");
+        status = LUA_ERRRUN;
+    }
+    rt.tasks.parking = rt.tasks.stopping = false;
+    hook_running(NULL);
+    if (status == LUA_OK || status == LUA_YIELD) {
+        if (status == LUA_OK) {
+            finish(task, true);
+        }
+    } else {
+        finish_broken(task);
+        finish(task, false);
+    }
+    rt.tasks.current = NULL;
+}
+
+/* Has the network waited long enough? A simulation counts turns alone: a clock would make its runs
+ * differ. */
+static bool tick_over(int turns, uint64_t began) {
+    if (turns % TURNS_PER_LOOK != 0 || turns == 0 || rt.world != NULL) {
+        return turns >= TURNS_PER_TICK;
+    }
+    return clock_now() - began >= TICK_NS;
+}
+
+/* The bound of the exit is looked at between turns: a tick full of tasks could outlast it by far. */
+static bool may_go_on(const struct scheduler *s) {
+    return !list_is_empty(&s->ready) && !rt.exiting && !(rt.closing && runtime_is_overdue());
+}
+
+void task_run_ready(void) {
+    struct scheduler *s = &rt.tasks;
+    if (s->running) {
+        return;
+    }
+    s->running = true;
+    list_append_all(&s->ready, &s->later);
+    uint64_t began = rt.sockets.tick; /* which an early flush sets anew */
+    for (int turns = 0; may_go_on(s) && !tick_over(turns, began); turns++) {
+        resume(LIST_ITEM(list_take_first(&s->ready), struct task, link));
+    }
+    s->running = false;
+}
+
+/* It is not to be resumed any more: out of what it waits for, or out of the queue it is ready in. */
+static void unschedule(struct task *task) {
+    const struct list_link *first = rt.tasks.ready.first;
+    if (task->state == TASK_WAITING) {
+        stop_waiting(task, &rt.tasks);
+    } else if (list_has(&task->link)) {
+        bool at_an_end = first != NULL && (first == &task->link || first->prev == &task->link);
+        list_remove(at_an_end ? &rt.tasks.ready : &rt.tasks.later, &task->link);
+    }
+    if (task->inner != NULL && task->inner != task->co) { /* a script may keep it */
+        lua_pop(task->inner, 1);
+        lua_pushlightuserdata(task->inner, NULL);
+    }
+    scope_leave_task(task);
+}
+
+/* Its coroutine is left where it stands: no `<close>` variable runs. */
+void task_drop(struct task *task) {
+    unschedule(task);
+    task_leave_queues(task);
+    scope_forget(task->co);
+    task->base = NULL;
+    task->fate.outcome = TASK_CANCELLED;
+    task->fate.nvalues = 0;
+    finish(task, false);
+}
+
+void task_abandon(struct task *task) {
+    if (task->state == TASK_DONE) {
+        return;
+    }
+    unschedule(task);
+    rt.tasks.current = task;
+    task->base = NULL; /* whose memory may go before this task */
+    task_resumed();
+    task->state = TASK_RUNNING;
+    scope_forget(task->co);
+    hook_running(task->co);
+    lua_resetthread(task->co); /* runs pending `<close>` variables, which cannot wait */
+    rt.tasks.stopping = false;
+    hook_running(NULL);
+    task->fate.outcome = TASK_CANCELLED;
+    task->fate.nvalues = 0;
+    lua_settop(task->co, 0);
+    finish(task, false);
+    rt.tasks.current = NULL;
+}
