@@ -10,8 +10,9 @@
 
 #include "exact/exact.h"
 #include "module.h"
-#include "loop/runtime.h"
 #include "task/task.h"
+#include "base/state.h"
+#include "loop/runtime.h"
 
 /* -E must be known before the libraries are opened. */
 static bool ignores_environment(int argc, char **argv) {

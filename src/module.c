@@ -18,9 +18,10 @@
 #include "loop/interrupt.h"
 #include "task/place.h"
 #include "net/resolve.h"
-#include "loop/runtime.h"
 #include "sim/sim.h"
 #include "task/task.h"
+#include "base/clock.h"
+#include "base/state.h"
 
 static const luaL_Reg option_methods[] = {
     {"setoption", socket_setoption}, {"getoption", socket_getoption}, {NULL, NULL}};
@@ -118,9 +119,9 @@ int module_exit(lua_State *L) {
         return sim_exit(L, status);
     }
     rt.status_chosen |= !rt.exiting && !rt.closing;
-    runtime_exit(status);
+    state_exit(status);
     if (task_can_wait(L)) {
-        rt.exit_caller = rt.tasks.current;
+        scheduler.exit_caller = scheduler.current;
         return task_park(L, "exit", NEVER, false, 0, exit_parked);
     }
     task_push_cancelled_value(L);
@@ -135,7 +136,7 @@ static int versions(lua_State *L) {
 }
 
 static int on_deadlock(lua_State *L) {
-    rt.on_deadlock = lua_isnoneornil(L, 1) ? NULL : task_check(L, 1)->task;
+    scheduler.on_deadlock = lua_isnoneornil(L, 1) ? NULL : task_check(L, 1)->task;
     return 0;
 }
 

@@ -19,8 +19,8 @@
 #include <stdint.h>
 
 #include "base/pool.h"
-#include "loop/runtime.h"
 #include "base/slots.h"
+#include "base/state.h"
 
 #define STRING_TABLE_SIZE 1024 /* bytes of a new state's table of strings, its first array so big */
 #define SMALL_STRING 256

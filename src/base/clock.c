@@ -4,10 +4,10 @@
  * because starting and stopping one on every receive costs two heap operations each.
  */
 #include "base/clock.h"
+#include "base/memory.h"
+#include "base/state.h"
 
 #include <assert.h>
-
-#include "loop/runtime.h"
 
 #define SLACK 64 /* timers that are no task's */
 
@@ -67,7 +67,7 @@ static bool reserve(struct clock *c, size_t timers) {
         capacity *= 2;
     }
     struct timer **heap =
-        capacity == c->capacity ? c->heap : runtime_try(c->heap, capacity * sizeof(*c->heap));
+        capacity == c->capacity ? c->heap : memory_try(c->heap, capacity * sizeof(*c->heap));
     if (heap == NULL) {
         return false;
     }
@@ -84,7 +84,7 @@ bool clock_reserve(size_t timers) {
  * nobody. */
 static void insert(struct clock *c, struct timer *timer) {
     if (c->count + 1 >= c->capacity && !reserve(c, 2 * c->capacity)) {
-        runtime_checked(NULL, c->capacity);
+        memory_checked(NULL, c->capacity);
     }
     put(c, ++c->count, timer);
     sift_up(c, timer);
@@ -177,7 +177,7 @@ void clock_fire(void) {
 
 void clock_close(void) {
     assert(rt.clock.count == 0 || rt.closing);
-    runtime_free(rt.clock.heap);
+    memory_free(rt.clock.heap);
     rt.clock.heap = NULL;
     rt.clock.count = rt.clock.capacity = 0;
 }

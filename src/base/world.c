@@ -3,10 +3,9 @@
  * What only the real world can do is refused in any other: see world.h.
  */
 #include "base/world.h"
+#include "base/state.h"
 
 #include <lauxlib.h>
-
-#include "loop/runtime.h"
 
 void world_refuse(lua_State *L, const char *what) {
     if (rt.world != NULL) {

@@ -25,8 +25,8 @@
 #endif
 
 #include "base/arena.h"
-#include "loop/runtime.h"
 #include "base/slots.h"
+#include "base/state.h"
 
 #define STACK_SIZE ((size_t)256 * 1024)
 #define MARK "lariat.sim" /* a script that simulates names the module */

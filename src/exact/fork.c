@@ -22,8 +22,9 @@
 
 #include "module.h"
 #include "kernel/poller.h"
-#include "loop/runtime.h"
 #include "process/signals.h"
+#include "base/memory.h"
+#include "base/state.h"
 
 #define COPY_TYPE "lariat.fork"
 #define MOST_COPIES 64
@@ -102,7 +103,7 @@ static int fn_start(lua_State *L) {
 
 /* Takes in what the copy has written; false: it has ended, or closed its end. */
 static bool take_in(struct copy *copy) {
-    copy->text = runtime_realloc(copy->text, copy->size + CHUNK);
+    copy->text = memory_realloc(copy->text, copy->size + CHUNK);
     ssize_t n = read(copy->fd, copy->text + copy->size, CHUNK);
     copy->size += n > 0 ? (size_t)n : 0;
     return n > 0 || (n < 0 && errno == EINTR);
@@ -176,7 +177,7 @@ static int method_gc(lua_State *L) {
         kill(copy->pid, SIGKILL);
         reap(copy);
     }
-    runtime_free(copy->text);
+    memory_free(copy->text);
     copy->text = NULL;
     copy->size = 0;
     return 0;

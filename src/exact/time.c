@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "loop/runtime.h"
+#include "base/state.h"
 
 time_t time(time_t *result) {
     struct timespec now = {0, 0};

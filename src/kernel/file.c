@@ -18,8 +18,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "loop/runtime.h"
 #include "kernel/watch.h"
+#include "base/clock.h"
+#include "base/state.h"
 
 #define STANDARD_STREAMS 3
 

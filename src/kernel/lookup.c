@@ -18,8 +18,9 @@
 
 #include "kernel/hosts.h"
 #include "net/resolve.h"
-#include "loop/runtime.h"
 #include "kernel/threads.h"
+#include "base/memory.h"
+#include "base/state.h"
 
 /* ---- at once ---- */
 
@@ -86,7 +87,7 @@ static void complete(struct request *request, int status) {
     }
     lookup->request = NULL;
     lookup->err = status;
-    runtime_free(request);
+    memory_free(request);
     rt.lookups--;
     lookup_done(lookup);
 }
@@ -127,14 +128,14 @@ int kernel_lookup(struct lookup *lookup) {
     if (err < 0) {
         return err;
     }
-    struct request *request = runtime_try(NULL, sizeof(*request));
+    struct request *request = memory_try(NULL, sizeof(*request));
     if (request == NULL) {
         return UV_EAI_MEMORY;
     }
     request->lookup = lookup;
     err = ask(lookup, request);
     if (err < 0) {
-        runtime_free(request);
+        memory_free(request);
         return err;
     }
     request->prev = NULL;

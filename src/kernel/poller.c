@@ -29,8 +29,10 @@
 #include <unistd.h>
 
 #include "kernel/driver.h"
-#include "loop/runtime.h"
 #include "kernel/watch.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/state.h"
 
 #define EVENTS_PER_TURN 256       /* then the ready tasks run */
 #define ALARM_GRAIN (1000 * 1000) /* ns: many deadlines that are close together are one alarm */
@@ -72,14 +74,14 @@ static bool grow(size_t index) {
     while (size <= index) {
         size *= 2;
     }
-    struct entry *entries = runtime_try_zeroed(size * sizeof(*entries));
+    struct entry *entries = memory_try_zeroed(size * sizeof(*entries));
     if (entries == NULL) {
         return false;
     }
     if (poller.size > 0) {
         memcpy(entries, poller.entries, poller.size * sizeof(*entries));
     }
-    runtime_free(poller.entries);
+    memory_free(poller.entries);
     poller.entries = entries;
     poller.size = size;
     return true;
@@ -92,7 +94,7 @@ static struct entry *entry_of(int fd) {
 
 static __attribute__((cold, noinline)) bool grow_hot(void) {
     size_t capacity = poller.hot_capacity ? 2 * poller.hot_capacity : EVENTS_PER_TURN;
-    int *hot = runtime_try(poller.hot, capacity * sizeof(*hot));
+    int *hot = memory_try(poller.hot, capacity * sizeof(*hot));
     if (hot == NULL) {
         poller.overflow = true;
         return false;
@@ -375,7 +377,7 @@ int poller_fork(void) {
 
 void driver_kernel_close(void) {
     close_set();
-    runtime_free(poller.entries);
-    runtime_free(poller.hot);
+    memory_free(poller.entries);
+    memory_free(poller.hot);
     memset(&poller, 0, sizeof(poller));
 }

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "kernel/poller.h"
-#include "loop/runtime.h"
+#include "base/state.h"
 
 #define PIPE_SIZE (256 * 1024) /* in pages: a piece of a packet takes a whole one */
 #define FLAGS (SPLICE_F_MOVE | SPLICE_F_NONBLOCK)

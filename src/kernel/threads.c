@@ -10,6 +10,7 @@
  * the user has set, or unset, except inside that function: children never see ours.
  */
 #include "kernel/threads.h"
+#include "base/state.h"
 
 #include <malloc.h>
 #include <signal.h>
@@ -18,8 +19,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#include "loop/runtime.h"
 
 #define SIZE_NAME "UV_THREADPOOL_SIZE"
 #define WANTED 32 /* libuv makes slow requests, as lookups, on half of them */

@@ -11,7 +11,6 @@
 #include <stddef.h>
 
 #include "kernel/driver.h"
-#include "loop/runtime.h"
 
 struct watch_hooks watch_hooks;
 

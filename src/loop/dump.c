@@ -16,10 +16,11 @@
 #include "net/address.h"
 #include "kernel/driver.h"
 #include "module.h"
-#include "loop/runtime.h"
 #include "net/socket.h"
 #include "task/task.h"
 #include "task/traceback.h"
+#include "base/clock.h"
+#include "base/state.h"
 
 /* ---- small fields ---- */
 
@@ -79,7 +80,7 @@ static void push_peer(lua_State *L, const struct socket *s) {
 
 static void push_peers(lua_State *L) {
     lua_newtable(L);
-    for (struct socket *s = rt.sockets.all; s != NULL; s = s->all_next) {
+    for (struct socket *s = sockets.all; s != NULL; s = s->all_next) {
         if (socket_awaited(s)) {
             push_peer(L, s);
             note_waiters(L, &s->watch.readers);
@@ -87,7 +88,7 @@ static void push_peers(lua_State *L) {
             lua_pop(L, 1);
         }
     }
-    for (struct task *t = rt.tasks.all; t != NULL; t = t->all_next) {
+    for (struct task *t = scheduler.all; t != NULL; t = t->all_next) {
         const struct task_handle *handle = task_handle(L, t);
         if (handle != NULL && !waitq_is_empty(&handle->joiners)) {
             lua_pushliteral(L, "task ");
@@ -103,7 +104,7 @@ static void push_peers(lua_State *L) {
 
 /* A waiting task is in the innermost of the coroutines it runs; the one that asks is in L. */
 static lua_State *innermost(lua_State *L, const struct task *t) {
-    if (t == rt.tasks.current) {
+    if (t == scheduler.current) {
         return rt.running ? rt.running : L;
     }
     return t->inner ? t->inner : t->co;
@@ -117,7 +118,7 @@ static void set_stack(lua_State *L, const struct task *t) {
         place_of_coroutine(t->co, &where);
     }
     set_place(L, "where", where);
-    traceback_push(L, inner, NULL, t == rt.tasks.current && level > 0 ? level : 0);
+    traceback_push(L, inner, NULL, t == scheduler.current && level > 0 ? level : 0);
     if (inner != t->co) {
         lua_pushliteral(L, "\nin a coroutine of its own; ");
         traceback_push(L, t->co, NULL, 0);
@@ -190,7 +191,7 @@ static int fn_tasks(lua_State *L) {
     lua_settop(L, 0);
     push_peers(L);
     lua_newtable(L);
-    for (struct task *t = rt.tasks.all; t != NULL; t = t->all_next) {
+    for (struct task *t = scheduler.all; t != NULL; t = t->all_next) {
         push_task(L, t, 1);
         lua_rawseti(L, 2, ++n);
     }
@@ -200,9 +201,9 @@ static int fn_tasks(lua_State *L) {
 /* sockets() -> list, the newest first */
 static int fn_sockets(lua_State *L) {
     lua_Integer n = 0;
-    rt.exact_places = true;
+    sockets.exact_places = true;
     lua_newtable(L);
-    for (struct socket *s = rt.sockets.all; s != NULL; s = s->all_next) {
+    for (struct socket *s = sockets.all; s != NULL; s = s->all_next) {
         push_socket(L, s);
         lua_rawseti(L, -2, ++n);
     }
@@ -211,10 +212,10 @@ static int fn_sockets(lua_State *L) {
 
 /* owner([number]) -> the number so far; from now on what this task makes belongs to `number` */
 static int fn_owner(lua_State *L) {
-    struct task *task = rt.tasks.current;
+    struct task *task = scheduler.current;
     luaL_argcheck(L, task != NULL, 1, "not in a task");
     unsigned owner = (unsigned)luaL_optinteger(L, 1, task->owner);
-    rt.exact_places |= owner != 0;
+    sockets.exact_places |= owner != 0;
     lua_pushinteger(L, task->owner);
     task->owner = owner;
     return 1;
@@ -226,15 +227,15 @@ static int fn_left(lua_State *L) {
     unsigned owner = (unsigned)luaL_checkinteger(L, 1);
     lua_Integer n = 0;
     lua_newtable(L);
-    for (struct task *t = rt.tasks.all; t != NULL; t = t->all_next) {
-        if (t->owner == owner && t != rt.tasks.current) {
+    for (struct task *t = scheduler.all; t != NULL; t = t->all_next) {
+        if (t->owner == owner && t != scheduler.current) {
             push_task(L, t, 2); /* shows no peers: the list stands in for their table */
             lua_rawseti(L, 2, ++n);
         }
     }
     lua_newtable(L);
     n = 0;
-    for (struct socket *s = rt.sockets.all; s != NULL; s = s->all_next) {
+    for (struct socket *s = sockets.all; s != NULL; s = s->all_next) {
         if (s->owner == owner && s->drain == NULL && !s->standard) {
             push_socket(L, s);
             lua_rawseti(L, 3, ++n);

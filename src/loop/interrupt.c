@@ -36,9 +36,11 @@
 #include "loop/limit.h"
 #include "module.h"
 #include "loop/press.h"
-#include "loop/runtime.h"
 #include "process/signals.h"
 #include "loop/watchdog.h"
+#include "base/clock.h"
+#include "base/state.h"
+#include "task/task.h"
 
 #define MS 1000000ull
 #define BREAK_NS (250 * MS)      /* then a blocking system call ends with EINTR */
@@ -101,7 +103,7 @@ static void give_up(void) {
  * an error is all there is, raised again at once if `insist`. */
 static void stop_running(lua_State *L, bool insist) {
     if (lua_isyieldable(L)) {
-        rt.tasks.stopping = true;
+        scheduler.stopping = true;
         lua_yield(L, 0);
         return;
     }
@@ -124,14 +126,14 @@ static void bound_teardown(lua_State *L) {
 
 /* Not in a task that has left its function: what is raised there has nobody to catch it. */
 static void unwind(lua_State *L) {
-    const struct task *task = rt.tasks.current;
+    const struct task *task = scheduler.current;
     uint64_t late = watchdog_now() - state.asked_at;
     if (late >= INSIST_NS + DEAF_NS) {
         give_up();
     }
     if (late >= INSIST_NS) {
         rt.exiting = true;
-        if (!rt.tasks.stopping && lua_isyieldable(L)) {
+        if (!scheduler.stopping && lua_isyieldable(L)) {
             state.asked_at = watchdog_now(); /* for its `<close>` variables */
         }
         stop_running(L, true);
@@ -146,11 +148,11 @@ static void stop_test(lua_State *L) {
     limit_report(L);
     state.asked_at = watchdog_now() - INSIST_NS;
     state.ending = state.news = 1;
-    runtime_exit(EXIT_FAILURE);
+    state_exit(EXIT_FAILURE);
 }
 
 static void raise_limit(lua_State *L) {
-    const struct task *task = rt.tasks.current;
+    const struct task *task = scheduler.current;
     if (task != state.busy && task != limit_task()) {
         return;
     }
@@ -257,7 +259,7 @@ static void on_signal(int number) {
     } else {
         end_by(number, at);
     }
-    state.busy = rt.tasks.current;
+    state.busy = scheduler.current;
     state.news = 1;
     reach_running();
     arm();
@@ -293,7 +295,7 @@ void interrupt_poll(void) {
     watchdog_heard();
     dump_if_asked(rt.L);
     if (rt.interrupted && !rt.exiting && !rt.closing) {
-        runtime_exit(EXIT_FAILURE);
+        state_exit(EXIT_FAILURE);
     }
     if (press_pending()) {
         press_poll();
@@ -354,9 +356,9 @@ static int fn_limit(lua_State *L) {
     double seconds = luaL_checknumber(L, 1);
     const char *message = luaL_optstring(L, 2, "time limit exceeded");
     luaL_argcheck(L, seconds >= 0 && seconds < 1e8, 1, "seconds out of range");
-    bool on = seconds > 0 && rt.tasks.current != NULL;
+    bool on = seconds > 0 && scheduler.current != NULL;
     limit_tell(L, 3, 4);
-    int reference = limit_reference(L, on ? rt.tasks.current : NULL);
+    int reference = limit_reference(L, on ? scheduler.current : NULL);
     sigset_t before = watchdog_block();
     limit_set(reference, on ? watchdog_now() + (uint64_t)(seconds * 1e9) : NEVER, message);
     rearm_and_unblock(&before);

@@ -16,8 +16,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "loop/runtime.h"
 #include "loop/watchdog.h"
+#include "base/memory.h"
 
 #define AGAIN_NS (1000 * 1000 * 1000ull)
 #define LIMIT_REPEATS 3
@@ -90,11 +90,11 @@ bool limit_take(void) {
 static void replace(char **text, const char *with) {
     char *old = *text, *new = NULL;
     if (with != NULL) {
-        new = runtime_alloc(strlen(with) + 1);
+        new = memory_alloc(strlen(with) + 1);
         strcpy(new, with);
     }
     *text = new;
-    runtime_free(old);
+    memory_free(old);
 }
 
 void limit_tell(lua_State *L, int report, int give_up) {

@@ -14,6 +14,7 @@
 
 #include "task/hook.h"
 #include "loop/watchdog.h"
+#include "task/task.h"
 
 #define INSIST_NS (1000 * 1000 * 1000ull)
 
@@ -52,7 +53,7 @@ static bool insists(void) {
 }
 
 void press_interrupt(lua_State *L, const struct task *busy) {
-    const struct task *task = rt.tasks.current;
+    const struct task *task = scheduler.current;
     bool prompt = task == task_referenced(press.task);
     bool insist = insists();
     if (prompt ? press.guards == 0 : task == NULL || task != busy) {
@@ -117,7 +118,7 @@ int press_guard(lua_State *L) {
     luaL_checktype(L, 2, LUA_TFUNCTION);
     int outer = press.task;
     press.task = LUA_NOREF;
-    set_task(L, rt.tasks.current);
+    set_task(L, scheduler.current);
     press.guards++;
     int status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, outer, left);
     return left(L, status, outer);

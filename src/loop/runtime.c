@@ -8,7 +8,6 @@
  * (bounded), run the loop empty, lua_close. When every task waits and nothing outside can wake one,
  * that is a deadlock and is reported.
  */
-#include "loop/runtime.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,79 +28,17 @@
 #include "base/pool.h"
 #include "net/inplace.h"
 #include "net/socket.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/state.h"
+#include "loop/runtime.h"
+#include "task/task.h"
 
 #define EXIT_TASKS_NS (1000ull * 1000 * 1000)
 #define EXIT_DRAIN_NS (5000ull * 1000 * 1000)
 #define DESCRIPTORS_TO_START 16 /* 12 for the loop; a script, a module and a socket are opened */
 
-struct runtime rt;
-
 /* ---- memory ---- */
-
-void *runtime_checked(void *block, size_t size) {
-    if (block == NULL && size > 0) {
-        fprintf(stderr, "lariat: out of memory (%zu bytes)\n", size);
-        abort();
-    }
-    return block;
-}
-
-/* An allocation that is refused: Lua collects, then raises its memory error. */
-static int exhaust(lua_State *L) {
-    lua_newuserdatauv(L, POOL_MOST, 0);
-    return 0;
-}
-
-int runtime_no_memory(lua_State *L) {
-    return exhaust(L);
-}
-
-bool runtime_collect(void) {
-    if (rt.L == NULL || !lua_checkstack(rt.L, 2)) {
-        return false;
-    }
-    lua_pushcfunction(rt.L, exhaust);
-    lua_pcall(rt.L, 0, 0, 0);
-    lua_pop(rt.L, 1);
-    return true;
-}
-
-void *runtime_try(void *block, size_t size) {
-    void *larger = realloc(block, size);
-    if (larger == NULL && runtime_collect()) {
-        larger = realloc(block, size);
-    }
-    return larger;
-}
-
-void *runtime_try_zeroed(size_t size) {
-    void *block = calloc(1, size);
-    if (block == NULL && runtime_collect()) {
-        block = calloc(1, size);
-    }
-    return block;
-}
-
-void *runtime_try_take(size_t size) {
-    void *block = pool_alloc(NULL, NULL, 0, size);
-    return block != NULL || !runtime_collect() ? block : pool_alloc(NULL, NULL, 0, size);
-}
-
-void runtime_give_back(void *block, size_t size) {
-    pool_alloc(NULL, block, size, 0);
-}
-
-void *runtime_alloc(size_t size) {
-    return runtime_checked(runtime_try(NULL, size), size);
-}
-
-void *runtime_realloc(void *block, size_t size) {
-    return runtime_checked(runtime_try(block, size), size);
-}
-
-void runtime_free(void *block) {
-    free(block);
-}
 
 /* Strings of many KiB come and go with every message; giving the top of the heap back in between,
  * and faulting it in again, costs more than the copy (echo of 16 KiB: 0.65 without, 0.81 with). */
@@ -154,7 +91,7 @@ static int panic(lua_State *L) {
 }
 
 static void open_state(lua_State *L) {
-    rt.L = L != NULL ? L : runtime_checked(lua_newstate(pool_alloc, NULL), sizeof(void *));
+    rt.L = L != NULL ? L : memory_checked(lua_newstate(pool_alloc, NULL), sizeof(void *));
     lua_atpanic(rt.L, panic);
     memset(lua_getextraspace(rt.L), 0, LUA_EXTRASPACE); /* every coroutine starts with a copy */
 }
@@ -163,13 +100,13 @@ void runtime_open(lua_State *L) {
     hold_standard_descriptors();
     rt.driver = &driver_kernel;
     rt.clock = (struct clock){.source = &time_kernel, .alarm = NEVER};
-    rt.sockets.tick = clock_now();
+    rt.tick = clock_now();
     tune_allocator();
     raise_descriptor_limit();
     check_start(uv_loop_init(&rt.loop));
     check_start(driver_kernel_open());
     interrupt_open();
-    rt.sockets.shared = runtime_alloc(SHARED_SIZE);
+    sockets.shared = memory_alloc(SHARED_SIZE);
     open_state(L);
     room_open(rt.L);
     outputs_open();
@@ -178,18 +115,11 @@ void runtime_open(lua_State *L) {
 
 /* ---- run ---- */
 
-void runtime_exit(int status) {
-    if (!rt.exiting) {
-        rt.exiting = !rt.closing; /* teardown is not torn down again */
-        rt.status = status;
-    }
-}
-
 void runtime_tick(void) {
-    if (rt.tasks.running) {
+    if (scheduler.running) {
         return;
     }
-    rt.sockets.tick = clock_now();
+    rt.tick = clock_now();
     task_run_ready();
     outputs_flush();
     sockets_free_dead();
@@ -197,7 +127,7 @@ void runtime_tick(void) {
 }
 
 static bool anything_ready(void) {
-    return !list_is_empty(&rt.tasks.ready) || !list_is_empty(&rt.tasks.later);
+    return !list_is_empty(&scheduler.ready) || !list_is_empty(&scheduler.later);
 }
 
 static void poll_once(void) {
@@ -207,11 +137,11 @@ static void poll_once(void) {
 
 /* Every task waits for another one. The hook, if there is one, is the test runner's. */
 static void deadlock(void) {
-    if (rt.on_deadlock != NULL) {
+    if (scheduler.on_deadlock != NULL) {
         lua_pushliteral(rt.L, "deadlock: waits for something that nothing can bring about\n");
         dump_push_text(rt.L, false);
         lua_concat(rt.L, 2);
-        task_interrupt(rt.on_deadlock, lua_tostring(rt.L, -1));
+        task_interrupt(scheduler.on_deadlock, lua_tostring(rt.L, -1));
         lua_pop(rt.L, 1);
         return;
     }
@@ -220,17 +150,17 @@ static void deadlock(void) {
     dump_push_text(rt.L, false);
     lua_writestringerror("%s", lua_tostring(rt.L, -1));
     lua_pop(rt.L, 1);
-    runtime_exit(1);
+    state_exit(1);
 }
 
 void runtime_run(void) {
     for (;;) {
         runtime_tick();
         interrupt_poll();
-        if (rt.exiting || rt.tasks.live == 0) {
+        if (rt.exiting || scheduler.live == 0) {
             return;
         }
-        if (!anything_ready() && rt.tasks.sources == 0) {
+        if (!anything_ready() && scheduler.sources == 0) {
             deadlock();
             continue;
         }
@@ -259,15 +189,11 @@ static void run_until(bool (*over)(void), uint64_t ns) {
 }
 
 static bool no_tasks(void) {
-    return rt.tasks.live == 0 || (!anything_ready() && rt.tasks.sources == 0);
+    return scheduler.live == 0 || (!anything_ready() && scheduler.sources == 0);
 }
 
 static bool no_drains(void) {
-    return rt.sockets.draining == 0;
-}
-
-bool runtime_is_overdue(void) {
-    return clock_now() >= rt.unwound_by;
+    return sockets.draining == 0;
 }
 
 /* Gives what unwinds the tasks next its time. */
@@ -280,9 +206,9 @@ static void allow(uint64_t ns) {
  * nothing more happens. */
 static void abandon_tasks(void) {
     struct task *next;
-    for (struct task *t = rt.tasks.all; t != NULL; t = next) {
+    for (struct task *t = scheduler.all; t != NULL; t = next) {
         next = t->all_next;
-        if (runtime_is_overdue()) {
+        if (state_is_overdue()) {
             task_drop(t);
         } else {
             task_abandon(t);
@@ -293,10 +219,11 @@ static void abandon_tasks(void) {
 static void end_tasks(void) {
     rt.closing = true;
     allow(EXIT_TASKS_NS);
-    if (rt.exit_caller != NULL) {
-        task_abandon(rt.exit_caller); /* os.exit does not return: only `<close>` variables run */
+    if (scheduler.exit_caller != NULL) {
+        task_abandon(
+            scheduler.exit_caller); /* os.exit does not return: only `<close>` variables run */
     }
-    for (struct task *t = rt.tasks.all; t != NULL; t = t->all_next) {
+    for (struct task *t = scheduler.all; t != NULL; t = t->all_next) {
         task_cancel(t);
     }
     rt.exiting = false;
@@ -331,7 +258,7 @@ int runtime_close(void (*close_handles)(void)) {
     run_until(no_drains, EXIT_DRAIN_NS);
     sockets_force_close();
     sockets_free_dead();
-    if (rt.tasks.unjoined_errors > 0 && rt.status == 0 && !rt.status_chosen && !rt.interactive) {
+    if (scheduler.unjoined_errors > 0 && rt.status == 0 && !rt.status_chosen && !rt.interactive) {
         rt.status = 1;
     }
     interrupt_unwound();

@@ -17,8 +17,8 @@
 #include "kernel/driver.h"
 #include "module.h"
 #include "net/result.h"
-#include "loop/runtime.h"
 #include "net/socket.h"
+#include "base/clock.h"
 
 #define HAS_STATS (ANY_STREAM | ANY_DGRAM)
 

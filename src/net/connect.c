@@ -19,7 +19,9 @@
 #include "net/options.h"
 #include "net/resolve.h"
 #include "net/result.h"
-#include "loop/runtime.h"
+#include "base/clock.h"
+#include "base/state.h"
+#include "task/task.h"
 
 #define RACE_DELAY_NS (250ull * 1000 * 1000) /* RFC 8305, Connection Attempt Delay */
 #define MOST_RACERS 16
@@ -213,7 +215,7 @@ static int won(lua_State *L, struct socket *s, struct racer *r) {
 static int race_resumed(lua_State *L, int status, lua_KContext ctx);
 
 static int race_wait(lua_State *L, struct race *race, struct socket *s) {
-    struct task *task = rt.tasks.current;
+    struct task *task = scheduler.current;
     task_prepare(L, "connect");
     task->set = race->interests;
     task->set_count = 1 + (unsigned)race->started;

@@ -26,8 +26,8 @@
 #include <string.h>
 
 #include "kernel/driver.h"
-#include "loop/runtime.h"
 #include "net/socket.h"
+#include "base/memory.h"
 
 #define BATCH 32
 #define LARGEST 65536         /* room for one received datagram */
@@ -85,7 +85,7 @@ static bool settle(void) {
     for (unsigned i = inbox.next; i < inbox.count; i++) {
         bytes += inbox.headers[i].msg_len;
     }
-    struct datagrams *own = runtime_try(NULL, sizeof(*own) + bytes);
+    struct datagrams *own = memory_try(NULL, sizeof(*own) + bytes);
     if (own == NULL) {
         return false;
     }
@@ -106,7 +106,7 @@ void datagrams_release(struct socket *s) {
     if (inbox.lent == s) {
         inbox.lent = NULL;
     }
-    runtime_free(s->batch);
+    memory_free(s->batch);
     s->batch = NULL;
 }
 
@@ -115,7 +115,7 @@ static int fill(struct socket *s) {
         return -EAGAIN;
     }
     if (inbox.area == NULL) {
-        inbox.area = runtime_try(NULL, (size_t)BATCH * LARGEST);
+        inbox.area = memory_try(NULL, (size_t)BATCH * LARGEST);
     }
     if (inbox.area == NULL || !settle()) {
         return NO_MEMORY;
@@ -145,7 +145,7 @@ static struct datagrams *spent_batch;
 
 int datagrams_take(struct socket *s, struct datagram *d) {
     if (spent_batch != NULL) {
-        runtime_free(spent_batch);
+        memory_free(spent_batch);
         spent_batch = NULL;
     }
     if (s->out.error != 0 && is_connected(s)) {
@@ -392,8 +392,8 @@ void datagrams_forget(struct socket *s) {
 }
 
 void datagrams_close(void) {
-    runtime_free(inbox.area);
+    memory_free(inbox.area);
     inbox.area = NULL;
-    runtime_free(spent_batch);
+    memory_free(spent_batch);
     spent_batch = NULL;
 }

@@ -18,8 +18,10 @@
 #include <poll.h>
 
 #include "kernel/driver.h"
-#include "loop/runtime.h"
 #include "net/socket.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/state.h"
 
 #define SECOND 1000000000ull
 #define DRAIN_NS (30 * SECOND)           /* without progress; and the most for discarding */
@@ -80,8 +82,8 @@ static bool may_be_cut(const struct socket *s) {
  * its tick, unless that takes long, and later while events are asked for. */
 static bool is_doubtful(const struct socket *s, const struct socket_box *box) {
     bool known = s->watch.drained &&
-                 ((s->watch.armed & POLLIN) || s->received_in == runtime_tick_stamp()) &&
-                 clock_now() - rt.sockets.tick < LONG_TICK_NS;
+                 ((s->watch.armed & POLLIN) || s->received_in == state_tick_stamp()) &&
+                 clock_now() - rt.tick < LONG_TICK_NS;
     return !known || input_size(s) > 0 || box->sent >= MUCH;
 }
 
@@ -104,9 +106,9 @@ static __attribute__((noinline)) int discard(struct socket *s, size_t *discarded
 
 static void finish(struct socket *s) {
     timer_remove(&s->drain->limit);
-    runtime_free(s->drain);
+    memory_free(s->drain);
     s->drain = NULL;
-    rt.sockets.draining--;
+    sockets.draining--;
     if (s->out.size > 0) {
         reset_on_close(s);
     }
@@ -165,7 +167,7 @@ static __attribute__((noinline)) bool start(struct socket *s, const struct socke
         unread = unread || discarded > 0;
         err = more == 1 || (more == -EAGAIN && unread) ? -EAGAIN : 0;
     }
-    struct drain *drain = err == -EAGAIN ? runtime_try(NULL, sizeof(*drain)) : NULL;
+    struct drain *drain = err == -EAGAIN ? memory_try(NULL, sizeof(*drain)) : NULL;
     if (drain == NULL) { /* over; or there is no memory, and nobody to tell but the peer */
         if (s->out.size > 0) {
             reset_on_close(s);
@@ -180,7 +182,7 @@ static __attribute__((noinline)) bool start(struct socket *s, const struct socke
                             .discarded = discarded,
                             .unread = unread};
     s->drain = drain;
-    rt.sockets.draining++;
+    sockets.draining++;
     forget_input(s);
     if (s->out.size == 0) {
         shut(s);

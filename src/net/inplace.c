@@ -20,7 +20,9 @@
 #include <string.h>
 
 #include "base/pool.h"
-#include "loop/runtime.h"
+#include "base/memory.h"
+#include "base/state.h"
+#include "net/socket.h"
 
 #define SAMPLE 64     /* bytes: no short string, which would be interned */
 #define MOST_FRAME 64 /* header and end together: else this is not what we know */
@@ -77,7 +79,7 @@ char *room_resize(char *bytes, size_t old_capacity, size_t capacity) {
     size_t old_size = bytes == NULL ? 0 : block_size(old_capacity);
     size_t size = capacity == 0 ? 0 : block_size(capacity);
     char *moved = pool_alloc(NULL, block, old_size, size);
-    if (moved == NULL && size > 0 && runtime_collect()) {
+    if (moved == NULL && size > 0 && memory_collect()) {
         moved = pool_alloc(NULL, block, old_size, size);
     }
     return moved == NULL ? NULL : moved + room.header;

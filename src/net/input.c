@@ -6,7 +6,7 @@
  * Large ones that are taken whole, one after the other, are not even that: they are received into a
  * room, which becomes the string (room.c).
  *
- * Invariant: while rt.sockets.lent == s, s->in.base is the shared buffer; a socket without input
+ * Invariant: while sockets.lent == s, s->in.base is the shared buffer; a socket without input
  * owns no memory.
  */
 #include <errno.h>
@@ -14,14 +14,15 @@
 
 #include "kernel/driver.h"
 #include "net/inplace.h"
-#include "loop/runtime.h"
 #include "net/socket.h"
+#include "base/memory.h"
+#include "base/state.h"
 
 #define SMALLEST 4096
 
 static void release(struct socket *s) {
-    if (rt.sockets.lent == s) {
-        rt.sockets.lent = NULL;
+    if (sockets.lent == s) {
+        sockets.lent = NULL;
     }
     if (s->in.own != NULL) {
         room_resize(s->in.own, s->in.capacity, 0);
@@ -61,8 +62,8 @@ static bool reserve(struct socket *s, size_t room) {
     in->base = in->own;
     in->begin = 0;
     in->end = size;
-    if (rt.sockets.lent == s) {
-        rt.sockets.lent = NULL;
+    if (sockets.lent == s) {
+        sockets.lent = NULL;
     }
     return true;
 }
@@ -131,12 +132,12 @@ void input_discard(struct socket *s) {
 /* The shared buffer becomes the socket's, which has no input. False: another one's input lies in it,
  * and there is no memory for that. */
 static inline bool borrow(struct socket *s) {
-    if (rt.sockets.lent != NULL && rt.sockets.lent != s && !settle(rt.sockets.lent)) {
+    if (sockets.lent != NULL && sockets.lent != s && !settle(sockets.lent)) {
         return false;
     }
     release(s);
-    rt.sockets.lent = s;
-    s->in.base = rt.sockets.shared;
+    sockets.lent = s;
+    s->in.base = sockets.shared;
     return true;
 }
 
@@ -182,7 +183,7 @@ ssize_t input_fill(struct socket *s, size_t wanted) {
         return NO_MEMORY;
     }
     ssize_t n = s->watch.driver->recv(s->watch.fd, in->base + in->end, room);
-    s->received_in = runtime_tick_stamp();
+    s->received_in = state_tick_stamp();
     charge(n);
     if (n > 0) {
         in->end += (size_t)n;
@@ -207,7 +208,7 @@ ssize_t input_forward(struct socket *s, struct socket *to, size_t *moved) {
         return NO_MEMORY;
     }
     ssize_t n = s->watch.driver->forward(s->watch.fd, to->watch.fd, s->in.base, SHARED_SIZE, &left);
-    s->received_in = runtime_tick_stamp();
+    s->received_in = state_tick_stamp();
     charge(n);
     s->eof = n == 0;
     s->watch.drained = n == -EAGAIN;

@@ -16,10 +16,11 @@
 #include "net/address.h"
 #include "kernel/driver.h"
 #include "net/result.h"
-#include "loop/runtime.h"
 #include "net/socket.h"
 #include "task/task.h"
 #include "base/world.h"
+#include "base/clock.h"
+#include "base/state.h"
 
 #define FIRST_PAUSE_NS (1000 * 1000)
 #define LONGEST_PAUSE 6 /* doublings: 64 ms */
@@ -81,7 +82,7 @@ static bool wants_turn(int want) {
 /* Moves the operation into its task, whose place keeps the socket's memory and, if `exclusive`, others
  * from interleaving. */
 static inline struct task *move_in(struct op *op, bool exclusive) {
-    struct task *task = rt.tasks.current;
+    struct task *task = scheduler.current;
     if (op != &task->op) {
         task->op = *op;
     }
@@ -153,7 +154,7 @@ static int last_attempt(lua_State *L, struct op *op) {
 /* The attempt has asked for `want`, one of WANT_*. */
 static int not_yet(lua_State *L, struct op *op, int want, bool again) {
     while (wants_turn(want) && !task_can_wait(L)) {
-        rt.tasks.budget = TASK_BUDGET; /* nobody else can have a turn here */
+        scheduler.budget = TASK_BUDGET; /* nobody else can have a turn here */
         want = op->type->attempt(L, op);
     }
     if (want >= 0) {
@@ -172,7 +173,7 @@ static int attempt(lua_State *L, struct op *op, bool again) {
 }
 
 static int op_resumed(lua_State *L, int status, lua_KContext ctx) {
-    struct op *op = &rt.tasks.current->op;
+    struct op *op = &scheduler.current->op;
     enum wake why = task_resumed();
     (void)status;
     if (why == WAKE_CANCELLED) {
@@ -198,7 +199,7 @@ int op_run(lua_State *L, struct op *op) {
     if (op->socket->closed) {
         return op->type->fail(L, op, "closed");
     }
-    if (rt.tasks.budget <= 0 && task_can_wait(L)) {
+    if (scheduler.budget <= 0 && task_can_wait(L)) {
         task_prepare(L, op->type->name);
         if (!keep_address(L, op)) {
             return op->type->fail(L, op, "closed");

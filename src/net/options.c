@@ -19,7 +19,7 @@
 #include "kernel/driver.h"
 #include "module.h"
 #include "net/result.h"
-#include "loop/runtime.h"
+#include "base/memory.h"
 
 enum kind {
     BOOLEAN,
@@ -130,9 +130,9 @@ static void save(lua_State *L, struct socket *s, const struct option *o, const v
         link = &(*link)->next;
     }
     if (*link == NULL) {
-        struct saved_option *saved = runtime_try(NULL, sizeof(*saved));
+        struct saved_option *saved = memory_try(NULL, sizeof(*saved));
         if (saved == NULL) {
-            runtime_no_memory(L);
+            memory_no_memory(L);
             return;
         }
         *saved = (struct saved_option){.level = o->level, .number = o->number};
@@ -156,7 +156,7 @@ void options_forget(struct socket *s) {
     while (s->options != NULL) {
         struct saved_option *o = s->options;
         s->options = o->next;
-        runtime_free(o);
+        memory_free(o);
     }
 }
 

@@ -16,8 +16,10 @@
 
 #include "net/datagram.h"
 #include "kernel/driver.h"
-#include "loop/runtime.h"
 #include "net/socket.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/state.h"
 
 #define FREE_BLOCKS 64 /* kept for reuse */
 
@@ -35,15 +37,15 @@ union output_block {
 
 /* The socket has a block. False: there is no memory, and nothing can be held back. */
 static inline bool have_block(struct socket *s) {
-    union output_block *block = rt.sockets.free_blocks;
+    union output_block *block = sockets.free_blocks;
     if (s->out.block != NULL) {
         return true;
     }
     if (block != NULL) {
-        rt.sockets.free_blocks = block->next;
-        rt.sockets.free_count--;
+        sockets.free_blocks = block->next;
+        sockets.free_count--;
     } else {
-        block = runtime_try(NULL, sizeof(*block));
+        block = memory_try(NULL, sizeof(*block));
     }
     s->out.block = block;
     return block != NULL;
@@ -56,25 +58,25 @@ static void give_block(struct socket *s) {
     if (block == NULL) {
         return;
     }
-    if (rt.sockets.free_count >= FREE_BLOCKS) {
-        runtime_free(block);
+    if (sockets.free_count >= FREE_BLOCKS) {
+        memory_free(block);
         return;
     }
-    block->next = rt.sockets.free_blocks;
-    rt.sockets.free_blocks = block;
-    rt.sockets.free_count++;
+    block->next = sockets.free_blocks;
+    sockets.free_blocks = block;
+    sockets.free_count++;
 }
 
 void outputs_free_blocks(void) {
-    while (rt.sockets.free_blocks != NULL) {
-        union output_block *block = rt.sockets.free_blocks;
-        rt.sockets.free_blocks = block->next;
-        runtime_free(block);
+    while (sockets.free_blocks != NULL) {
+        union output_block *block = sockets.free_blocks;
+        sockets.free_blocks = block->next;
+        memory_free(block);
     }
-    rt.sockets.free_count = 0;
-    runtime_free(rt.sockets.dirty);
-    rt.sockets.dirty = NULL;
-    rt.sockets.dirty_count = rt.sockets.dirty_capacity = 0;
+    sockets.free_count = 0;
+    memory_free(sockets.dirty);
+    sockets.dirty = NULL;
+    sockets.dirty_count = sockets.dirty_capacity = 0;
 }
 
 void output_discard(struct socket *s) {
@@ -83,9 +85,9 @@ void output_discard(struct socket *s) {
 }
 
 static bool grow_dirty(void) {
-    struct sockets *all = &rt.sockets;
+    struct sockets *all = &sockets;
     size_t capacity = all->dirty_capacity ? 2 * all->dirty_capacity : 64;
-    struct socket **dirty = runtime_try(all->dirty, capacity * sizeof(struct socket *));
+    struct socket **dirty = memory_try(all->dirty, capacity * sizeof(struct socket *));
     if (dirty == NULL) {
         return false;
     }
@@ -98,11 +100,11 @@ static inline bool mark_dirty(struct socket *s) {
     if (s->out.corked) {
         return true;
     }
-    if (rt.sockets.dirty_count == rt.sockets.dirty_capacity && !grow_dirty()) {
+    if (sockets.dirty_count == sockets.dirty_capacity && !grow_dirty()) {
         return false;
     }
     s->out.corked = true;
-    rt.sockets.dirty[rt.sockets.dirty_count++] = s;
+    sockets.dirty[sockets.dirty_count++] = s;
     return true;
 }
 
@@ -141,10 +143,10 @@ static void flush_if_late(void) {
         return; /* in a simulation no time passes within a tick */
     }
     uint64_t now = clock_now();
-    if (now - rt.sockets.tick > patience) {
+    if (now - rt.tick > patience) {
         outputs_flush();
-        rt.sockets.tick = clock_now();
-        patience = patience_after(rt.sockets.tick - now);
+        rt.tick = clock_now();
+        patience = patience_after(rt.tick - now);
     }
 }
 
@@ -290,8 +292,8 @@ void outputs_open(void) {
 }
 
 void outputs_flush(void) {
-    while (rt.sockets.dirty_count > 0) {
-        struct socket *s = rt.sockets.dirty[--rt.sockets.dirty_count];
+    while (sockets.dirty_count > 0) {
+        struct socket *s = sockets.dirty[--sockets.dirty_count];
         s->out.corked = false;
         if (!s->out.blocked && !s->closed) {
             output_flush(s);

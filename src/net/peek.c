@@ -15,8 +15,9 @@
 #include "net/op.h"
 #include "net/receive.h"
 #include "net/result.h"
-#include "loop/runtime.h"
 #include "net/socket.h"
+#include "base/memory.h"
+#include "task/task.h"
 
 #define LARGEST ((lua_Integer)1 << 48) /* no sum of three overflows */
 
@@ -50,7 +51,7 @@ static int attempt_peek(lua_State *L, struct op *op) {
         return result_error(L, "socket busy reading");
     }
     while (input_size(s) < from + op->as.peek.want) {
-        if (rt.tasks.budget <= 0) {
+        if (scheduler.budget <= 0) {
             return WANT_TURN;
         }
         ssize_t n = input_fill(s, room_for(op));
@@ -58,7 +59,7 @@ static int attempt_peek(lua_State *L, struct op *op) {
             return WANT_READ;
         }
         if (n == NO_MEMORY) {
-            return runtime_no_memory(L);
+            return memory_no_memory(L);
         }
         if (n == 0 && input_size(s) > from) {
             break; /* less, at the end of the stream */

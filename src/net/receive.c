@@ -16,8 +16,9 @@
 #include "net/pattern.h"
 #include "net/receive.h"
 #include "net/result.h"
-#include "loop/runtime.h"
 #include "net/socket.h"
+#include "base/memory.h"
+#include "task/task.h"
 
 #define PREFIX 3
 #define LARGE (32 * 1024) /* bytes of a result: what there may be no memory for */
@@ -104,7 +105,7 @@ static void push_taken(lua_State *L, const struct op *op, size_t size, size_t sh
 static inline bool take_line(lua_State *L, struct socket *s, int pattern) {
     bool plain = input_size(s) > 0 && waitq_is_empty(&s->watch.readers) && s->max_receive == 0;
     const char *data = input_data(s);
-    const char *end = plain && rt.tasks.budget > 0 ? memchr(data, '\n', input_size(s)) : NULL;
+    const char *end = plain && scheduler.budget > 0 ? memchr(data, '\n', input_size(s)) : NULL;
     if (end == NULL || end - data >= LARGE) {
         return false;
     }
@@ -159,7 +160,7 @@ const char *receive_failure(struct socket *s, ssize_t n) {
 static int ended(lua_State *L, struct op *op, ssize_t n) {
     bool all = op->as.receive.pattern == ALL;
     if (n == NO_MEMORY) {
-        return runtime_no_memory(L);
+        return memory_no_memory(L);
     }
     if (n == 0 && all && (op->as.receive.got || input_size(op->socket) > 0)) {
         return done(L, op, input_size(op->socket), input_size(op->socket));
@@ -187,7 +188,7 @@ static int attempt_receive(lua_State *L, struct op *op) {
             return done(L, op, size, shown);
         }
         size_t wanted = op->as.receive.pattern == COUNT ? op->as.receive.want - input_size(s) : 0;
-        if (rt.tasks.budget <= 0) {
+        if (scheduler.budget <= 0) {
             return WANT_TURN;
         }
         ssize_t n = input_fill(s, wanted);

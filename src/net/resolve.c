@@ -16,9 +16,12 @@
 #include "kernel/driver.h"
 #include "module.h"
 #include "net/result.h"
-#include "loop/runtime.h"
 #include "net/socket.h"
 #include "base/world.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/state.h"
+#include "task/task.h"
 
 static struct lookup *start(struct lookup *lookup) {
     int err = rt.driver->lookup(lookup);
@@ -58,7 +61,7 @@ void lookups_drop(void) {
 static struct lookup no_memory = {.done = true, .err = UV_EAI_MEMORY};
 
 static struct lookup *new_lookup(const char *host, int family, int type) {
-    struct lookup *lookup = runtime_try(NULL, sizeof(*lookup));
+    struct lookup *lookup = memory_try(NULL, sizeof(*lookup));
     if (lookup == NULL) {
         return &no_memory;
     }
@@ -115,7 +118,7 @@ void lookup_free(struct lookup *lookup) {
     if (lookup->result != NULL) {
         uv_freeaddrinfo(lookup->result);
     }
-    runtime_free(lookup);
+    memory_free(lookup);
 }
 
 void lookup_done(struct lookup *lookup) {
@@ -132,7 +135,7 @@ int lookup_wait(lua_State *L, struct lookup *lookup, uint64_t due, lua_KFunction
     if (lookup->done) {
         return task_give_way(L, (lua_KContext)lookup, k);
     }
-    struct task *task = rt.tasks.current;
+    struct task *task = scheduler.current;
     task->interest.stays = true; /* the lookup belongs to the task until that goes on */
     waitq_join(&lookup->waiters, &task->interest, task, false);
     return task_park(L, "name lookup", due, true, (lua_KContext)lookup, k);

@@ -18,8 +18,10 @@
 #include "kernel/driver.h"
 #include "module.h"
 #include "net/result.h"
-#include "loop/runtime.h"
 #include "net/socket.h"
+#include "base/clock.h"
+#include "base/state.h"
+#include "task/task.h"
 
 #define SELECTION_TYPE "lariat.selection"
 #define MOST_ENTRIES (1 << 24) /* of a list: so that sizes do not overflow */
@@ -127,7 +129,7 @@ static bool is_repeated(const struct entry *e, uint64_t selection) {
 }
 
 static void collect(lua_State *L, struct selection *sel, int table, size_t n, int events) {
-    uint64_t selection = ++rt.sockets.selections;
+    uint64_t selection = ++sockets.selections;
     for (size_t i = 1; i <= n; i++) {
         struct entry *e = &sel->entries[sel->count];
         memset(e, 0, sizeof(*e));
@@ -321,7 +323,7 @@ static int not_watched(lua_State *L, struct selection *sel, int err) {
 }
 
 static int wait(lua_State *L, struct selection *sel) {
-    struct task *task = rt.tasks.current;
+    struct task *task = scheduler.current;
     task_prepare(L, "select");
     int err = arm(sel);
     if (err < 0) {
@@ -381,7 +383,7 @@ static bool made_ready(lua_State *L, const struct selection *sel) {
 
 static int select_now(lua_State *L, int status, lua_KContext ctx) {
     (void)status, (void)ctx;
-    if (rt.tasks.current != NULL && ctx && task_resumed() == WAKE_CANCELLED) {
+    if (scheduler.current != NULL && ctx && task_resumed() == WAKE_CANCELLED) {
         return task_raise(L);
     }
     double seconds = luaL_optnumber(L, SECONDS, -1);
@@ -403,7 +405,7 @@ static int choose(lua_State *L, bool strict) {
     length_of(L, RECEIVERS);
     length_of(L, SENDERS);
     task_opt_seconds(L, SECONDS);
-    if (rt.tasks.budget <= 0 && task_can_wait(L)) {
+    if (scheduler.budget <= 0 && task_can_wait(L)) {
         task_prepare(L, "select");
         return task_give_way(L, 1, select_now);
     }

@@ -15,8 +15,9 @@
 #include "net/gather.h"
 #include "module.h"
 #include "net/result.h"
-#include "loop/runtime.h"
 #include "net/socket.h"
+#include "base/memory.h"
+#include "task/task.h"
 
 /* ---- send ---- */
 
@@ -95,7 +96,7 @@ static lua_Integer opt_index(lua_State *L, int index, lua_Integer otherwise) {
  * if a finalizer did that while what to send was made a string.) */
 static inline bool goes_at_once(const struct socket *s) {
     return s->box != NULL && waitq_is_empty(&s->watch.writers) && s->out.error == 0 &&
-           !s->out.ended && !s->standard && rt.tasks.budget > 0;
+           !s->out.ended && !s->standard && scheduler.budget > 0;
 }
 
 /* What most sends come to: all of it is corked, or the kernel takes it. How much went is told in any
@@ -258,7 +259,7 @@ static struct socket *stream_at(lua_State *L, int index) {
 
 static int pipe_ended(lua_State *L, struct op *op, struct socket *to, ssize_t n) {
     if (n == NO_MEMORY) {
-        return runtime_no_memory(L);
+        return memory_no_memory(L);
     }
     if (n < 0) {
         return pipe_failed(L, op, result_message((int)n));
@@ -346,7 +347,7 @@ static int attempt_pipe(lua_State *L, struct op *op) {
         if (waitq_has_exclusive(&from->watch.readers)) {
             return pipe_failed(L, op, "socket busy reading");
         }
-        if (rt.tasks.budget <= 0) {
+        if (scheduler.budget <= 0) {
             op->socket = from;
             op->other = to;
             return WANT_TURN;

@@ -15,8 +15,9 @@
 #include "module.h"
 #include "net/resolve.h"
 #include "net/result.h"
-#include "loop/runtime.h"
 #include "net/socket.h"
+#include "base/clock.h"
+#include "task/task.h"
 
 #define SELF 1
 #define LIST 2
@@ -61,7 +62,7 @@ static int attempt_send_many(lua_State *L, struct op *op) {
         if (s->watch.fd < 0) {
             return send_many_failed(L, op, "closed");
         }
-        if (rt.tasks.budget <= 0) {
+        if (scheduler.budget <= 0) {
             return WANT_WRITE_TURN;
         }
         const char *data = push_data(L, op->as.datagram.done + 1, &size);

@@ -19,10 +19,10 @@
 
 #include "module.h"
 #include "net/result.h"
-#include "loop/runtime.h"
 #include "net/server.h"
 #include "net/socket.h"
 #include "task/task.h"
+#include "base/clock.h"
 
 #define SERVICE_TYPE "lariat.service"
 
@@ -99,7 +99,7 @@ static void report_failure(lua_State *L, struct task *task, const struct address
 }
 
 static int handled(lua_State *L, int status, lua_KContext ctx) {
-    struct task *task = rt.tasks.current;
+    struct task *task = scheduler.current;
     const struct socket_box *box = lua_touserdata(L, CONNECTION);
     struct address peer = {.length = 0};
     (void)ctx;
@@ -209,7 +209,7 @@ static int attempt(lua_State *L, struct op *op) {
         }
         start(L, service);
         op->queued = false;
-        if (rt.tasks.budget <= 0) {
+        if (scheduler.budget <= 0) {
             return WANT_TURN;
         }
     }
@@ -248,7 +248,7 @@ static int wait_below(lua_State *L, int status, lua_KContext ctx) {
         return 0;
     }
     task_prepare(L, "serve");
-    struct task *task = rt.tasks.current;
+    struct task *task = scheduler.current;
     waitq_join(&service->waiting, &task->interest, task, false);
     return task_park(L, "serve", NEVER, false, ctx, wait_below);
 }
@@ -273,7 +273,7 @@ static int method_accepted(lua_State *L) {
 /* __close: cancels every handler */
 static int method_cancel(lua_State *L) {
     const struct service *service = check_service(L);
-    for (struct task *task = rt.tasks.all; task != NULL; task = task->all_next) {
+    for (struct task *task = scheduler.all; task != NULL; task = task->all_next) {
         if (task->service == &service->head) {
             task_cancel(task);
         }

@@ -10,7 +10,6 @@
 #include "kernel/driver.h"
 #include "module.h"
 #include "net/result.h"
-#include "loop/runtime.h"
 #include "net/server.h"
 #include "net/socket.h"
 
@@ -44,7 +43,7 @@ static int accept_failed(lua_State *L, struct op *op, const char *why) {
 /* Looking it up costs a tenth of an accept's instructions: outside of tests it is asked once a
  * listener, since hardly any is accepted from in two places. */
 static struct place accepting_line(lua_State *L, struct socket *s) {
-    if (s->accept_at.file == 0 || rt.exact_places) {
+    if (s->accept_at.file == 0 || sockets.exact_places) {
         s->accept_at = place_here(L);
     }
     return s->accept_at;

@@ -14,7 +14,12 @@
 #include "net/datagram.h"
 #include "kernel/driver.h"
 #include "net/options.h"
-#include "loop/runtime.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/state.h"
+#include "task/task.h"
+
+struct sockets sockets;
 
 /* ---- objects ---- */
 
@@ -27,9 +32,9 @@ struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, 
         place_error(L, "the runtime is closing: no socket can be made");
     }
     struct socket_box *box = socket_push_box(L, class);
-    struct socket *s = runtime_try_take(sizeof(*s));
+    struct socket *s = memory_try_take(sizeof(*s));
     if (s == NULL) {
-        runtime_no_memory(L);
+        memory_no_memory(L);
         return NULL;
     }
     *s = (struct socket){.box = box, .class = class, .family = (sa_family_t)family};
@@ -38,12 +43,12 @@ struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, 
     box->timeout = (struct timeout){-1, -1};
     box->born = (double)clock_now() / 1e9;
     s->made_at = at;
-    s->owner = rt.tasks.current ? rt.tasks.current->owner : 0;
-    s->all_next = rt.sockets.all;
+    s->owner = scheduler.current ? scheduler.current->owner : 0;
+    s->all_next = sockets.all;
     if (s->all_next != NULL) {
         s->all_next->all_prev = s;
     }
-    rt.sockets.all = s;
+    sockets.all = s;
     box->socket = s;
     return s;
 }
@@ -75,7 +80,7 @@ int socket_create_descriptor(struct socket *s, int family) {
 /* ---- the end of a life ---- */
 
 static void unlink_socket(struct socket *s) {
-    *(s->all_prev ? &s->all_prev->all_next : &rt.sockets.all) = s->all_next;
+    *(s->all_prev ? &s->all_prev->all_next : &sockets.all) = s->all_next;
     if (s->all_next != NULL) {
         s->all_next->all_prev = s->all_prev;
     }
@@ -89,8 +94,8 @@ void socket_bury(struct socket *s) {
     }
     output_discard(s);
     unlink_socket(s);
-    s->all_next = rt.sockets.dead;
-    rt.sockets.dead = s;
+    s->all_next = sockets.dead;
+    sockets.dead = s;
 }
 
 static void end(struct socket *s, bool at_once) {
@@ -142,7 +147,7 @@ bool socket_awaited(const struct socket *s) {
 }
 
 void sockets_free_dead(void) {
-    struct socket **link = &rt.sockets.dead;
+    struct socket **link = &sockets.dead;
     while (*link != NULL) {
         struct socket *s = *link;
         if (socket_awaited(s) || s->out.corked) {
@@ -152,13 +157,13 @@ void sockets_free_dead(void) {
         *link = s->all_next;
         input_discard(s);
         options_forget(s);
-        runtime_give_back(s, sizeof(*s));
+        memory_give_back(s, sizeof(*s));
     }
 }
 
 void sockets_close_all(void) {
     struct socket *next;
-    for (struct socket *s = rt.sockets.all; s != NULL; s = next) {
+    for (struct socket *s = sockets.all; s != NULL; s = next) {
         next = s->all_next;
         socket_close(s);
         drain_hurry(s);
@@ -167,7 +172,7 @@ void sockets_close_all(void) {
 
 void sockets_force_close(void) {
     struct socket *next;
-    for (struct socket *s = rt.sockets.all; s != NULL; s = next) {
+    for (struct socket *s = sockets.all; s != NULL; s = next) {
         next = s->all_next;
         drain_abort(s);
     }
@@ -175,6 +180,6 @@ void sockets_force_close(void) {
 
 void sockets_close(void) {
     outputs_free_blocks();
-    runtime_free(rt.sockets.shared);
-    rt.sockets.shared = NULL;
+    memory_free(sockets.shared);
+    sockets.shared = NULL;
 }

@@ -46,7 +46,7 @@ enum __attribute__((packed)) socket_class {
 #define ANY_SOCKET (CLASS(SOCKET_CLASSES) - 1)
 
 /* Input received and not yet taken: base[begin, end). base is the connection's own memory, or the
- * shared receive buffer while that is lent to this socket (rt.sockets.lent). */
+ * shared receive buffer while that is lent to this socket (sockets.lent). */
 struct input {
     char *base;
     char *own;
@@ -112,6 +112,26 @@ struct socket_box {
     uint64_t received, sent; /* bytes; setstats leaves `received` as it is, for peek and skip */
     struct timeout timeout;
 };
+
+#define SHARED_SIZE (64 * 1024)
+
+union output_block;
+
+struct sockets {
+    struct socket *all;    /* every open or draining socket */
+    struct socket **dirty; /* sockets with corked output */
+    size_t dirty_count, dirty_capacity;
+    struct socket *dead; /* closed ones, freed at the end of the tick */
+    struct socket *lent; /* whose input lies in `shared` */
+    uint64_t selections; /* lists that select has gone through so far */
+    size_t draining;     /* closed sockets that still send */
+    union output_block *free_blocks;
+    size_t free_count;
+    bool exact_places; /* accepted sockets remember their own line: under --test, after a dump */
+    char *shared;      /* one receive buffer for everybody: SHARED_SIZE bytes */
+};
+
+extern struct sockets sockets;
 
 /* ---- objects ---- */
 struct socket_methods {

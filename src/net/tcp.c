@@ -17,8 +17,9 @@
 #include "net/options.h"
 #include "net/resolve.h"
 #include "net/result.h"
-#include "loop/runtime.h"
 #include "net/socket.h"
+#include "base/clock.h"
+#include "base/state.h"
 
 /* ---- create ---- */
 

@@ -14,8 +14,9 @@
 #include "module.h"
 #include "net/resolve.h"
 #include "net/result.h"
-#include "loop/runtime.h"
 #include "net/socket.h"
+#include "base/memory.h"
+#include "task/task.h"
 
 #define LARGEST_DATAGRAM 65535
 #define UNCONNECTED (CLASS(UDP_UNCONNECTED) | CLASS(UNIX_DGRAM_UNCONNECTED))
@@ -70,7 +71,7 @@ static int attempt_receive(lua_State *L, struct op *op) {
     if (!op->queued && waitq_has_exclusive(&op->socket->watch.readers)) {
         return WANT_READ; /* others came before */
     }
-    if (rt.tasks.budget <= 0 && !datagrams_waiting(op->socket)) {
+    if (scheduler.budget <= 0 && !datagrams_waiting(op->socket)) {
         return WANT_TURN;
     }
     int err = datagrams_take(op->socket, &d);
@@ -78,7 +79,7 @@ static int attempt_receive(lua_State *L, struct op *op) {
         return WANT_READ;
     }
     if (err == NO_MEMORY) {
-        return runtime_no_memory(L);
+        return memory_no_memory(L);
     }
     if (err < 0) {
         return op->as.datagram.iterate ? luaL_error(L, "%s", result_message(err))
@@ -141,7 +142,7 @@ static int attempt_many(lua_State *L, struct op *op) {
         return WANT_READ;
     }
     if (err == NO_MEMORY) {
-        return runtime_no_memory(L);
+        return memory_no_memory(L);
     }
     if (err < 0) {
         return result_fail(L, err);
@@ -242,7 +243,7 @@ static int send_datagram(lua_State *L, const struct op_type *type, struct socket
     if (s == NULL) {
         return result_error(L, "closed");
     }
-    if (rt.tasks.budget > 0) {
+    if (scheduler.budget > 0) {
         int err = datagram_send(s, data, size, to);
         if (err != -EAGAIN) {
             return sent(L, s, err, size);

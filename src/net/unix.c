@@ -13,7 +13,6 @@
 #include "kernel/driver.h"
 #include "module.h"
 #include "net/result.h"
-#include "loop/runtime.h"
 #include "net/socket.h"
 
 static int create(lua_State *L, enum socket_class class) {

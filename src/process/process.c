@@ -18,9 +18,12 @@
 #include "kernel/driver.h"
 #include "module.h"
 #include "net/result.h"
-#include "loop/runtime.h"
 #include "process/signals.h"
 #include "base/world.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/state.h"
+#include "task/task.h"
 
 #define PROCESS_TYPE "lariat.process"
 #define PATIENCE_NS (1000ull * 1000 * 1000) /* between SIGTERM and SIGKILL */
@@ -37,7 +40,7 @@ static struct child *children; /* not yet reaped */
 /* ---- the end of a child ---- */
 
 static void free_child(uv_handle_t *uv) {
-    runtime_free(uv);
+    memory_free(uv);
 }
 
 static void let_go(struct child *c) {
@@ -103,7 +106,7 @@ void process_close_all(void) {
 /* ---- the start of a child ---- */
 
 int process_start(struct process *p, uv_process_options_t *options) {
-    struct child *c = runtime_try(NULL, sizeof(*c));
+    struct child *c = memory_try(NULL, sizeof(*c));
     if (c == NULL) {
         return UV_ENOMEM;
     }
@@ -167,7 +170,7 @@ static int method_wait(lua_State *L) {
     }
     task_prepare(L, "process:wait");
     world_refuse(L, "process:wait");
-    struct task *task = rt.tasks.current;
+    struct task *task = scheduler.current;
     waitq_join(&p->waiters, &task->interest, task, false);
     return task_park(L, "process:wait", clock_after(seconds), true, 0, waited);
 }

@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 #include "process/process.h"
-#include "loop/runtime.h"
 #include "net/socket.h"
 
 #define SHELL "/bin/sh"

@@ -18,8 +18,10 @@
 #include "module.h"
 #include "task/place.h"
 #include "net/result.h"
-#include "loop/runtime.h"
 #include "task/task.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/state.h"
 
 #define SIGNAL_TYPE "lariat.signal"
 
@@ -117,7 +119,7 @@ static void on_signal(uv_signal_t *uv, int number) {
 }
 
 static void free_handle(uv_handle_t *uv) {
-    runtime_free(uv);
+    memory_free(uv);
 }
 
 static bool watched(int number) {
@@ -145,7 +147,7 @@ static void close_handle(struct handle *h) {
 }
 
 static int open_handle(struct signal_watch *w) {
-    struct handle *h = runtime_try(NULL, sizeof(*h));
+    struct handle *h = memory_try(NULL, sizeof(*h));
     if (h == NULL) {
         return UV_ENOMEM;
     }
@@ -190,7 +192,7 @@ static int take(lua_State *L, struct signal_watch *w, uint64_t due, bool again) 
         return result_error(L, "timeout");
     }
     task_prepare(L, "signal:wait");
-    struct task *task = rt.tasks.current;
+    struct task *task = scheduler.current;
     waitq_join(&w->waiters, &task->interest, task, again);
     return task_park(L, "signal:wait", due, true, (lua_KContext)due, waited);
 }

@@ -21,8 +21,8 @@
 
 #include "kernel/file.h"
 #include "process/process.h"
-#include "loop/runtime.h"
 #include "net/socket.h"
+#include "base/state.h"
 
 #define SPARE_DESCRIPTORS 32 /* uv_spawn itself opens a few */
 

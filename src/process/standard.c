@@ -26,9 +26,9 @@
 
 #include "kernel/file.h"
 #include "module.h"
-#include "loop/runtime.h"
 #include "net/socket.h"
 #include "base/world.h"
+#include "base/state.h"
 
 /* Opening a terminal's master side would make a new terminal. */
 static bool may_reopen(int number, const struct stat *st) {

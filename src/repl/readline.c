@@ -24,9 +24,10 @@
 #include "kernel/file.h"
 #include "repl/libreadline.h"
 #include "module.h"
-#include "loop/runtime.h"
 #include "task/task.h"
 #include "kernel/watch.h"
+#include "base/clock.h"
+#include "base/state.h"
 
 #define HISTORY_LINES 1000
 #define KEYS_PER_TURN 1024 /* of pasted text, then other tasks have their turn */
@@ -267,7 +268,7 @@ static int wait_for_keys(lua_State *L) {
         abandon(false);
         return luaL_error(L, "cannot wait for the terminal: %s", strerror(-err));
     }
-    struct task *task = rt.tasks.current;
+    struct task *task = scheduler.current;
     waitq_join(&edit.input.readers, &task->interest, task, false);
     return task_park(L, "readline", NEVER, true, 0, typed);
 }
@@ -275,7 +276,7 @@ static int wait_for_keys(lua_State *L) {
 static int typed(lua_State *L, int status, lua_KContext ctx) {
     (void)status, (void)ctx;
     if (task_resumed() == WAKE_CANCELLED) {
-        abandon(rt.tasks.current->interrupted);
+        abandon(scheduler.current->interrupted);
         return task_raise(L);
     }
     if (edit.editing) {

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "loop/runtime.h"
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/socket.h"

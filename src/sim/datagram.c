@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/uio.h>
 
-#include "loop/runtime.h"
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/run.h"

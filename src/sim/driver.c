@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "loop/runtime.h"
 #include "sim/sim.h"
 #include "sim/event.h"
 #include "sim/machine.h"
@@ -16,6 +15,7 @@
 #include "sim/socket.h"
 #include "sim/stream.h"
 #include "kernel/watch.h"
+#include "base/clock.h"
 
 /* ---- sockets ---- */
 

@@ -8,9 +8,9 @@
  * and again, or gives way again and again, without waiting for anything would otherwise do so for
  * ever: after PATIENCE looks at one instant each further one takes a microsecond.
  */
-#include "loop/runtime.h"
 #include "sim/event.h"
 #include "sim/run.h"
+#include "base/memory.h"
 
 #define PATIENCE 10000
 #define LOOK_NS 1000
@@ -63,7 +63,7 @@ static void sift_down(struct event *event) {
 void event_add(struct event *event, uint64_t due) {
     if (queue.count + 1 >= queue.capacity) {
         queue.capacity = queue.capacity ? 2 * queue.capacity : 256;
-        queue.heap = runtime_realloc(queue.heap, queue.capacity * sizeof(*queue.heap));
+        queue.heap = memory_realloc(queue.heap, queue.capacity * sizeof(*queue.heap));
     }
     event->due = due > sim.now ? due : sim.now;
     event->order = queue.added++;
@@ -145,7 +145,7 @@ void events_close(void) {
             event->drop(event);
         }
     }
-    runtime_free(queue.heap);
+    memory_free(queue.heap);
     queue.heap = NULL;
     queue.count = queue.capacity = queue.idle = 0;
     queue.added = 0;

@@ -13,14 +13,15 @@
  * back is closed; then it sends again, as if the acknowledgement had been lost. Only a window that
  * opens again is told by a packet.
  */
+#include <errno.h>
 #include <string.h>
 
-#include "loop/runtime.h"
 #include "sim/event.h"
 #include "sim/network.h"
 #include "sim/run.h"
 #include "sim/socket.h"
 #include "sim/stream.h"
+#include "base/memory.h"
 
 #define SEGMENT 1460 /* bytes of data in a packet, as over Ethernet */
 #define CRUMB 16     /* the smaller of the two sizes that splitting makes */
@@ -34,16 +35,16 @@ struct span {
 };
 
 struct flow *flow_new(struct sim_socket *from, struct sim_socket *to, bool local) {
-    struct flow *flow = runtime_alloc(sizeof(*flow));
+    struct flow *flow = memory_alloc(sizeof(*flow));
     *flow = (struct flow){.from = from, .to = to, .local = local, .window = SIM_BUFFER};
     return flow;
 }
 
 void flow_release(struct flow *flow) {
     if (--flow->references == 0) {
-        runtime_free(flow->ring);
-        runtime_free(flow->spans);
-        runtime_free(flow);
+        memory_free(flow->ring);
+        memory_free(flow->spans);
+        memory_free(flow);
     }
 }
 
@@ -68,7 +69,7 @@ static void grow(struct flow *flow, size_t needed) {
     if (capacity == flow->capacity) {
         return;
     }
-    char *ring = runtime_alloc(capacity);
+    char *ring = memory_alloc(capacity);
     for (uint64_t at = flow->taken; at < flow->written;) {
         size_t from = (size_t)at & (flow->capacity - 1), to = (size_t)at & (capacity - 1);
         size_t size = (size_t)(flow->written - at);
@@ -77,7 +78,7 @@ static void grow(struct flow *flow, size_t needed) {
         memcpy(ring + to, flow->ring + from, size);
         at += size;
     }
-    runtime_free(flow->ring);
+    memory_free(flow->ring);
     flow->ring = ring;
     flow->capacity = capacity;
 }
@@ -225,7 +226,7 @@ static void keep_span(struct flow *flow, uint64_t begin, uint64_t end) {
     size_t rest = flow->span_count - after;
     size_t count = i + 1 + rest;
     if (count > flow->span_count) {
-        flow->spans = runtime_realloc(flow->spans, count * sizeof(*flow->spans));
+        flow->spans = memory_realloc(flow->spans, count * sizeof(*flow->spans));
     }
     memmove(flow->spans + i + 1, flow->spans + after, rest * sizeof(*flow->spans));
     flow->spans[i] = (struct span){begin, end};

@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "loop/runtime.h"
 #include "sim/machine.h"
 #include "sim/socket.h"
+#include "base/memory.h"
 
 struct membership {
     struct membership *next;
@@ -49,7 +49,7 @@ int group_join(struct sim_socket *s, const struct sim_address *group) {
     if (!sim_is_multicast(group) || *at != NULL) {
         return *at != NULL ? -EADDRINUSE : -EINVAL;
     }
-    *at = runtime_alloc(sizeof(**at));
+    *at = memory_alloc(sizeof(**at));
     (*at)->next = NULL;
     memcpy((*at)->group, group->ip, sizeof((*at)->group));
     return 0;
@@ -58,7 +58,7 @@ int group_join(struct sim_socket *s, const struct sim_address *group) {
 static void leave(struct membership **at) {
     struct membership *m = *at;
     *at = m->next;
-    runtime_free(m);
+    memory_free(m);
 }
 
 int group_leave(struct sim_socket *s, const struct sim_address *group) {

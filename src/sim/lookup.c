@@ -14,12 +14,12 @@
 #include <uv.h>
 
 #include "net/resolve.h"
-#include "loop/runtime.h"
 #include "sim/sim.h"
 #include "sim/event.h"
 #include "sim/machine.h"
 #include "sim/run.h"
 #include "sim/socket.h"
+#include "base/memory.h"
 
 #define LOOKUP_NS (1000 * 1000)
 
@@ -107,17 +107,17 @@ static int name_of_address(struct lookup *lookup) {
 static void answer(struct event *event) {
     struct question *question = (struct question *)event;
     struct lookup *lookup = question->lookup;
-    runtime_free(question);
+    memory_free(question);
     lookup->abandoned |= waitq_is_empty(&lookup->waiters); /* a crash has dropped its task */
     lookup_done(lookup);
 }
 
 static void forget(struct event *event) {
-    runtime_free(event);
+    memory_free(event);
 }
 
 int sim_lookup(struct lookup *lookup) {
-    struct question *question = runtime_alloc(sizeof(*question));
+    struct question *question = memory_alloc(sizeof(*question));
     *question = (struct question){.event = {.fire = answer, .drop = forget}, .lookup = lookup};
     lookup->err = lookup->reverse ? name_of_address(lookup) : address_of_name(lookup);
     event_add(&question->event, sim.now + LOOKUP_NS);

@@ -7,13 +7,16 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "loop/runtime.h"
 #include "sim/sim.h"
 #include "sim/event.h"
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/run.h"
 #include "sim/socket.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/state.h"
+#include "task/task.h"
 
 static void check_running(lua_State *L) {
     if (rt.world == NULL) {
@@ -63,7 +66,7 @@ static int fn_run(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     luaL_checktype(L, 2, LUA_TFUNCTION);
     lua_settop(L, 2);
-    if (rt.tasks.current == NULL) {
+    if (scheduler.current == NULL) {
         return luaL_error(L, "a simulation runs in a task only");
     }
     struct simulation options = {
@@ -199,8 +202,8 @@ static int fn_remove(lua_State *L) {
 static int fn_input(lua_State *L) {
     struct machine *m = check_machine(L, 1);
     const char *text = luaL_checklstring(L, 2, &m->input_size);
-    runtime_free(m->input);
-    m->input = runtime_alloc(m->input_size + 1);
+    memory_free(m->input);
+    m->input = memory_alloc(m->input_size + 1);
     memcpy(m->input, text, m->input_size);
     return 0;
 }
@@ -239,7 +242,7 @@ static int waited(lua_State *L, int status, lua_KContext ctx) {
 /* crash(machine) -> true, once the tasks that can run now have done so and it is down */
 static int fn_crash(lua_State *L) {
     struct machine *m = check_machine(L, 1);
-    struct task *task = rt.tasks.current;
+    struct task *task = scheduler.current;
     task_prepare(L, "crash");
     if (m->crash.slot == 0) {
         m->crash.fire = crash_now;
@@ -252,7 +255,7 @@ static int fn_crash(lua_State *L) {
 /* ended(machine) -> true, once it has no task */
 static int fn_ended(lua_State *L) {
     struct machine *m = check_machine(L, 1);
-    struct task *task = rt.tasks.current;
+    struct task *task = scheduler.current;
     if (m->tasks == 0) {
         lua_pushboolean(L, 1);
         return 1;

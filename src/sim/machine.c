@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "loop/runtime.h"
 #include "sim/sim.h"
 #include "sim/event.h"
 #include "sim/machine.h"
@@ -21,6 +20,9 @@
 #include "sim/run.h"
 #include "sim/socket.h"
 #include "net/socket.h"
+#include "base/memory.h"
+#include "base/state.h"
+#include "task/task.h"
 
 #define EPHEMERAL_FIRST 32768
 #define EPHEMERAL_COUNT 28232
@@ -30,11 +32,11 @@ static const unsigned char four_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff
 static const unsigned char six_prefix[12] = {0xfd};
 
 struct machine *machine_new(const char *name) {
-    struct machine *m = runtime_alloc(sizeof(*m));
+    struct machine *m = memory_alloc(sizeof(*m));
     *m = (struct machine){.id = sim.machine_count, .up = true, .globals = LUA_NOREF};
     strncpy(m->name, name, sizeof(m->name) - 1);
     m->next_port = (unsigned)chance_between(CHANCE_PORTS, 0, EPHEMERAL_COUNT - 1);
-    sim.machines = runtime_realloc(sim.machines, (m->id + 1) * sizeof(*sim.machines));
+    sim.machines = memory_realloc(sim.machines, (m->id + 1) * sizeof(*sim.machines));
     sim.machines[sim.machine_count++] = m;
     trace_name(m->name);
     return m;
@@ -59,7 +61,7 @@ struct machine *machine_of(unsigned owner) {
 }
 
 struct machine *machine_current(void) {
-    return machine_of(rt.tasks.current ? rt.tasks.current->owner : SIM_OWNERS);
+    return machine_of(scheduler.current ? scheduler.current->owner : SIM_OWNERS);
 }
 
 const char *sim_hostname(void) {
@@ -162,7 +164,7 @@ void machine_wait_port(struct machine *m, unsigned port) {
         }
     }
     m->wait_count = kept + 1;
-    m->waits = runtime_realloc(m->waits, m->wait_count * sizeof(*m->waits));
+    m->waits = memory_realloc(m->waits, m->wait_count * sizeof(*m->waits));
     m->waits[kept] = (struct port_wait){port, sim.now + TIME_WAIT_NS};
 }
 
@@ -182,7 +184,7 @@ void machine_adopt(struct machine *m, struct task *task) {
 /* What the program leaves open is closed for it, as by a kernel. */
 static void close_sockets(const struct machine *m, void (*close)(struct socket *)) {
     struct socket *next;
-    for (struct socket *s = rt.sockets.all; s != NULL; s = next) {
+    for (struct socket *s = sockets.all; s != NULL; s = next) {
         next = s->all_next;
         if (s->owner == SIM_OWNERS + m->id && s->watch.driver == &driver_sim) {
             close(s);
@@ -226,7 +228,7 @@ void sim_task_ended(const struct task *task) {
 
 static void drop_tasks(const struct machine *m) {
     struct task *next;
-    for (struct task *t = rt.tasks.all; t != NULL; t = next) {
+    for (struct task *t = scheduler.all; t != NULL; t = next) {
         next = t->all_next;
         if (t->owner == SIM_OWNERS + m->id) {
             task_drop(t);
@@ -268,7 +270,7 @@ void machine_write(struct machine *m, int number, const char *data, size_t size)
     struct printed *printed = &m->printed[number == 2];
     if (printed->size + size > printed->capacity) {
         printed->capacity = 2 * (printed->size + size);
-        printed->text = runtime_realloc(printed->text, printed->capacity);
+        printed->text = memory_realloc(printed->text, printed->capacity);
     }
     memcpy(printed->text + printed->size, data, size);
     printed->size += size;
@@ -282,13 +284,13 @@ void machines_close(void) {
         struct machine *m = sim.machines[i];
         luaL_unref(rt.L, LUA_REGISTRYINDEX, m->globals);
         sim_paths_free(m);
-        runtime_free(m->waits);
-        runtime_free(m->input);
-        runtime_free(m->printed[0].text);
-        runtime_free(m->printed[1].text);
-        runtime_free(m);
+        memory_free(m->waits);
+        memory_free(m->input);
+        memory_free(m->printed[0].text);
+        memory_free(m->printed[1].text);
+        memory_free(m);
     }
-    runtime_free(sim.machines);
+    memory_free(sim.machines);
     sim.machines = NULL;
     sim.machine_count = 0;
 }

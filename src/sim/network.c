@@ -11,13 +11,13 @@
 #include <errno.h>
 #include <string.h>
 
-#include "loop/runtime.h"
 #include "sim/event.h"
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/run.h"
 #include "sim/socket.h"
 #include "sim/stream.h"
+#include "base/memory.h"
 
 #define LOOPBACK_NS 10000
 #define MS 1000000ull
@@ -45,8 +45,8 @@ static struct {
 
 static struct link *link_between(const struct machine *from, const struct machine *to) {
     if (from->id >= net.count) {
-        net.rows = runtime_realloc(net.rows, sim.machine_count * sizeof(*net.rows));
-        net.lengths = runtime_realloc(net.lengths, sim.machine_count * sizeof(*net.lengths));
+        net.rows = memory_realloc(net.rows, sim.machine_count * sizeof(*net.rows));
+        net.lengths = memory_realloc(net.lengths, sim.machine_count * sizeof(*net.lengths));
         for (; net.count < sim.machine_count; net.count++) {
             net.rows[net.count] = NULL;
             net.lengths[net.count] = 0;
@@ -55,7 +55,7 @@ static struct link *link_between(const struct machine *from, const struct machin
     unsigned *length = &net.lengths[from->id];
     if (to->id >= *length) {
         struct link **row = &net.rows[from->id];
-        *row = runtime_realloc(*row, sim.machine_count * sizeof(**row));
+        *row = memory_realloc(*row, sim.machine_count * sizeof(**row));
         memset(*row + *length, 0, (sim.machine_count - *length) * sizeof(**row));
         *length = sim.machine_count;
     }
@@ -97,7 +97,7 @@ static void hold(struct link *link, struct packet *p) {
 /* ---- partitions by chance ---- */
 
 static void drop_outage(struct event *event) {
-    runtime_free(event);
+    memory_free(event);
 }
 
 static void outage_over(struct event *event) {
@@ -108,7 +108,7 @@ static void outage_over(struct event *event) {
 }
 
 static void begin_outage(struct machine *a, struct machine *b, uint64_t length) {
-    struct outage *outage = runtime_alloc(sizeof(*outage));
+    struct outage *outage = memory_alloc(sizeof(*outage));
     *outage = (struct outage){
         .event = {.idle = true, .fire = outage_over, .drop = drop_outage}, .a = a, .b = b};
     link_between(a, b)->outages++;
@@ -137,7 +137,7 @@ static void drop_packet(struct event *event) {
 
 struct packet *packet_new(enum packet_kind kind, struct machine *from, struct machine *to,
                           size_t data) {
-    struct packet *p = runtime_alloc(sizeof(*p) + data);
+    struct packet *p = memory_alloc(sizeof(*p) + data);
     memset(p, 0, sizeof(*p));
     p->kind = kind;
     p->from = from;
@@ -151,7 +151,7 @@ void packet_free(struct packet *p) {
     if (p->flow != NULL) {
         flow_release(p->flow);
     }
-    runtime_free(p);
+    memory_free(p);
 }
 
 void packet_mark(const struct packet *p, enum verdict verdict) {
@@ -301,9 +301,9 @@ void network_close(void) {
         for (unsigned j = 0; j < net.lengths[i]; j++) {
             free_held(&net.rows[i][j]);
         }
-        runtime_free(net.rows[i]);
+        memory_free(net.rows[i]);
     }
-    runtime_free(net.rows);
-    runtime_free(net.lengths);
+    memory_free(net.rows);
+    memory_free(net.lengths);
     memset(&net, 0, sizeof(net));
 }

@@ -8,10 +8,10 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-#include "loop/runtime.h"
 #include "sim/machine.h"
 #include "sim/socket.h"
 #include "sim/stream.h"
+#include "base/memory.h"
 
 struct sim_option {
     struct sim_option *next;
@@ -34,7 +34,7 @@ static int remember(struct sim_socket *s, int level, int name, const void *value
         return -EINVAL;
     }
     if (o == NULL) {
-        o = runtime_alloc(sizeof(*o));
+        o = memory_alloc(sizeof(*o));
         *o = (struct sim_option){.next = s->options, .level = level, .name = name};
         s->options = o;
     }
@@ -62,7 +62,7 @@ void sim_options_free(struct sim_socket *s) {
     while (s->options != NULL) {
         struct sim_option *o = s->options;
         s->options = o->next;
-        runtime_free(o);
+        memory_free(o);
     }
 }
 

@@ -13,9 +13,9 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "loop/runtime.h"
 #include "sim/machine.h"
 #include "sim/socket.h"
+#include "base/memory.h"
 
 struct path_entry {
     struct path_entry *next;
@@ -80,7 +80,7 @@ int sim_path_bind(struct sim_socket *s, const struct sim_path *path) {
     if (*at != NULL) {
         return -EADDRINUSE;
     }
-    *at = runtime_alloc(sizeof(**at));
+    *at = memory_alloc(sizeof(**at));
     **at = (struct path_entry){.path = name, .socket = s};
     s->path = name;
     s->bound = true;
@@ -103,7 +103,7 @@ int sim_path_find(struct machine *m, const struct sim_path *path, int type,
 static void remove_entry(struct path_entry **at) {
     struct path_entry *entry = *at;
     *at = entry->next;
-    runtime_free(entry);
+    memory_free(entry);
 }
 
 void sim_path_leave(struct sim_socket *s) {

@@ -19,7 +19,6 @@
 #include "task/hook.h"
 #include "loop/interrupt.h"
 #include "net/resolve.h"
-#include "loop/runtime.h"
 #include "sim/sim.h"
 #include "sim/event.h"
 #include "sim/machine.h"
@@ -28,6 +27,10 @@
 #include "sim/socket.h"
 #include "net/socket.h"
 #include "base/world.h"
+#include "base/clock.h"
+#include "base/state.h"
+#include "loop/runtime.h"
+#include "task/task.h"
 
 #define INTERRUPT_TICKS 64 /* how often the world outside is asked whether to stop */
 
@@ -62,7 +65,6 @@ struct outside {
     const struct driver *driver;
     struct clock clock;
     struct scheduler tasks;
-    struct task *on_deadlock, *exit_caller;
     lua_State *running;
     uint64_t tick;
     int home; /* registry reference to its globals: see sim_globals.c */
@@ -71,34 +73,27 @@ struct outside {
 static void leave_world(struct outside *outside) {
     *outside = (struct outside){.driver = rt.driver,
                                 .clock = rt.clock,
-                                .tasks = rt.tasks,
-                                .on_deadlock = rt.on_deadlock,
-                                .exit_caller = rt.exit_caller,
+                                .tasks = scheduler,
                                 .running = rt.running,
-                                .tick = rt.sockets.tick};
+                                .tick = rt.tick};
     outputs_flush();
     rt.driver = &driver_sim;
     rt.clock = (struct clock){.source = &time_sim, .alarm = NEVER};
-    rt.tasks = (struct scheduler){0};
-    rt.on_deadlock = rt.exit_caller = NULL;
+    scheduler = (struct scheduler){.outer = &outside->tasks};
     hook_running(NULL);
-    rt.outer = &outside->tasks;
     rt.outer_clock = &outside->clock;
     rt.world = &simulated;
 }
 
 static void return_to_world(const struct outside *outside) {
     rt.world = NULL;
-    rt.outer = NULL;
     rt.outer_clock = NULL;
     clock_close();
     rt.driver = outside->driver;
     rt.clock = outside->clock;
-    rt.tasks = outside->tasks;
-    rt.on_deadlock = outside->on_deadlock;
-    rt.exit_caller = outside->exit_caller;
+    scheduler = outside->tasks;
     hook_running(outside->running);
-    rt.sockets.tick = outside->tick;
+    rt.tick = outside->tick;
 }
 
 /* ---- the loop ---- */
@@ -127,7 +122,7 @@ static void run_loop(const struct outside *outside, const struct task_handle *wo
         if (sim.over || world->task == NULL) {
             return;
         }
-        if (!list_is_empty(&rt.tasks.ready) || !list_is_empty(&rt.tasks.later)) {
+        if (!list_is_empty(&scheduler.ready) || !list_is_empty(&scheduler.later)) {
             events_busy();
         } else if (!sim_sockets_tell() && !events_step()) {
             deadlock();
@@ -140,11 +135,11 @@ static void run_loop(const struct outside *outside, const struct task_handle *wo
 static void drop_everything(void) {
     struct socket *next;
     sim.over = true;
-    while (rt.tasks.all != NULL) {
-        task_drop(rt.tasks.all);
+    while (scheduler.all != NULL) {
+        task_drop(scheduler.all);
     }
     sim_sockets_close();
-    for (struct socket *s = rt.sockets.all; s != NULL; s = next) {
+    for (struct socket *s = sockets.all; s != NULL; s = next) {
         next = s->all_next;
         if (s->watch.driver == &driver_sim) {
             socket_abort(s);
@@ -177,7 +172,7 @@ static int run_inside(lua_State *L) {
 int sim_exit(lua_State *L, int status) {
     struct machine *m = machine_current();
     m->status = status;
-    for (struct task *t = rt.tasks.all; t != NULL; t = t->all_next) {
+    for (struct task *t = scheduler.all; t != NULL; t = t->all_next) {
         if (machine_of(t->owner) == m) {
             task_cancel(t);
         }

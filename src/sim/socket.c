@@ -11,13 +11,13 @@
 #include <poll.h>
 #include <string.h>
 
-#include "loop/runtime.h"
 #include "sim/sim.h"
 #include "sim/machine.h"
 #include "sim/run.h"
 #include "sim/socket.h"
 #include "sim/stream.h"
 #include "kernel/watch.h"
+#include "base/memory.h"
 
 static const unsigned char four_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
@@ -30,7 +30,7 @@ static struct {
 /* ---- descriptors ---- */
 
 struct sim_socket *sim_socket_new(struct machine *m, int family, int type) {
-    struct sim_socket *s = runtime_alloc(sizeof(*s));
+    struct sim_socket *s = memory_alloc(sizeof(*s));
     *s = (struct sim_socket){.fd = -1, .family = family, .type = type, .machine = m};
     s->standard = -1;
     s->receive_buffer = type == SOCK_DGRAM ? SIM_DATAGRAM_BUFFER : SIM_BUFFER;
@@ -49,7 +49,7 @@ struct sim_socket *sim_socket_new(struct machine *m, int family, int type) {
 int sim_socket_give_fd(struct sim_socket *s) {
     if (table.count == table.capacity) {
         table.capacity = table.capacity ? 2 * table.capacity : 64;
-        table.sockets = runtime_realloc(table.sockets, table.capacity * sizeof(*table.sockets));
+        table.sockets = memory_realloc(table.sockets, table.capacity * sizeof(*table.sockets));
     }
     table.sockets[table.count] = s;
     s->fd = SIM_FIRST_FD + (int)table.count++;
@@ -114,7 +114,7 @@ void sim_socket_free(struct sim_socket *s) {
     }
     s->freed = true;
     if (!s->queued) {
-        runtime_free(s);
+        memory_free(s);
     }
 }
 
@@ -159,7 +159,7 @@ bool sim_sockets_tell(void) {
         }
         s->queued = false;
         if (s->freed) {
-            runtime_free(s);
+            memory_free(s);
         } else if (events != 0) {
             sim_socket_changed(s);
         }
@@ -318,8 +318,8 @@ void sim_sockets_close(void) {
     }
     for (struct sim_socket *s = take_queue(), *next; s != NULL; s = next) {
         next = s->queue_next;
-        runtime_free(s);
+        memory_free(s);
     }
-    runtime_free(table.sockets);
+    memory_free(table.sockets);
     memset(&table, 0, sizeof(table));
 }

@@ -11,11 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "loop/runtime.h"
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/run.h"
 #include "sim/stream.h"
+#include "base/memory.h"
+#include "base/state.h"
 
 #define MOST 2000000
 
@@ -103,7 +104,7 @@ size_t trace_add(const struct packet *p, enum verdict verdict, uint64_t arrival)
     }
     if (trace->count == trace->capacity) {
         trace->capacity = trace->capacity ? 2 * trace->capacity : 1024;
-        trace->records = runtime_realloc(trace->records, trace->capacity * sizeof(*trace->records));
+        trace->records = memory_realloc(trace->records, trace->capacity * sizeof(*trace->records));
     }
     trace->records[trace->count] = r;
     return trace->count++;
@@ -115,7 +116,7 @@ void trace_amend(size_t record, enum verdict verdict) {
 }
 
 void trace_name(const char *name) {
-    trace->names = runtime_realloc(trace->names, (trace->name_count + 1) * sizeof(*trace->names));
+    trace->names = memory_realloc(trace->names, (trace->name_count + 1) * sizeof(*trace->names));
     strcpy(trace->names[trace->name_count++], name);
 }
 
@@ -198,8 +199,8 @@ static int fn_hash(lua_State *L) {
 
 static int trace_gc(lua_State *L) {
     struct trace *t = luaL_checkudata(L, 1, TRACE_TYPE);
-    runtime_free(t->records);
-    runtime_free(t->names);
+    memory_free(t->records);
+    memory_free(t->names);
     memset(t, 0, sizeof(*t));
     return 0;
 }

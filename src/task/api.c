@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "module.h"
-#include "loop/runtime.h"
 #include "task/task.h"
 #include "task/traceback.h"
+#include "base/clock.h"
 
 static const char cancelled_key; /* its address names the value in the registry */
 
@@ -56,7 +56,7 @@ static int push_results(lua_State *L) {
     }
     if (fate->reported) {
         fate->reported = false;
-        rt.tasks.unjoined_errors--;
+        scheduler.unjoined_errors--;
     }
     fate->told = true;
     return lua_error(L);
@@ -103,14 +103,14 @@ static int method_join(lua_State *L) {
     if (handle->task == NULL) {
         return push_results(L);
     }
-    luaL_argcheck(L, handle->task != rt.tasks.current, 1, "a task cannot join itself");
+    luaL_argcheck(L, handle->task != scheduler.current, 1, "a task cannot join itself");
     if (seconds == 0) {
         lua_pushnil(L);
         lua_pushliteral(L, "timeout");
         return 2;
     }
     task_prepare(L, "join");
-    struct task *self = rt.tasks.current;
+    struct task *self = scheduler.current;
     self->interest.claim = CLAIM_EXCLUSIVE; /* as opposed to task.wait, which takes no results */
     self->interest.stays = true;
     waitq_join(&handle->joiners, &self->interest, self, false);
@@ -243,10 +243,10 @@ static int fn_now(lua_State *L) {
 }
 
 static int fn_current(lua_State *L) {
-    if (rt.tasks.current == NULL) {
+    if (scheduler.current == NULL) {
         lua_pushnil(L);
     } else {
-        task_push(L, rt.tasks.current);
+        task_push(L, scheduler.current);
     }
     return 1;
 }

@@ -6,8 +6,8 @@
 #include <lauxlib.h>
 
 #include "module.h"
-#include "loop/runtime.h"
 #include "task/task.h"
+#include "base/clock.h"
 
 #define GATE_TYPE "lariat.gate"
 
@@ -33,7 +33,7 @@ static int gate_wait(lua_State *L) {
     double seconds = luaL_optnumber(L, 2, -1);
     const char *what = luaL_optstring(L, 3, "wait");
     task_prepare(L, what);
-    struct task *task = rt.tasks.current;
+    struct task *task = scheduler.current;
     waitq_join(gate, &task->interest, task, false);
     return task_park(L, what, clock_after(seconds), false, 0, waited);
 }

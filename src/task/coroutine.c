@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Lua's coroutine library, such that a coroutine of the script's own may wait for a socket: a yield
- * of the runtime (rt.tasks.parking) passes through any number of resumes to the scheduler, and the
+ * of the runtime (scheduler.parking) passes through any number of resumes to the scheduler, and the
  * wake-up comes back the same way. Everything else is as in Lua 5.4.
  *
  * The extra space of a lua_State holds a mark while its coroutine is suspended by the runtime and
@@ -18,7 +18,6 @@
 
 #include "task/hook.h"
 #include "module.h"
-#include "loop/runtime.h"
 #include "task/spare.h"
 #include "task/task.h"
 
@@ -43,7 +42,7 @@ static void go_on(lua_State *co) {
 }
 
 static bool is_task(const lua_State *L) {
-    return rt.tasks.current != NULL && rt.tasks.current->co == L;
+    return scheduler.current != NULL && scheduler.current->co == L;
 }
 
 static lua_State *check_coroutine(lua_State *L) {
@@ -120,9 +119,9 @@ static int stop(lua_State *L) {
 
 /* co has yielded in order to be closed: another task closes it, or its own is being stopped. */
 static int close_yielded(lua_State *L, lua_State *co) {
-    rt.tasks.current->closing = false;
+    scheduler.current->closing = false;
     int status = reset(L, co);
-    if (rt.tasks.stopping) {
+    if (scheduler.stopping) {
         return stop(L);
     }
     if (status == LUA_OK) {
@@ -144,15 +143,15 @@ static int resume(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
         return refuse(L, "too many arguments to resume");
     }
     lua_xmove(L, co, nargs);
-    bool pinned = rt.tasks.pinned;
-    rt.tasks.pinned = pinned || !lua_isyieldable(L);
+    bool pinned = scheduler.pinned;
+    scheduler.pinned = pinned || !lua_isyieldable(L);
     hook_running(co);
-    struct scope *around = scope_enter(co, rt.tasks.scope);
+    struct scope *around = scope_enter(co, scheduler.scope);
     int status = lua_resume(co, L, nargs, &nresults);
     scope_leave(around);
     hook_running(L);
-    rt.tasks.pinned = pinned;
-    if (status == LUA_YIELD && rt.tasks.parking) {
+    scheduler.pinned = pinned;
+    if (status == LUA_YIELD && scheduler.parking) {
         set_in_runtime(co, true);
         if (!is_task(L)) {
             lua_pushlightuserdata(L, NULL); /* the task waits further in */
@@ -160,8 +159,8 @@ static int resume(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
         return lua_yieldk(L, is_task(L) ? 0 : 1, (lua_KContext)co, k);
     }
     scope_detach(co);
-    const struct task *task = rt.tasks.current;
-    if (status == LUA_YIELD && task != NULL && (task->closing || rt.tasks.stopping)) {
+    const struct task *task = scheduler.current;
+    if (status == LUA_YIELD && task != NULL && (task->closing || scheduler.stopping)) {
         return close_yielded(L, co);
     }
     if (status != LUA_OK && status != LUA_YIELD) {

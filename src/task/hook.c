@@ -11,6 +11,7 @@
  * outside of any protected call.
  */
 #include "task/hook.h"
+#include "base/state.h"
 
 #include <signal.h>
 #include <stddef.h>

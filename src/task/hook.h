@@ -12,7 +12,7 @@
 
 #include <lua.h>
 
-#include "loop/runtime.h"
+#include "base/state.h"
 
 void hook_open(void (*function)(lua_State *L)); /* which one */
 void hook_want(void);      /* async-signal-safe: call it, once. May be asked for in itself */

@@ -10,9 +10,9 @@
  */
 #include <lauxlib.h>
 
-#include "loop/runtime.h"
 #include "net/serve.h"
 #include "task/task.h"
+#include "base/state.h"
 
 void handles_open(lua_State *L, const luaL_Reg *methods) {
     luaL_newmetatable(L, TASK_TYPE);

@@ -9,10 +9,9 @@
  * most half full.
  */
 #include "task/origin.h"
+#include "base/memory.h"
 
 #include <string.h>
-
-#include "loop/runtime.h"
 
 #define ORIGINS (1u << 16)
 #define FIRST_SLOTS 64u
@@ -55,14 +54,14 @@ static unsigned *find(const struct origin *origin) {
 /* False: there is no memory. */
 static bool grow(void) {
     unsigned size = table.size ? 2 * table.size : FIRST_SLOTS;
-    struct origin *origins = runtime_try(table.origins, size / 2 * sizeof(*origins));
+    struct origin *origins = memory_try(table.origins, size / 2 * sizeof(*origins));
     table.origins = origins != NULL ? origins : table.origins;
-    unsigned *slots = origins != NULL ? runtime_try(NULL, size * sizeof(*slots)) : NULL;
+    unsigned *slots = origins != NULL ? memory_try(NULL, size * sizeof(*slots)) : NULL;
     if (slots == NULL) {
         return false;
     }
     memset(slots, 0, size * sizeof(*slots));
-    runtime_free(table.slots);
+    memory_free(table.slots);
     table.slots = slots;
     table.size = size;
     if (table.count == 0) {
@@ -106,7 +105,7 @@ const struct origin *origin_of(unsigned number) {
 }
 
 void origin_close(void) {
-    runtime_free(table.origins);
-    runtime_free(table.slots);
+    memory_free(table.origins);
+    memory_free(table.slots);
     memset(&table, 0, sizeof(table));
 }

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "base/embedded.h"
-#include "loop/runtime.h"
+#include "base/memory.h"
 
 #define FILES 1000
 #define DEEPEST 100 /* frames looked at for one of the script's */
@@ -32,7 +32,7 @@ static unsigned add_name(const char *name) {
     }
     if (table.count == table.capacity) {
         unsigned capacity = table.capacity ? 2 * table.capacity : 16;
-        void *names = runtime_try(table.names, capacity * sizeof(*table.names));
+        void *names = memory_try(table.names, capacity * sizeof(*table.names));
         if (names == NULL) {
             return 0;
         }
@@ -155,7 +155,7 @@ void *place_check_self(lua_State *L, const char *type) {
 }
 
 void place_close(void) {
-    runtime_free(table.names);
+    memory_free(table.names);
     table.names = NULL;
     table.count = table.capacity = table.last = 0;
 }

@@ -12,7 +12,6 @@
 #include <stdio.h>
 
 #include "module.h"
-#include "loop/runtime.h"
 #include "task/task.h"
 #include "task/traceback.h"
 
@@ -69,7 +68,7 @@ void task_push_traceback(lua_State *L, int handle) {
 /* Message handler of a task's body and of scopes: keeps the error as it is, and the traceback of
  * where it was raised first beside it. */
 int task_keep_traceback(lua_State *L) {
-    struct task *task = rt.tasks.current;
+    struct task *task = scheduler.current;
     if (task_is_cancelled_value(L, 1)) {
         return 1;
     }
@@ -104,7 +103,7 @@ static void add_origins(lua_State *L, const struct fate *fate) {
 void report_unjoined(lua_State *L, int handle) {
     struct fate *fate = task_fate(lua_touserdata(L, handle));
     fate->reported = fate->told = true;
-    rt.tasks.unjoined_errors++;
+    scheduler.unjoined_errors++;
     lua_pushvalue(L, -1);
     task_push_traceback(L, handle);
     if (lua_isnil(L, -1)) {
@@ -171,7 +170,7 @@ int report_origins(lua_State *L) {
 int report_adopt_traceback(lua_State *L) {
     luaL_checkstring(L, 2);
     lua_settop(L, 2);
-    task_push(L, rt.tasks.current);
+    task_push(L, scheduler.current);
     lua_insert(L, 1);
     set_failure(L, 1);
     return 0;

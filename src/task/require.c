@@ -10,8 +10,8 @@
 #include <lualib.h>
 
 #include "module.h"
-#include "loop/runtime.h"
 #include "task/task.h"
+#include "base/clock.h"
 
 #define LOADING_TYPE "lariat.loading"
 
@@ -44,7 +44,7 @@ static int loading_close(lua_State *L) {
 
 static void mark_loading(lua_State *L) {
     struct loading *loading = lua_newuserdatauv(L, sizeof(*loading), 2);
-    *loading = (struct loading){.task = rt.tasks.current};
+    *loading = (struct loading){.task = scheduler.current};
     luaL_setmetatable(L, LOADING_TYPE);
     lua_pushvalue(L, NAME);
     lua_setiuservalue(L, -2, 1);
@@ -139,10 +139,10 @@ static int require_name(lua_State *L) {
     }
     lua_pop(L, 1);
     struct loading *loading = being_loaded(L);
-    if (loading == NULL || loading->task == rt.tasks.current || !task_can_wait(L)) {
+    if (loading == NULL || loading->task == scheduler.current || !task_can_wait(L)) {
         return load_module(L);
     }
-    struct task *task = rt.tasks.current;
+    struct task *task = scheduler.current;
     task_prepare(L, "require");
     waitq_join(&loading->waiters, &task->interest, task, false);
     return task_park(L, "require", NEVER, false, 0, require_again);

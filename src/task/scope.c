@@ -5,7 +5,7 @@
  * control has left the scope, which alone turns it into a result. So a library that swallows the
  * error in a pcall meets it again at its next wait, and code outside never sees it.
  *
- * Scopes form a chain from the innermost (rt.tasks.scope) outwards: those of the running coroutine,
+ * Scopes form a chain from the innermost (scheduler.scope) outwards: those of the running coroutine,
  * then those of the coroutine that resumed it, and so on, then the scope its task was spawned in. A
  * coroutine takes its own scopes along when it is suspended: its consumer never feels them.
  *
@@ -20,9 +20,10 @@
  */
 #include "task/scope.h"
 
-#include "loop/runtime.h"
 #include "task/spare.h"
 #include "task/task.h"
+#include "base/clock.h"
+#include "base/state.h"
 
 /* ---- what waits inside ---- */
 
@@ -38,7 +39,7 @@ static void something_inside(struct scope *s) {
             timer_set(&s->timer, s->due);
             s->source = true;
             s->simulated = rt.world != NULL;
-            rt.tasks.sources++;
+            scheduler.sources++;
         }
         bool known = outer == NULL || !nothing_inside(outer);
         if (outer != NULL) {
@@ -54,8 +55,8 @@ static void something_inside(struct scope *s) {
 /* Its time does not matter any more. The heap may keep the timer of one that will be waited in again,
  * but not of one whose memory may go. */
 static void stop_timer(struct scope *s) {
-    struct scheduler *scheduler = rt.outer != NULL && !s->simulated ? rt.outer : &rt.tasks;
-    scheduler->sources -= s->source;
+    struct scheduler *of = scheduler.outer != NULL && !s->simulated ? scheduler.outer : &scheduler;
+    of->sources -= s->source;
     s->source = false;
     if (s->suspended) {
         timer_remove(&s->timer);
@@ -133,8 +134,8 @@ static __attribute__((noinline)) bool ends_waits(struct scope *innermost) {
 }
 
 bool scope_must_raise(void) {
-    return (rt.tasks.scope != NULL && ends_waits(rt.tasks.scope)) ||
-           (rt.tasks.current->cancel && !scope_shields(rt.tasks.scope));
+    return (scheduler.scope != NULL && ends_waits(scheduler.scope)) ||
+           (scheduler.current->cancel && !scope_shields(scheduler.scope));
 }
 
 /* A finalizer may have cancelled the scope after the wait was prepared. */
@@ -201,9 +202,9 @@ static __attribute__((noinline)) void resume_own(struct scope *own, struct scope
 }
 
 struct scope *scope_enter(lua_State *co, struct scope *around) {
-    struct scope *outside = rt.tasks.scope;
+    struct scope *outside = scheduler.scope;
     struct scope *own = own_scopes(co);
-    rt.tasks.scope = own ? own : around;
+    scheduler.scope = own ? own : around;
     if (own != NULL) {
         resume_own(own, around);
     }
@@ -211,7 +212,7 @@ struct scope *scope_enter(lua_State *co, struct scope *around) {
 }
 
 void scope_leave(struct scope *around) {
-    rt.tasks.scope = around;
+    scheduler.scope = around;
 }
 
 /* From now on nothing keeps the scope alive but the tasks inside it, which keep it while they wait. */
@@ -252,7 +253,7 @@ void scope_leave_task(struct task *task) {
 
 void scope_init(lua_State *L, struct scope *s, uint64_t due, bool shield) {
     *s = (struct scope){.timer = {.due = NEVER, .fire = time_is_up},
-                        .outer = rt.tasks.scope,
+                        .outer = scheduler.scope,
                         .below = own_scopes(L),
                         .due = due,
                         .shield = shield};
@@ -260,7 +261,7 @@ void scope_init(lua_State *L, struct scope *s, uint64_t due, bool shield) {
 
 void scope_begin(lua_State *L, struct scope *s) {
     set_own_scopes(L, s);
-    rt.tasks.scope = s;
+    scheduler.scope = s;
 }
 
 /* Tasks may be left in it if an error or a closed coroutine cut its end short. They keep the scopes
@@ -268,7 +269,7 @@ void scope_begin(lua_State *L, struct scope *s) {
 static void end(lua_State *L, struct scope *s) {
     s->ended = true;
     suspend(s);
-    const struct task *task = rt.tasks.current;
+    const struct task *task = scheduler.current;
     if (s->below == NULL && (task == NULL || L != task->co)) {
         move_into(s, NULL);
     }
@@ -276,7 +277,7 @@ static void end(lua_State *L, struct scope *s) {
 
 void scope_end(lua_State *L, struct scope *s) {
     set_own_scopes(L, s->below);
-    rt.tasks.scope = s->outer;
+    scheduler.scope = s->outer;
     end(L, s);
 }
 
@@ -291,7 +292,7 @@ void scope_take_out(lua_State *L, struct scope *s) {
         end(L, s);
     } else if (own_scopes(L) == s) {
         set_own_scopes(L, s->below);
-        rt.tasks.scope = rt.tasks.scope == s ? s->outer : rt.tasks.scope;
+        scheduler.scope = scheduler.scope == s ? s->outer : scheduler.scope;
         end(L, s);
     }
     s->ended = true;

@@ -31,7 +31,7 @@ struct scope {
     bool expired;          /* ... because its time was up */
     bool shield;           /* what is asked of those further out does not reach inside */
     bool ended;
-    bool source;    /* its deadline can end a wait: counted in rt.tasks.sources ... */
+    bool source;    /* its deadline can end a wait: counted in scheduler.sources ... */
     bool simulated; /* ... of the simulation, not of the world outside */
     bool suspended; /* its coroutine does not run, and may go without a word */
 };

@@ -11,8 +11,9 @@
 #include <lauxlib.h>
 
 #include "module.h"
-#include "loop/runtime.h"
 #include "task/task.h"
+#include "base/clock.h"
+#include "base/state.h"
 
 #define SCOPE_TYPE "lariat.scope"
 
@@ -53,7 +54,7 @@ static void keep_chain(lua_State *L) {
         }
     }
     lua_settop(L, scope + 1);
-    task_push(L, rt.tasks.current);
+    task_push(L, scheduler.current);
     lua_getiuservalue(L, -1, TASK_SCOPE);
     lua_rawseti(L, scope + 1, ++n);
     lua_pop(L, 1);
@@ -109,7 +110,7 @@ static int run(lua_State *L) {
     bool shield = lua_toboolean(L, 2);
     bool pass = lua_toboolean(L, 3);
     luaL_checktype(L, 4, LUA_TFUNCTION);
-    luaL_argcheck(L, rt.tasks.current != NULL && rt.running == L, 4, "not in a task");
+    luaL_argcheck(L, scheduler.current != NULL && rt.running == L, 4, "not in a task");
     struct scope *scope =
         push_scope(L, due < 0 || due > 1e9 ? NEVER : (uint64_t)(due * 1e9), shield);
     if (pass) {
@@ -131,7 +132,7 @@ static int run(lua_State *L) {
 
 /* open(): a scope around what the caller does until close(), for `<close>` variables */
 static int open_scope(lua_State *L) {
-    luaL_argcheck(L, rt.tasks.current != NULL && rt.running == L, 1, "not in a task");
+    luaL_argcheck(L, scheduler.current != NULL && rt.running == L, 1, "not in a task");
     struct scope *scope = push_scope(L, NEVER, false);
     keep_chain(L);
     keep_open(L, true);

@@ -10,10 +10,9 @@
  * must not depend on what ran before.
  */
 #include "task/spare.h"
+#include "base/state.h"
 
 #include <lauxlib.h>
-
-#include "loop/runtime.h"
 
 #define SPARES 64 /* as many as a turn accepts */
 

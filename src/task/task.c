@@ -14,26 +14,30 @@
 #include <string.h>
 
 #include "task/hook.h"
-#include "loop/runtime.h"
 #include "task/spare.h"
 #include "base/world.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/state.h"
 
 /* Then the network gets a look in, however many tasks wake each other. */
 #define TURNS_PER_TICK 10000
 #define TICK_NS (1000 * 1000)
 #define TURNS_PER_LOOK 32 /* at the clock */
 
+struct scheduler scheduler;
+
 /* ---- ready and later ---- */
 
 /* A task of the world outside may be woken while a simulation runs: it runs when the world does. */
 static struct scheduler *scheduler_of(const struct task *task) {
-    return rt.outer != NULL && !rt.world->contains(task) ? rt.outer : &rt.tasks;
+    return scheduler.outer != NULL && !rt.world->contains(task) ? scheduler.outer : &scheduler;
 }
 
 /* Run again in the next tick. */
 void task_later(struct task *task) {
     task->state = TASK_READY;
-    list_append(&rt.tasks.later, &task->link);
+    list_append(&scheduler.later, &task->link);
 }
 
 static inline void make_ready(struct task *task, struct scheduler *s) {
@@ -85,38 +89,38 @@ bool task_cancel(struct task *task) {
 }
 
 bool task_spent(int cost) {
-    rt.tasks.budget -= cost;
-    return rt.tasks.budget <= 0;
+    scheduler.budget -= cost;
+    return scheduler.budget <= 0;
 }
 
 /* ---- a task's life ---- */
 
 static void link_task(struct task *task) {
-    task->all_next = rt.tasks.all;
-    if (rt.tasks.all != NULL) {
-        rt.tasks.all->all_prev = task;
+    task->all_next = scheduler.all;
+    if (scheduler.all != NULL) {
+        scheduler.all->all_prev = task;
     }
-    rt.tasks.all = task;
-    rt.tasks.live++;
+    scheduler.all = task;
+    scheduler.live++;
     if (rt.world != NULL) {
         rt.world->task_began(task);
     }
 }
 
 static void unlink_task(struct task *task) {
-    *(task->all_prev ? &task->all_prev->all_next : &rt.tasks.all) = task->all_next;
+    *(task->all_prev ? &task->all_prev->all_next : &scheduler.all) = task->all_next;
     if (task->all_next != NULL) {
         task->all_next->all_prev = task->all_prev;
     }
     task->all_prev = task->all_next = NULL;
-    rt.tasks.live--;
+    scheduler.live--;
     if (rt.world != NULL) {
         rt.world->task_ended(task);
     }
 }
 
 static int task_ended(lua_State *L, int status, lua_KContext ctx) {
-    struct task *task = rt.tasks.current;
+    struct task *task = scheduler.current;
     struct fate *fate = &task->fate;
     (void)ctx;
     if (status == LUA_OK || status == LUA_YIELD) {
@@ -143,7 +147,7 @@ static int task_body(lua_State *L) {
 
 struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct place at,
                         struct place named) {
-    const struct task *spawner = rt.tasks.current;
+    const struct task *spawner = scheduler.current;
     if (rt.closing) {
         luaL_error(L, "the runtime is closing: no task can be started");
     }
@@ -153,10 +157,10 @@ struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct plac
         spare_give_back(co, anchor, false);
         luaL_error(L, "too many arguments");
     }
-    struct task *task = clock_reserve(rt.tasks.live + 1) ? runtime_try_take(sizeof(*task)) : NULL;
+    struct task *task = clock_reserve(scheduler.live + 1) ? memory_try_take(sizeof(*task)) : NULL;
     if (task == NULL) {
         spare_give_back(co, anchor, false);
-        runtime_no_memory(L);
+        memory_no_memory(L);
         return NULL;
     }
     lua_pushcfunction(co, body);
@@ -168,8 +172,8 @@ struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct plac
         .owner = spawner != NULL    ? spawner->owner
                  : rt.world != NULL ? rt.world->owner
                                     : 0,
-        .born = (unsigned)(rt.sockets.tick / TASK_AGE_NS),
-        .since = rt.sockets.tick,
+        .born = (unsigned)(rt.tick / TASK_AGE_NS),
+        .since = rt.tick,
         .fate = {.origin = origin_number(at, named, spawner != NULL ? spawner->fate.origin : 0),
                  .nvalues = nargs + 1},
     };
@@ -195,15 +199,15 @@ struct task *task_spawn(lua_State *L, int nargs, const char *name) {
 }
 
 void task_runs(struct task *task, struct place body) {
-    const struct task *spawner = rt.tasks.current;
+    const struct task *spawner = scheduler.current;
     struct place at = origin_of(task->fate.origin)->lines[0];
     task->fate.origin = origin_number(at, body, spawner != NULL ? spawner->fate.origin : 0);
 }
 
 /* Nobody is to mistake a later task, which may get the same memory, for this one. */
 static void forget(const struct task *task) {
-    rt.on_deadlock = task == rt.on_deadlock ? NULL : rt.on_deadlock;
-    rt.exit_caller = task == rt.exit_caller ? NULL : rt.exit_caller;
+    scheduler.on_deadlock = task == scheduler.on_deadlock ? NULL : scheduler.on_deadlock;
+    scheduler.exit_caller = task == scheduler.exit_caller ? NULL : scheduler.exit_caller;
 }
 
 /* The coroutine has ended, one way or another; `again`: it can serve as a new one. */
@@ -214,15 +218,15 @@ static void finish(struct task *task, bool again) {
     }
     task_leave_queues(task);
     timer_remove(&task->timer);
-    runtime_free(task_take_interruption(task));
+    memory_free(task_take_interruption(task));
     unlink_task(task);
     if (task->fate.main && task->fate.outcome != TASK_RETURNED && !rt.closing) {
-        runtime_exit(1);
+        state_exit(1);
     }
     bool known = task_leave_handle(rt.L, task);
     spare_give_back(task->co, task->anchor, again && !known);
     forget(task);
-    runtime_give_back(task, sizeof(*task));
+    memory_give_back(task, sizeof(*task));
 }
 
 /* lua_resume ended with an error: memory, an error in reporting an error, or a foreign yield. */
@@ -232,7 +236,7 @@ static void finish_broken(struct task *task) {
         const char *message = lua_tostring(task->co, -1);
         lua_writestringerror("lariat: task died: %s\n", message ? message : "(no message)");
         task->fate.reported = task->service == NULL; /* handlers change no exit status */
-        rt.tasks.unjoined_errors += task->fate.reported;
+        scheduler.unjoined_errors += task->fate.reported;
     }
     task->fate.nvalues = 1;
 }
@@ -240,9 +244,9 @@ static void finish_broken(struct task *task) {
 static void resume(struct task *task) {
     lua_State *co = task->co;
     task->state = TASK_RUNNING;
-    rt.tasks.current = task;
-    rt.tasks.budget = TASK_BUDGET;
-    rt.tasks.pinned = false;
+    scheduler.current = task;
+    scheduler.budget = TASK_BUDGET;
+    scheduler.pinned = false;
     if (rt.world != NULL) {
         rt.world->task_enters(task);
     }
@@ -250,8 +254,8 @@ static void resume(struct task *task) {
     scope_enter(co, task->base);
     int status = lua_resume(co, rt.L, task->fate.nvalues, &task->fate.nvalues);
     scope_leave(NULL);
-    if (status == LUA_YIELD && !rt.tasks.parking) {
-        bool stopped = rt.tasks.stopping || rt.closing;
+    if (status == LUA_YIELD && !scheduler.parking) {
+        bool stopped = scheduler.stopping || rt.closing;
         task->fate.outcome = stopped ? TASK_CANCELLED : TASK_UNFINISHED;
         scope_forget(co);
         lua_resetthread(co);
@@ -259,7 +263,7 @@ static void resume(struct task *task) {
         lua_pushliteral(co, "attempt to yield from outside a coroutine");
         status = LUA_ERRRUN;
     }
-    rt.tasks.parking = rt.tasks.stopping = false;
+    scheduler.parking = scheduler.stopping = false;
     hook_running(NULL);
     if (status == LUA_OK || status == LUA_YIELD) {
         if (status == LUA_OK) {
@@ -269,7 +273,7 @@ static void resume(struct task *task) {
         finish_broken(task);
         finish(task, false);
     }
-    rt.tasks.current = NULL;
+    scheduler.current = NULL;
 }
 
 /* Has the network waited long enough? A simulation counts turns alone: a clock would make its runs
@@ -283,17 +287,17 @@ static bool tick_over(int turns, uint64_t began) {
 
 /* The bound of the exit is looked at between turns: a tick full of tasks could outlast it by far. */
 static bool may_go_on(const struct scheduler *s) {
-    return !list_is_empty(&s->ready) && !rt.exiting && !(rt.closing && runtime_is_overdue());
+    return !list_is_empty(&s->ready) && !rt.exiting && !(rt.closing && state_is_overdue());
 }
 
 void task_run_ready(void) {
-    struct scheduler *s = &rt.tasks;
+    struct scheduler *s = &scheduler;
     if (s->running) {
         return;
     }
     s->running = true;
     list_append_all(&s->ready, &s->later);
-    uint64_t began = rt.sockets.tick; /* which an early flush sets anew */
+    uint64_t began = rt.tick; /* which an early flush sets anew */
     for (int turns = 0; may_go_on(s) && !tick_over(turns, began); turns++) {
         resume(LIST_ITEM(list_take_first(&s->ready), struct task, link));
     }
@@ -302,12 +306,12 @@ void task_run_ready(void) {
 
 /* It is not to be resumed any more: out of what it waits for, or out of the queue it is ready in. */
 static void unschedule(struct task *task) {
-    const struct list_link *first = rt.tasks.ready.first;
+    const struct list_link *first = scheduler.ready.first;
     if (task->state == TASK_WAITING) {
-        stop_waiting(task, &rt.tasks);
+        stop_waiting(task, &scheduler);
     } else if (list_has(&task->link)) {
         bool at_an_end = first != NULL && (first == &task->link || first->prev == &task->link);
-        list_remove(at_an_end ? &rt.tasks.ready : &rt.tasks.later, &task->link);
+        list_remove(at_an_end ? &scheduler.ready : &scheduler.later, &task->link);
     }
     if (task->inner != NULL && task->inner != task->co) { /* a script may keep it */
         lua_pop(task->inner, 1);
@@ -332,18 +336,18 @@ void task_abandon(struct task *task) {
         return;
     }
     unschedule(task);
-    rt.tasks.current = task;
+    scheduler.current = task;
     task->base = NULL; /* whose memory may go before this task */
     task_resumed();
     task->state = TASK_RUNNING;
     scope_forget(task->co);
     hook_running(task->co);
     lua_resetthread(task->co); /* runs pending `<close>` variables, which cannot wait */
-    rt.tasks.stopping = false;
+    scheduler.stopping = false;
     hook_running(NULL);
     task->fate.outcome = TASK_CANCELLED;
     task->fate.nvalues = 0;
     lua_settop(task->co, 0);
     finish(task, false);
-    rt.tasks.current = NULL;
+    scheduler.current = NULL;
 }

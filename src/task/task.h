@@ -74,7 +74,7 @@ struct task {
     enum wake wake;   /* why it was woken */
     bool cancel;      /* cancellation was asked for: every wait raises it */
     bool source;      /* its own deadline or something outside the tasks can end its current wait:
-                         it is counted in rt.tasks.sources */
+                         it is counted in scheduler.sources */
     bool closing;     /* another task closes the coroutine it waits in */
     bool interrupted; /* a message is to be raised in it: see task_wait.c */
 };
@@ -82,6 +82,29 @@ struct task {
 #define TASK_AGE_NS (1ull << 24) /* 17 ms: an age is right for two years */
 
 /* ---- scheduling ---- */
+
+struct scheduler {
+    struct list ready;      /* tasks that were woken: they run in this tick */
+    struct list later;      /* tasks that gave their turn away: they run in the next */
+    struct task *all;       /* every task that has not ended */
+    struct task *current;   /* the one whose coroutine runs, or NULL */
+    struct scope *scope;    /* the innermost one the running coroutine is in */
+    size_t live;            /* length of `all` */
+    size_t sources;         /* waits, and scopes with waits inside, that something else than a task
+                               can end: the kernel, or a deadline */
+    int budget;             /* what the current task may still do this turn */
+    size_t unjoined_errors; /* reported errors nobody has joined since */
+    bool running;           /* inside task_run_ready */
+    bool parking;           /* the yield under way is the runtime's own */
+    bool stopping;          /* the current task is being closed: see interrupt.c */
+    bool pinned;            /* a resume further out cannot be suspended */
+    struct task *on_deadlock; /* told of a deadlock instead of ending the program */
+    struct task *exit_caller; /* it called os.exit, which does not return */
+    struct scheduler *outer;  /* of the real world, set aside while another is installed; or NULL */
+};
+
+extern struct scheduler scheduler;
+
 struct task *task_spawn(lua_State *L, int nargs, const char *name); /* f, args -> handle */
 /* The same with body(f, args), without a handle. */
 struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct place at,

@@ -8,11 +8,12 @@
  * anything else happens.
  */
 #include "task/task.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/state.h"
 
 #include <lauxlib.h>
 #include <string.h>
-
-#include "loop/runtime.h"
 
 void task_leave_queues(struct task *task) {
     waitq_leave(&task->interest);
@@ -34,8 +35,8 @@ void task_interrupt(struct task *task, const char *message) {
     if (task->interrupted) {
         return;
     }
-    struct interruption *new = runtime_alloc(sizeof(*new));
-    *new = (struct interruption){interruptions, task, runtime_alloc(strlen(message) + 1)};
+    struct interruption *new = memory_alloc(sizeof(*new));
+    *new = (struct interruption){interruptions, task, memory_alloc(strlen(message) + 1)};
     strcpy(new->message, message);
     interruptions = new;
     task->interrupted = true;
@@ -53,7 +54,7 @@ char *task_take_interruption(struct task *task) {
     struct interruption *taken = *link;
     char *message = taken->message;
     *link = taken->next;
-    runtime_free(taken);
+    memory_free(taken);
     task->interrupted = false;
     return message;
 }
@@ -61,16 +62,16 @@ char *task_take_interruption(struct task *task) {
 /* ---- waiting ---- */
 
 bool task_can_wait(lua_State *L) {
-    return rt.tasks.current != NULL && rt.running == L && !rt.tasks.pinned && lua_isyieldable(L);
+    return scheduler.current != NULL && rt.running == L && !scheduler.pinned && lua_isyieldable(L);
 }
 
 bool task_must_raise(void) {
-    struct task *task = rt.tasks.current;
+    struct task *task = scheduler.current;
     return task->interrupted || task->closing || scope_must_raise();
 }
 
 int task_raise(lua_State *L) {
-    struct task *task = rt.tasks.current;
+    struct task *task = scheduler.current;
     if (task->closing) {
         return lua_yield(L, 0); /* and is never resumed: see coroutine.c */
     }
@@ -78,7 +79,7 @@ int task_raise(lua_State *L) {
         luaL_where(L, 1);
         char *message = task_take_interruption(task);
         lua_pushstring(L, message);
-        runtime_free(message);
+        memory_free(message);
         lua_concat(L, 2);
         return lua_error(L);
     }
@@ -103,7 +104,7 @@ void task_prepare(lua_State *L, const char *what) {
         place_error(L, lua_tostring(L, -1));
     }
     if (task_must_raise()) {
-        if (rt.tasks.budget <= 0) {
+        if (scheduler.budget <= 0) {
             task_give_way(L, 0, raise_later); /* does not return */
         }
         task_spent(1);
@@ -114,7 +115,7 @@ void task_prepare(lua_State *L, const char *what) {
 /* A coroutine of the script's own has its task on top of its stack while it waits: see coroutine.c. */
 static int suspend(lua_State *L, struct task *task, lua_KContext ctx, lua_KFunction k) {
     bool own = L == task->co;
-    rt.tasks.parking = true;
+    scheduler.parking = true;
     task->inner = L;
     if (!own) {
         lua_pushlightuserdata(L, task);
@@ -124,14 +125,14 @@ static int suspend(lua_State *L, struct task *task, lua_KContext ctx, lua_KFunct
 
 int task_park(lua_State *L, const char *what, uint64_t due, bool source, lua_KContext ctx,
               lua_KFunction k) {
-    struct task *task = rt.tasks.current;
+    struct task *task = scheduler.current;
     task->state = TASK_WAITING;
     task->waiting_for = what;
-    task->since = rt.sockets.tick;
+    task->since = rt.tick;
     timer_set(&task->timer, due);
     task->source = source || due != NEVER;
-    rt.tasks.sources += task->source;
-    task->scope = rt.tasks.scope;
+    scheduler.sources += task->source;
+    task->scope = scheduler.scope;
     if (task->scope != NULL) {
         scope_join(task);
     }
@@ -139,15 +140,15 @@ int task_park(lua_State *L, const char *what, uint64_t due, bool source, lua_KCo
 }
 
 int task_give_way(lua_State *L, lua_KContext ctx, lua_KFunction k) {
-    struct task *task = rt.tasks.current;
-    task->scope = rt.tasks.scope;
+    struct task *task = scheduler.current;
+    task->scope = scheduler.scope;
     task->wake = WAKE_READY;
     task_later(task);
     return suspend(L, task, ctx, k);
 }
 
 enum wake task_resumed(void) {
-    struct task *task = rt.tasks.current;
+    struct task *task = scheduler.current;
     task_leave_queues(task);
     task->inner = NULL;
     task->scope = NULL;
