@@ -5,7 +5,7 @@
 -- helpers, try/protect, sinks and sources, and the conveniences of servers.
 
 local core = require "socket.core"
-local misuse = require "lariat.misuse"
+local usage = require "lariat.internal.usage"
 
 local socket = {
   _VERSION = "LuaSocket 3.0.0", -- what LuaSocket 3.1 says of itself
@@ -38,8 +38,8 @@ exception.__tostring = function(self) return tostring(self[1]) end
 ---@param finalizer? fun()
 ---@return fun(...): ...
 function socket.newtry(finalizer)
-  if finalizer ~= nil and not misuse.callable(finalizer) then
-    misuse.type(1, "newtry", "function", finalizer)
+  if finalizer ~= nil and not usage.callable(finalizer) then
+    usage.type(1, "newtry", "function", finalizer)
   end
   return function(...)
     if ... then return ... end
@@ -52,7 +52,7 @@ local try = socket.newtry()
 
 --- Returns its arguments, or raises the second if the first is false or nil.
 function socket.try(...)
-  if (...) == socket then misuse.type(1, "try", "value", socket) end
+  if (...) == socket then usage.type(1, "try", "value", socket) end
   return try(...)
 end
 
@@ -67,9 +67,9 @@ end
 ---@param f function
 ---@return function
 function socket.protect(f)
-  if f == socket then misuse.type(1, "protect", "function", f) end
+  if f == socket then usage.type(1, "protect", "function", f) end
   return function(...)
-    if not misuse.callable(f) then misuse.error("attempt to call a %s value", type(f)) end
+    if not usage.callable(f) then usage.error("attempt to call a %s value", type(f)) end
     return unwrap(pcall(f, ...))
   end
 end
@@ -80,16 +80,16 @@ end
 local function check_string(name, n, ...)
   local value = select(n, ...)
   if type(value) == "string" or type(value) == "number" then return end
-  misuse.type(n, name, "string", value, n > select("#", ...))
+  usage.type(n, name, "string", value, n > select("#", ...))
 end
 
 local function check_backlog(name, n, backlog)
   if backlog == nil then return end
   local number = tonumber(backlog)
-  if not number then misuse.type(n, name, "number", backlog) end
+  if not number then usage.type(n, name, "number", backlog) end
   local integer = math.tointeger(number)
   if not integer or integer < -1 << 31 or integer >= 1 << 31 then
-    misuse.argument(n, name, "backlog expected: an integer, got %s", tostring(backlog))
+    usage.argument(n, name, "backlog expected: an integer, got %s", tostring(backlog))
   end
 end
 
@@ -98,7 +98,7 @@ local function check_port(name, ...)
   local host, port = ...
   local given = type(port) == "string" or type(port) == "number"
   local fault = not given and core.host_fault(host)
-  if fault then misuse.argument(1, name, "%s", fault) end
+  if fault then usage.argument(1, name, "%s", fault) end
   check_string(name, 2, ...)
 end
 
@@ -109,7 +109,7 @@ local NAMED_FAMILIES = { inet = true, inet6 = true }
 
 local function unix_path(name, address)
   local path = type(address) == "string" and address:match "^unix:(.*)$"
-  if path == "" then misuse.argument(1, name, "path expected after 'unix:'") end
+  if path == "" then usage.argument(1, name, "path expected after 'unix:'") end
   return path
 end
 
@@ -145,14 +145,14 @@ local CONNECT_OPTIONS = {
 local UNIX_OPTIONS = { timeout = "seconds" }
 
 local function check_family(n, family, message)
-  if family and not FAMILIES[family] then misuse.argument(n, "connect", message, family) end
+  if family and not FAMILIES[family] then usage.argument(n, "connect", message, family) end
 end
 
 -- The options of connect, from a table or from LuaSocket's positions.
 local function connect_options(...)
   local _, _, third, local_port, family = ...
   if type(third) == "table" then
-    misuse.check_options(3, "connect", third, CONNECT_OPTIONS)
+    usage.check_options(3, "connect", third, CONNECT_OPTIONS)
     check_family(3, third.family, "option 'family': inet, inet6 or unspec expected, got '%s'")
     return third
   end
@@ -168,8 +168,8 @@ end
 
 local function unix_options(options, ...)
   if options == nil then options = {} end
-  misuse.check_options(2, "connect", options, UNIX_OPTIONS)
-  if ... ~= nil then misuse.argument(3, "connect", "a unix socket has no port and no local end") end
+  usage.check_options(2, "connect", options, UNIX_OPTIONS)
+  if ... ~= nil then usage.argument(3, "connect", "a unix socket has no port and no local end") end
   return options
 end
 
@@ -243,7 +243,7 @@ local function bind(name, host, port, backlog)
   check_string(name, 1, host)
   local path = unix_path(name, host)
   if path then
-    if port ~= nil then misuse.argument(2, name, "a unix socket has no port") end
+    if port ~= nil then usage.argument(2, name, "a unix socket has no port") end
     return bind_unix(path, backlog)
   end
   check_port(name, host, port)
@@ -272,13 +272,13 @@ end
 
 --- Makes a function that picks from `choices` by name; what is not a string means "default".
 function socket.choose(choices)
-  if not misuse.is_table(choices) then misuse.type(1, "choose", "table", choices) end
+  if not usage.is_table(choices) then usage.type(1, "choose", "table", choices) end
   return function(name, option, more)
     if type(name) ~= "string" then
       name, option, more = "default", name, option
     end
     local f = choices[name or "nil"]
-    if not f then misuse.error("unknown key (%s)", name) end
+    if not f then usage.error("unknown key (%s)", name) end
     return f(option, more)
   end
 end
@@ -289,8 +289,8 @@ end
 local function check_stream(sock, name, method)
   local indexable = type(sock) == "table" or type(sock) == "userdata"
   if not (indexable and sock[method]) then
-    misuse.error("bad argument to '%s' (socket with a method '%s' expected, got %s)", name, method,
-      misuse.kind(sock))
+    usage.error("bad argument to '%s' (socket with a method '%s' expected, got %s)", name, method,
+      usage.kind(sock))
   end
 end
 
@@ -300,7 +300,7 @@ local function sender(sock)
   return function(chunk)
     local kind = type(chunk)
     if kind ~= "string" and kind ~= "number" and kind ~= "table" then
-      misuse.type(1, "sink", "string", chunk)
+      usage.type(1, "sink", "string", chunk)
     end
     return sock:send(chunk)
   end
@@ -340,9 +340,9 @@ socket.sink = socket.choose(socket.sinkt)
 socket.sourcet = {
   ["by-length"] = function(sock, length)
     check_stream(sock, "source", "receive")
-    if type(length) ~= "number" then misuse.type(3, "source", "number", length) end
+    if type(length) ~= "number" then usage.type(3, "source", "number", length) end
     if length ~= math.huge and length % 1 ~= 0 then
-      misuse.argument(3, "source", "number of bytes expected, got %s", tostring(length))
+      usage.argument(3, "source", "number of bytes expected, got %s", tostring(length))
     end
     return setmetatable(filter_of(sock, {}), {
       __call = function()
@@ -375,7 +375,7 @@ socket.source = socket.choose(socket.sourcet)
 
 -- Conveniences on the objects ----------------------------------------------------------------
 
-local serve = require "lariat.serve"
+local serve = require "lariat.internal.net.serve"
 
 for _, family in ipairs { "tcp", "unixstream" } do
   core.methods(family .. "{server}").serve = serve.serve
@@ -383,7 +383,7 @@ for _, family in ipairs { "tcp", "unixstream" } do
     master = "it does not listen", client = "it is a client, by connect or accept",
   } do
     core.methods(("%s{%s}"):format(family, state)).serve = function()
-      misuse.error("calling 'serve' on bad self (%s{server} expected): %s", family, hint)
+      usage.error("calling 'serve' on bad self (%s{server} expected): %s", family, hint)
     end
   end
 end
@@ -415,8 +415,8 @@ end
 local STREAMS = { ["tcp{client}"] = true, ["unixstream{client}"] = true, ["stream"] = true }
 
 local function check_relayed(n, stream)
-  if type(stream) ~= "userdata" or not STREAMS[misuse.kind(stream)] then
-    misuse.type(n, "relay", "stream", stream)
+  if type(stream) ~= "userdata" or not STREAMS[usage.kind(stream)] then
+    usage.type(n, "relay", "stream", stream)
   end
 end
 
@@ -430,7 +430,7 @@ function socket.relay(a, b)
   check_relayed(2, b)
   local moved, failed, failure = {}, false, nil
   -- However it ends, both ways have ended when the group has: neither stream is busy any more.
-  local _, why = require "lariat.group".group(function(g)
+  local _, why = require "lariat.internal.task.group".group(function(g)
     local function copy(way, from, to)
       local bytes, message = from:pipe(to)
       moved[way] = bytes
@@ -446,5 +446,5 @@ function socket.relay(a, b)
   return moved[1], moved[2]
 end
 
-misuse.module("socket.dns", socket.dns)
-return misuse.module("socket", socket)
+usage.module("socket.dns", socket.dns)
+return usage.module("socket", socket)

@@ -6,7 +6,7 @@
 local core = require "socket.core"
 local lariat = require "lariat"
 local ngx = require "ngx"
-local serve = require "lariat.serve"
+local serve = require "lariat.internal.net.serve"
 local sim = require "lariat.sim"
 local socket = require "socket"
 local task = require "lariat.task"
@@ -202,7 +202,7 @@ describe("docs/reference.md", function()
   end
 
   it("names every option", function()
-    local source = read "src/options.c"
+    local source = read "src/net/options.c"
     for name in source:gmatch "\n    {\"([%w-]+)\"," do
       assert(reference:find("`" .. name .. "`", 1, true), "option not described: " .. name)
     end
@@ -317,7 +317,7 @@ describe("docs/types", function()
     local text = read "docs/types/lariat.lua":match "@alias lariat.SignalName\n(.-)\n\n"
     local named, known = {}, {}
     for name in text:gmatch '"(%u%w+)"' do named[name] = true end
-    for name in read "src/signal.c":gmatch '{"(%u%w+)", SIG%w+, NULL}' do known[name] = true end
+    for name in read "src/process/signal.c":gmatch '{"(%u%w+)", SIG%w+, NULL}' do known[name] = true end
     assert.same(sorted(known), sorted(named))
   end)
 

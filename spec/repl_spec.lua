@@ -238,7 +238,7 @@ t = task.spawn(forever) task.yield()
   end)
 
   it("raises an error in what waits for something that cannot happen", function()
-    local text = piped "require 'lariat.core'.task.gate():wait()\n'on'\n"
+    local text = piped "require 'lariat.core'.task.condition():wait()\n'on'\n"
     assert.truthy(text:find("^stdin:1: deadlock"))
     assert.truthy(text:find("\non\n$"))
   end)

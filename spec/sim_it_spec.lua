@@ -32,7 +32,7 @@ local STAND_IN = [==[
     }
   end
   package.loaded["lariat.sim"] = { try = try }
-  local sim = { it = require "lariat.sim.it", check = require "lariat.sim.check" }
+  local sim = { it = require "lariat.internal.sim.it", check = require "lariat.internal.sim.check" }
 ]==]
 
 -- On one line, so that lines in messages are those of the content.
@@ -202,7 +202,7 @@ describe("sim.it", function()
 
   it("fails when the worker's setup does", function()
     local out, status = test [[
-      local function is_worker() return require "lariat.sim.settings".worker end
+      local function is_worker() return require "lariat.internal.sim.settings".worker end
       describe("a", function()
         before_each(function() if is_worker() then error "no such luck" end end)
         sim.it("is not reached", function() end)

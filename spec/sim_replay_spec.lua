@@ -72,7 +72,7 @@ describe("one seed", function()
   end)
 
   it("fails alone as in its file, with other tests taken away, and by its command", function()
-    local head = "local sim = { it = require 'lariat.sim.it' } local PATIENCE = 0.2" .. WORLD
+    local head = "local sim = { it = require 'lariat.internal.sim.it' } local PATIENCE = 0.2" .. WORLD
     local failing = [[
       sim.it("is late", { seeds = 50, loss = 0.05, delay = 0.05, duplicate = true }, world)
     ]]
@@ -107,7 +107,7 @@ end)
 describe("sim.check", function()
   it("finds nothing where all that happens comes from the seed", function()
     local script <close> = run.file(LARIAT_SIM .. "local PATIENCE = 10" .. WORLD .. [[
-      print(require "lariat.sim.check"(7, { loss = 0.1, split = true }, world))
+      print(require "lariat.internal.sim.check"(7, { loss = 0.1, split = true }, world))
     ]])
     assert.equal("true\n", (output { script.path }))
   end)
@@ -129,7 +129,7 @@ describe("sim.check", function()
           end
         end)
       end
-      print(require "lariat.sim.check"(7, {}, world))
+      print(require "lariat.internal.sim.check"(7, {}, world))
     ]])
     local out = output { script.path }
     assert.matches("^nil\tseed 7: two runs differ: trace %x+ and trace %x+\nthe one:\n", out)
@@ -138,12 +138,12 @@ describe("sim.check", function()
   end)
 end)
 
-sim.it = require "lariat.sim.it"
+sim.it = require "lariat.internal.sim.it"
 
 describe("a run that hangs or fails", function()
   it("takes only its own seed with it", function()
     local spec <close> = run.file([[
-      local sim = { it = require "lariat.sim.it" }
+      local sim = { it = require "lariat.internal.sim.it" }
       sim.it("hangs", { seeds = 9, timeout = 0.5 }, function(net)
         net:client("slow", function()
           while math.random(3) == 1 do end

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The program: command line to runtime to exit status. The command line itself is read by
- * lua/lariat/main.lua, which runs as the main task.
+ * lua/lariat/internal/main.lua, which runs as the main task.
  */
 #include <lauxlib.h>
 #include <lualib.h>
@@ -61,13 +61,13 @@ static int start(lua_State *L) {
     luaL_openlibs(L);
     module_open_globals(L);
     lua_getglobal(L, "require");
-    lua_pushliteral(L, "lariat.main");
+    lua_pushliteral(L, "lariat.internal.main");
     lua_call(L, 1, 1);
     luaL_checkstack(L, argc, "too many arguments");
     for (int i = 0; i < argc; i++) {
         lua_pushstring(L, argv[i]);
     }
-    task_spawn(L, argc, "main")->fate.main = true;
+    task_spawn(L, argc, "main")->record.main = true;
     lua_gc(L, LUA_GCRESTART);
     return 0;
 }

@@ -16,7 +16,7 @@
 #include "base/embedded.h"
 #include "exact/exact.h"
 #include "loop/interrupt.h"
-#include "task/place.h"
+#include "task/location.h"
 #include "net/resolve.h"
 #include "sim/sim.h"
 #include "task/task.h"
@@ -42,12 +42,12 @@ static const struct socket_methods socket_methods[] = {
     {0, NULL},
 };
 
-/* misuse.module in lua/lariat/misuse.lua marks them. */
+/* misuse.module in lua/lariat/internal/usage.lua marks them. */
 void module_check_dot(lua_State *L, const char *expected) {
     if (lua_istable(L, 1) && luaL_getmetafield(L, 1, "__module") != LUA_TNIL) {
         const char *got = lua_pushfstring(L, "module '%s', whose functions are called with a dot",
                                           lua_tostring(L, -1));
-        place_argerror(L, 1, lua_pushfstring(L, "%s expected, got %s", expected, got));
+        location_argerror(L, 1, lua_pushfstring(L, "%s expected, got %s", expected, got));
     }
 }
 
@@ -161,9 +161,9 @@ static int folder(lua_State *L) {
 
 /* where() -> "file:line", the script's line that called our Lua code, or nil */
 static int where(lua_State *L) {
-    struct place p = place_here(L);
+    struct location p = location_here(L);
     if (p.file != 0) {
-        place_push(L, p);
+        location_push(L, p);
     } else {
         lua_pushnil(L);
     }
@@ -271,7 +271,7 @@ void module_push_function(lua_State *L, const char *module, const char *name) {
 }
 
 const char *module_push_hint(lua_State *L, const char *name) {
-    module_push_function(L, "lariat.misuse", "hint");
+    module_push_function(L, "lariat.internal.usage", "hint");
     lua_insert(L, -2);
     lua_pushstring(L, name);
     lua_insert(L, -2);

@@ -54,9 +54,9 @@ int datagram_send_many(lua_State *L);
 int datagram_send_to(lua_State *L, struct socket *s, const struct address *a);
 
 /* the rest of the world */
-int gate_new(lua_State *L);
-void gate_open(lua_State *L);
-struct waitq *gate_test(lua_State *L, int index); /* NULL: not a gate */
+int condition_new(lua_State *L);
+void condition_open(lua_State *L);
+struct waitq *condition_test(lua_State *L, int index); /* NULL: not a gate */
 int standard_open(lua_State *L);
 int standard_isatty(lua_State *L);
 int signal_open(lua_State *L);

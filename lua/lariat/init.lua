@@ -4,7 +4,7 @@
 -- child processes, what becomes of errors nobody joins, and what is to be done at a block's end.
 
 local core = require "lariat.core"
-local misuse = require "lariat.misuse"
+local usage = require "lariat.internal.usage"
 
 local lariat_version, lua_version, uv_version = core.versions()
 
@@ -12,9 +12,9 @@ local lariat = {
   version = lariat_version,
   versions = { lariat = lariat_version, lua = lua_version, libuv = uv_version },
   signal = core.signal.new,
-  run = require "lariat.process".run,
+  run = require "lariat.internal.process.process".run,
   onerror = core.task.onerror,
-  sockets = require "lariat.dump".sockets,
+  sockets = require "lariat.internal.loop.dump".sockets,
   isatty = core.isatty,
 }
 
@@ -30,12 +30,12 @@ end
 ---@param f fun(err: any) is given the error that ends the block, or nil; may wait
 ---@return table
 function lariat.defer(f)
-  if not misuse.callable(f) then misuse.type(1, "defer", "function", f) end
+  if not usage.callable(f) then usage.type(1, "defer", "function", f) end
   return setmetatable({ f = f }, deferred)
 end
 
 -- The streams are made when first asked for: a script that never reads stdin leaves it alone.
-return misuse.module("lariat", setmetatable(lariat, {
+return usage.module("lariat", setmetatable(lariat, {
   __index = function(self, name)
     local open = core.standard[name]
     if not open then return nil end

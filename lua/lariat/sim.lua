@@ -1,15 +1,15 @@
 -- SPDX-License-Identifier: MIT
 --
 -- The module `lariat.sim`: scripts on a network in memory, where a seed decides what goes wrong and
--- time is virtual. The network is in C (src/sim.h); here are the options, the hosts, and what a run
+-- time is virtual. The network is in C (src/sim/sim.h); here are the options, the hosts, and what a run
 -- comes to.
 
 local core = require "lariat.core"
-local faults = require "lariat.sim.faults"
-local ladder = require "lariat.sim.ladder"
-local misuse = require "lariat.misuse"
-local network = require "lariat.sim.network"
-local program = require "lariat.sim.program"
+local faults = require "lariat.internal.sim.faults"
+local ladder = require "lariat.internal.sim.ladder"
+local usage = require "lariat.internal.usage"
+local network = require "lariat.internal.sim.network"
+local program = require "lariat.internal.sim.program"
 
 -- A run must not be the first to load what later ones find loaded: its objects would have other
 -- addresses than theirs.
@@ -37,16 +37,16 @@ result.__index = result
 result.__name = "simulation's result"
 
 local function check_last(self, name, last)
-  misuse.check_self(self, result, name)
+  usage.check_self(self, result, name)
   if last ~= nil and (math.type(last) ~= "integer" or last < 0) then
-    misuse.argument(1, name, "number of packets expected: an integer, not negative")
+    usage.argument(1, name, "number of packets expected: an integer, not negative")
   end
 end
 
 --- Every packet of the run, in the order of sending.
 ---@return table[]
 function result:trace()
-  misuse.check_self(self, result, "trace")
+  usage.check_self(self, result, "trace")
   return simulation.trace.list(self.packets)
 end
 
@@ -105,11 +105,11 @@ local function run(options, body)
 end
 
 local function check(name, options, body)
-  if simulation.running() then misuse.error("a simulation is running already") end
-  if not misuse.is_table(options) then misuse.type(1, name, "table of options", options) end
-  if type(body) ~= "function" then misuse.type(2, name, "function", body) end
+  if simulation.running() then usage.error("a simulation is running already") end
+  if not usage.is_table(options) then usage.type(1, name, "table of options", options) end
+  if type(body) ~= "function" then usage.type(2, name, "function", body) end
   local problem = faults.problem(options)
-  if problem then misuse.argument(1, name, "%s", problem) end
+  if problem then usage.argument(1, name, "%s", problem) end
 end
 
 --- As run, but an uncaught error in a host is only told.
@@ -139,7 +139,7 @@ function sim.network()
   return present
 end
 
-sim.it = require "lariat.sim.it"
-sim.check = require "lariat.sim.check"
+sim.it = require "lariat.internal.sim.it"
+sim.check = require "lariat.internal.sim.check"
 
-return misuse.module("lariat.sim", sim)
+return usage.module("lariat.sim", sim)

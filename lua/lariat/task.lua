@@ -4,10 +4,10 @@
 -- channels are in files of their own.
 
 local core = require "lariat.core"
-local group = require "lariat.group"
-local channel = require "lariat.channel"
-local dump = require "lariat.dump"
-local misuse = require "lariat.misuse"
+local group = require "lariat.internal.task.group"
+local channel = require "lariat.internal.task.channel"
+local dump = require "lariat.internal.loop.dump"
+local usage = require "lariat.internal.usage"
 
 local scope = core.scope
 
@@ -29,8 +29,8 @@ local task = {
 }
 
 local function check(name, seconds, f)
-  misuse.check_amount(1, name, "seconds", seconds)
-  if type(f) ~= "function" then misuse.type(2, name, "function", f) end
+  usage.check_amount(1, name, "seconds", seconds)
+  if type(f) ~= "function" then usage.type(2, name, "function", f) end
 end
 
 --- Runs f(...) for at most so long: every wait inside, in whatever library, raises task.cancelled
@@ -69,13 +69,13 @@ end
 ---@return any? object the first in the list that is ready; nil, "timeout"
 ---@return string? message
 function task.wait(objects, seconds)
-  if not misuse.is_table(objects) then misuse.type(1, "wait", "table", objects) end
-  if seconds ~= nil then misuse.check_amount(2, "wait", "seconds", seconds) end
-  if #objects == 0 and not seconds then misuse.argument(1, "wait", "nothing to wait for") end
+  if not usage.is_table(objects) then usage.type(1, "wait", "table", objects) end
+  if seconds ~= nil then usage.check_amount(2, "wait", "seconds", seconds) end
+  if #objects == 0 and not seconds then usage.argument(1, "wait", "nothing to wait for") end
   local ready, message = core.wait(objects, nil, seconds)
   if not ready then return nil, message end
   if ready[1] == nil then return nil, "timeout" end
   return ready[1]
 end
 
-return misuse.module("lariat.task", task)
+return usage.module("lariat.task", task)

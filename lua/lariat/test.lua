@@ -11,10 +11,10 @@
 --   end)
 
 local socket = require "socket"
-local misuse = require "lariat.misuse"
+local usage = require "lariat.internal.usage"
 local task = require "lariat.task"
 local unix = require "socket.unix"
-local windows = require "lariat.windows"
+local windows = require "lariat.internal.test.leaks"
 
 local test = {}
 
@@ -30,8 +30,8 @@ end
 local function check_family(n, name, family)
   if family == nil then family = "inet" end
   if not LOOPBACK[family] and family ~= "unix" then
-    misuse.argument(n, name, "'inet', 'inet6' or 'unix' expected, got %s",
-      type(family) == "string" and "'" .. family .. "'" or misuse.kind(family))
+    usage.argument(n, name, "'inet', 'inet6' or 'unix' expected, got %s",
+      type(family) == "string" and "'" .. family .. "'" or usage.kind(family))
   end
   return family
 end
@@ -101,9 +101,9 @@ local SERVE_OPTIONS = {
 ---@param options? table as for server:serve, and `family`
 ---@return lariat.TestServer
 function test.serve(handler, options)
-  if type(handler) ~= "function" then misuse.type(1, "serve", "function", handler) end
+  if type(handler) ~= "function" then usage.type(1, "serve", "function", handler) end
   if options == nil then options = {} end
-  misuse.check_options(2, "serve", options, SERVE_OPTIONS)
+  usage.check_options(2, "serve", options, SERVE_OPTIONS)
   local serving = {}
   for name, value in pairs(options) do serving[name] = value end
   serving.family = nil
@@ -119,8 +119,8 @@ end
 ---@param seconds? number default 5
 ---@return any # what f returned
 function test.eventually(f, seconds)
-  if not misuse.callable(f) then misuse.type(1, "eventually", "function", f) end
-  misuse.check_seconds(2, "eventually", seconds)
+  if not usage.callable(f) then usage.type(1, "eventually", "function", f) end
+  usage.check_seconds(2, "eventually", seconds)
   local till, pause = task.now() + (seconds or PATIENCE), 0
   while true do
     local ok, result = pcall(f)
@@ -135,4 +135,4 @@ function test.eventually(f, seconds)
   end
 end
 
-return misuse.module("lariat.test", test)
+return usage.module("lariat.test", test)

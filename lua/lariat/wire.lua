@@ -3,23 +3,23 @@
 -- The module `lariat.wire`: a protocol is declared once, in Lua, and gives an encoder, a decoder, a
 -- reader of streams, dumps, random messages and a Wireshark plugin. docs/wire.md teaches it.
 
-local message = require "lariat.wire.message"
-local node = require "lariat.wire.node"
-local structure = require "lariat.wire.structure"
+local message = require "lariat.internal.wire.message"
+local node = require "lariat.internal.wire.node"
+local structure = require "lariat.internal.wire.structure"
 
 local wire = { message = message }
 
 for _, part in ipairs { "types", "address", "structure" } do
-  for name, value in pairs(require("lariat.wire." .. part)) do wire[name] = value end
+  for name, value in pairs(require("lariat.internal.wire." .. part)) do wire[name] = value end
 end
 wire.check_length = nil
 
-require "lariat.wire.describe"
-require "lariat.wire.dissector"
-require "lariat.wire.dump"
-require "lariat.wire.random"
-require "lariat.wire.stream"
-local check_message = require "lariat.wire.shrink"
+require "lariat.internal.wire.describe"
+require "lariat.internal.wire.dissector"
+require "lariat.internal.wire.dump"
+require "lariat.internal.wire.random"
+require "lariat.internal.wire.stream"
+local check_message = require "lariat.internal.wire.shrink"
 
 --- In a declaration a checksum; with a message, the check of its declaration.
 function wire.check(what, ...)

@@ -12,7 +12,7 @@
 
 local core = require "socket.core"
 local simulation = require "lariat.core".sim
-local misuse = require "lariat.misuse"
+local usage = require "lariat.internal.usage"
 local task = require "lariat.core".task
 
 local TURN = 64 -- attempts without a wait, then others have a turn
@@ -28,11 +28,11 @@ lock.__index = lock
 
 function lock:__close()
   self.busy = false
-  self.gate:wake()
+  self.condition:wake()
 end
 
 local function new_lock()
-  return setmetatable({ busy = false, gate = task.gate() }, lock)
+  return setmetatable({ busy = false, condition = task.condition() }, lock)
 end
 
 -- The results of LuaSec's own method. What it says of a wrong argument is said where the script is:
@@ -41,7 +41,7 @@ local function results(name, ok, ...)
   if ok then return ... end
   local n, what = tostring((...)):match "bad argument #(%d+) to '.-' %((.*)%)$"
   if not n then error((...), 0) end
-  misuse.argument(math.max(n - 1, 1), name, "%s", what)
+  usage.argument(math.max(n - 1, 1), name, "%s", what)
 end
 
 local function call(name, method, ...)
@@ -99,7 +99,7 @@ local function wrap_send(send)
     local state, start = states[conn], task.now()
     if not state then return call("send", send, conn, data, i, ...) end
     while state.writing.busy do
-      if not state.writing.gate:wait(patience(state, start), "send") then
+      if not state.writing.condition:wait(patience(state, start), "send") then
         return nil, "wantwrite", (i or 1) - 1
       end
     end

@@ -2,16 +2,16 @@
 --
 -- Misuse must raise, and name the line of the script that is to blame.
 --
---   misuse.of(function() socket.bind(nil) end, "bad argument #1 to 'bind'")
+--   usage.of(function() socket.bind(nil) end, "bad argument #1 to 'bind'")
 
 local assert = require "luassert"
 
-local misuse = {}
+local usage = {}
 
 --- f must raise a message that names one of its own lines, and holds this text.
 ---@param f function not a tail call: that would take its line with it
 ---@param text string
-function misuse.of(f, text)
+function usage.of(f, text)
   local ok, message = pcall(f)
   assert.is_false(ok, "not refused: " .. text)
   assert.is_string(message)
@@ -23,4 +23,4 @@ function misuse.of(f, text)
   assert.truthy(rest:find(text, 1, true), ("expected '%s', got: %s"):format(text, message))
 end
 
-return misuse
+return usage

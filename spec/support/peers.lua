@@ -123,7 +123,7 @@ ticker.__index = ticker
 --- Returns after `n` more beats.
 function ticker:await(n)
   local last = self.beats + n
-  while self.beats < last do self.gate:wait() end
+  while self.beats < last do self.condition:wait() end
 end
 
 function ticker:close()
@@ -136,12 +136,12 @@ ticker.__close = ticker.close
 --- A task that beats for as long as nobody keeps the program from running.
 ---@return table ticker its `beats` so far; await(n) more of them
 function peers.ticker()
-  local self = setmetatable({ beats = 0, gate = core.gate() }, ticker)
+  local self = setmetatable({ beats = 0, condition = core.condition() }, ticker)
   self.task = task.spawn(function()
     while true do
       task.sleep(0.002)
       self.beats = self.beats + 1
-      self.gate:wake()
+      self.condition:wake()
     end
   end)
   return self
@@ -160,9 +160,9 @@ function crowd:enter()
   if self.inside == self.count then
     self.ticker:await(BEATS)
     self.open = true
-    self.gate:wake()
+    self.condition:wake()
   end
-  while not self.open do self.gate:wait() end
+  while not self.open do self.condition:wait() end
   self.inside = self.inside - 1
 end
 
@@ -173,7 +173,7 @@ end
 ---@return table crowd `most`: how many were inside at once
 function peers.crowd(count, a_ticker)
   return setmetatable({
-    count = count, ticker = a_ticker, inside = 0, most = 0, open = false, gate = core.gate(),
+    count = count, ticker = a_ticker, inside = 0, most = 0, open = false, condition = core.condition(),
   }, crowd)
 end
 

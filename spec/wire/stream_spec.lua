@@ -12,7 +12,7 @@ local socket = require "socket"
 local task = require "lariat.task"
 local unix = require "socket.unix"
 local wire = require "lariat.wire"
-local random = require "lariat.wire.random"
+local random = require "lariat.internal.wire.random"
 local _ENV = wire.names(_ENV)
 
 local SCALE = tonumber(os.getenv "SCALE") or 1

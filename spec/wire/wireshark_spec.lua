@@ -5,7 +5,7 @@
 -- every field.
 
 local P = require "spec.wire.protocols"
-local random = require "lariat.wire.random"
+local random = require "lariat.internal.wire.random"
 local wire = require "lariat.wire"
 local wireshark = require "spec.support.wireshark"
 local _ENV = wire.names(_ENV)

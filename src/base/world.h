@@ -15,7 +15,7 @@ struct task;
 
 struct world {
     /* The owner number of a task that no task has spawned. */
-    unsigned owner;
+    unsigned domain;
     /* Whether a task runs in this world: those of the real one may be woken meanwhile as well. */
     bool (*contains)(const struct task *task);
     /* A task has been spawned; is about to be resumed; has ended. None may raise or wait. */

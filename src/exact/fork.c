@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Copies of this process, each of which runs one seed of a simulation: what one breaks, or never
- * ends, is its own. lua/lariat/sim/fork.lua decides how many there are, and for how long.
+ * ends, is its own. lua/lariat/internal/sim/fork.lua decides how many there are, and for how long.
  *
  * Invariant: a copy shares nothing with its parent but the pipe in which it hands back one text
  * before it leaves. It has its own epoll set, unwinds nothing, and dies with its parent. The parent

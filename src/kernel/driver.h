@@ -43,7 +43,7 @@ struct driver {
      * w->fd through watch_ready() until asked for other events (POLLIN | POLLOUT, 0 stops). */
     int (*poll)(struct pollfd *set, nfds_t count);
     int (*watch)(struct watch *w, int events);
-    struct watch *(*owner)(int fd); /* the watch a descriptor number belongs to, or NULL */
+    struct watch *(*watch_of)(int fd); /* the watch a descriptor number belongs to, or NULL */
 
     /* names: starts a lookup, which ends in lookup_done(), or is `done` already on return */
     int (*lookup)(struct lookup *lookup);

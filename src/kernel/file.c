@@ -103,7 +103,7 @@ static int pipe_shutdown(int fd, int how) {
     if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0) {
         return -errno;
     }
-    struct watch *watch = driver_kernel.owner(fd);
+    struct watch *watch = driver_kernel.watch_of(fd);
     int armed = watch != NULL ? watch->armed : 0;
     if (armed) {
         watch_stop(watch); /* epoll would go on watching the old pipe, or nothing */
@@ -137,13 +137,13 @@ static int file_watch(struct watch *w, int events) {
     return driver_kernel.watch(w, events);
 }
 
-static struct watch *file_owner(int fd) {
-    return driver_kernel.owner(fd);
+static struct watch *file_watch_of(int fd) {
+    return driver_kernel.watch_of(fd);
 }
 
 /* ---- readiness: what is always ready ---- */
 
-static struct watch *no_owner(int fd) {
+static struct watch *no_watch_of(int fd) {
     (void)fd;
     return NULL;
 }
@@ -196,7 +196,7 @@ const struct driver driver_pipe = {
     .sendmsg = file_sendmsg,
     .poll = file_poll,
     .watch = file_watch,
-    .owner = file_owner,
+    .watch_of = file_watch_of,
 };
 
 const struct driver driver_standard_own = {
@@ -207,7 +207,7 @@ const struct driver driver_standard_own = {
     .sendmsg = standard_sendmsg,
     .poll = file_poll,
     .watch = file_watch,
-    .owner = file_owner,
+    .watch_of = file_watch_of,
 };
 
 const struct driver driver_standard_shared = {
@@ -218,7 +218,7 @@ const struct driver driver_standard_shared = {
     .sendmsg = shared_sendmsg,
     .poll = file_poll,
     .watch = file_watch,
-    .owner = file_owner,
+    .watch_of = file_watch_of,
 };
 
 const struct driver driver_standard_socket = {
@@ -229,7 +229,7 @@ const struct driver driver_standard_socket = {
     .sendmsg = socket_sendmsg,
     .poll = file_poll,
     .watch = file_watch,
-    .owner = file_owner,
+    .watch_of = file_watch_of,
 };
 
 const struct driver driver_standard_ready = {
@@ -240,5 +240,5 @@ const struct driver driver_standard_ready = {
     .sendmsg = standard_sendmsg,
     .poll = file_poll,
     .watch = ready_watch,
-    .owner = no_owner,
+    .watch_of = no_watch_of,
 };

@@ -44,7 +44,7 @@ enum { LIBUV = -1, ALARM = -2 };
 enum mode { UNREGISTERED, LEVEL, EDGE };
 
 struct entry {
-    struct watch *owner; /* NULL: nobody asks for this number */
+    struct watch *watch; /* NULL: nobody asks for this number */
     unsigned char mode;
     unsigned char ready; /* EDGE: POLLIN | POLLOUT as far as we know */
     bool own;            /* an internet socket that nobody else knows of: EDGE once asked for */
@@ -154,9 +154,9 @@ static int subscribe(struct entry *e, int fd, int events) {
 
 /* Tells the owner that it has lost the number. */
 static void evict(int fd) {
-    struct watch *stale = poller_owner(fd);
+    struct watch *stale = poller_watch_of(fd);
     if (stale != NULL) {
-        poller.entries[fd].owner = NULL;
+        poller.entries[fd].watch = NULL;
         watch_lost(stale, stale->armed);
     }
 }
@@ -170,31 +170,31 @@ int poller_watch(struct watch *w, int events) {
         return -ENOMEM;
     }
     if (events == 0) {
-        if (e->owner == w) {
-            e->owner = NULL;
+        if (e->watch == w) {
+            e->watch = NULL;
             if (e->mode == LEVEL) {
                 unsubscribe(e, w->fd);
             }
         }
         return 0;
     }
-    if (e->owner != NULL && e->owner != w) {
-        if (!w->is_socket || e->owner->is_socket) {
+    if (e->watch != NULL && e->watch != w) {
+        if (!w->is_socket || e->watch->is_socket) {
             return -EEXIST;
         }
         evict(w->fd); /* a select found the number by another object's getfd: it joins us */
     }
     int err = subscribe(e, w->fd, events);
-    e->owner = err < 0 ? NULL : w;
+    e->watch = err < 0 ? NULL : w;
     if (e->ready & events) {
         heat(w->fd);
     }
     return err;
 }
 
-struct watch *poller_owner(int fd) {
+struct watch *poller_watch_of(int fd) {
     struct entry *e = known(fd);
-    return e ? e->owner : NULL;
+    return e ? e->watch : NULL;
 }
 
 /* From now on others may read from it, or close it. */
@@ -203,11 +203,11 @@ void poller_expose(int fd) {
     if (e == NULL || !e->own) {
         return;
     }
-    struct watch *w = e->owner;
+    struct watch *w = e->watch;
     if (e->mode == EDGE) {
         unsubscribe(e, fd);
     }
-    *e = (struct entry){.owner = w};
+    *e = (struct entry){.watch = w};
     if (w != NULL && subscribe(e, fd, w->armed) < 0) {
         evict(fd);
     }
@@ -257,7 +257,7 @@ void poller_emptied(int fd, int events) {
 
 /* The owner's flush may close the number. */
 static inline bool tell(int fd) {
-    struct watch *w = poller.entries[fd].owner;
+    struct watch *w = poller.entries[fd].watch;
     int events = w != NULL ? poller.entries[fd].ready & w->armed : 0;
     if (events == 0) {
         return false;
@@ -298,8 +298,8 @@ static void on_event(int fd, uint32_t events) {
         e->doubtful = e->doubtful || broken || events & (EPOLLRDHUP | EPOLLPRI);
         e->ready |= (unsigned char)ready;
         tell(fd);
-    } else if (e->owner != NULL && (ready & e->owner->armed)) {
-        watch_ready(e->owner, ready & e->owner->armed);
+    } else if (e->watch != NULL && (ready & e->watch->armed)) {
+        watch_ready(e->watch, ready & e->watch->armed);
     }
 }
 

@@ -12,7 +12,7 @@ struct watch;
 
 /* The functions of the driver's table. */
 int poller_watch(struct watch *w, int events);
-struct watch *poller_owner(int fd);
+struct watch *poller_watch_of(int fd);
 void poller_expose(int fd);
 void poller_alarm(uint64_t due);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The dump: every task and every socket, and what it is doing, as tables. lua/lariat/dump.lua makes
+ * The dump: every task and every socket, and what it is doing, as tables. lua/lariat/internal/loop/dump.lua makes
  * text of them, for task.dump, SIGUSR1 and the report of a deadlock. Also who owns what: the test
  * runner numbers what it runs, and finds what a test has left behind by that number.
  *
@@ -24,9 +24,9 @@
 
 /* ---- small fields ---- */
 
-static void set_place(lua_State *L, const char *field, struct place p) {
+static void set_location(lua_State *L, const char *field, struct location p) {
     if (p.file != 0) {
-        place_push(L, p);
+        location_push(L, p);
         lua_setfield(L, -2, field);
     }
 }
@@ -89,7 +89,7 @@ static void push_peers(lua_State *L) {
         }
     }
     for (struct task *t = scheduler.all; t != NULL; t = t->all_next) {
-        const struct task_handle *handle = task_handle(L, t);
+        const struct task_object *handle = task_object(L, t);
         if (handle != NULL && !waitq_is_empty(&handle->joiners)) {
             lua_pushliteral(L, "task ");
             task_push_name(L, t);
@@ -111,13 +111,13 @@ static lua_State *innermost(lua_State *L, const struct task *t) {
 }
 
 static void set_stack(lua_State *L, const struct task *t) {
-    struct place where = {0, 0};
+    struct location where = {0, 0};
     lua_State *inner = innermost(L, t);
-    int level = place_of_coroutine(inner, &where);
+    int level = location_of_coroutine(inner, &where);
     if (level < 0) {
-        place_of_coroutine(t->co, &where);
+        location_of_coroutine(t->co, &where);
     }
-    set_place(L, "where", where);
+    set_location(L, "where", where);
     traceback_push(L, inner, NULL, t == scheduler.current && level > 0 ? level : 0);
     if (inner != t->co) {
         lua_pushliteral(L, "\nin a coroutine of its own; ");
@@ -145,7 +145,7 @@ static void push_task(lua_State *L, struct task *t, int peers) {
     lua_pushstring(L, states[t->state]);
     lua_setfield(L, -2, "status");
     set_seconds_since(L, "age", begun(t, now), now);
-    set_place(L, "spawned_at", origin_of(t->fate.origin)->lines[0]);
+    set_location(L, "spawned_at", spawn_trace_of(t->record.spawn_trace)->lines[0]);
     if (t->state == TASK_WAITING) {
         lua_pushstring(L, t->waiting_for);
         lua_setfield(L, -2, "waiting_for");
@@ -176,7 +176,7 @@ static void push_socket(lua_State *L, const struct socket *s) {
     set_integer(L, "received", received);
     set_integer(L, "sent", sent);
     set_integer(L, "queued", s->out.size);
-    set_place(L, "made_at", s->made_at);
+    set_location(L, "made_at", s->made_at);
     if (s->drain != NULL) {
         lua_pushboolean(L, 1);
         lua_setfield(L, -2, "draining");
@@ -201,7 +201,7 @@ static int fn_tasks(lua_State *L) {
 /* sockets() -> list, the newest first */
 static int fn_sockets(lua_State *L) {
     lua_Integer n = 0;
-    sockets.exact_places = true;
+    sockets.exact_locations = true;
     lua_newtable(L);
     for (struct socket *s = sockets.all; s != NULL; s = s->all_next) {
         push_socket(L, s);
@@ -210,25 +210,25 @@ static int fn_sockets(lua_State *L) {
     return 1;
 }
 
-/* owner([number]) -> the number so far; from now on what this task makes belongs to `number` */
-static int fn_owner(lua_State *L) {
+/* domain([number]) -> the number so far; from now on what this task makes belongs to `number` */
+static int fn_domain(lua_State *L) {
     struct task *task = scheduler.current;
     luaL_argcheck(L, task != NULL, 1, "not in a task");
-    unsigned owner = (unsigned)luaL_optinteger(L, 1, task->owner);
-    sockets.exact_places |= owner != 0;
-    lua_pushinteger(L, task->owner);
-    task->owner = owner;
+    unsigned domain = (unsigned)luaL_optinteger(L, 1, task->domain);
+    sockets.exact_locations |= domain != 0;
+    lua_pushinteger(L, task->domain);
+    task->domain = domain;
     return 1;
 }
 
 /* left(number) -> the tasks, as handles, and the sockets, as tables, that belong to it. Closed
  * sockets that still send are not among them, nor are the standard streams. */
 static int fn_left(lua_State *L) {
-    unsigned owner = (unsigned)luaL_checkinteger(L, 1);
+    unsigned domain = (unsigned)luaL_checkinteger(L, 1);
     lua_Integer n = 0;
     lua_newtable(L);
     for (struct task *t = scheduler.all; t != NULL; t = t->all_next) {
-        if (t->owner == owner && t != scheduler.current) {
+        if (t->domain == domain && t != scheduler.current) {
             push_task(L, t, 2); /* shows no peers: the list stands in for their table */
             lua_rawseti(L, 2, ++n);
         }
@@ -236,7 +236,7 @@ static int fn_left(lua_State *L) {
     lua_newtable(L);
     n = 0;
     for (struct socket *s = sockets.all; s != NULL; s = s->all_next) {
-        if (s->owner == owner && s->drain == NULL && !s->standard) {
+        if (s->domain == domain && s->drain == NULL && !s->standard) {
             push_socket(L, s);
             lua_rawseti(L, 3, ++n);
         }
@@ -246,12 +246,12 @@ static int fn_left(lua_State *L) {
 
 /* failed(task) -> whether its error has been told, and no join has raised it since */
 static int fn_failed(lua_State *L) {
-    lua_pushboolean(L, task_fate(task_check(L, 1))->reported);
+    lua_pushboolean(L, task_record(task_check(L, 1))->reported);
     return 1;
 }
 
 static int push_text(lua_State *L) {
-    module_push_function(L, "lariat.dump", lua_toboolean(L, 1) ? "text" : "lines");
+    module_push_function(L, "lariat.internal.loop.dump", lua_toboolean(L, 1) ? "text" : "lines");
     lua_call(L, 0, 1);
     return 1;
 }
@@ -267,7 +267,7 @@ void dump_push_text(lua_State *L, bool all) {
 
 int dump_open(lua_State *L) {
     static const luaL_Reg functions[] = {{"tasks", fn_tasks},   {"sockets", fn_sockets},
-                                         {"owner", fn_owner},   {"left", fn_left},
+                                         {"domain", fn_domain}, {"left", fn_left},
                                          {"failed", fn_failed}, {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;

@@ -137,7 +137,7 @@ static void unwind(lua_State *L) {
             state.asked_at = watchdog_now(); /* for its `<close>` variables */
         }
         stop_running(L, true);
-    } else if (!state.raised && task != NULL && task->fate.outcome == TASK_UNFINISHED) {
+    } else if (!state.raised && task != NULL && task->record.outcome == TASK_UNFINISHED) {
         rt.exiting = state.raised = true;
         task_push_cancelled_value(L);
         lua_error(L);

@@ -24,7 +24,7 @@
 #include "kernel/driver.h"
 #include "loop/dump.h"
 #include "loop/interrupt.h"
-#include "task/origin.h"
+#include "task/spawn_trace.h"
 #include "base/pool.h"
 #include "net/inplace.h"
 #include "net/socket.h"
@@ -108,7 +108,7 @@ void runtime_open(lua_State *L) {
     interrupt_open();
     sockets.shared = memory_alloc(SHARED_SIZE);
     open_state(L);
-    room_open(rt.L);
+    inplace_open(rt.L);
     outputs_open();
     drains_open();
 }
@@ -271,8 +271,8 @@ int runtime_close(void (*close_handles)(void)) {
     interrupt_close();
     close_loop();
     clock_close();
-    origin_close();
-    place_close();
+    spawn_trace_close();
+    location_close();
     fflush(NULL);
     if (rt.interrupted) {
         raise((int)rt.interrupted);

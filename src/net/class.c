@@ -301,7 +301,7 @@ static int method_getfd(lua_State *L) {
 static void check_descriptor(lua_State *L, const struct socket *s, lua_Integer fd) {
     const struct driver *driver = s->watch.driver;
     luaL_argcheck(L, fd >= -1 && fd <= INT_MAX, 2, "descriptor expected, or -1 for none");
-    struct watch *owner = fd >= 0 ? driver->owner((int)fd) : NULL;
+    struct watch *owner = fd >= 0 ? driver->watch_of((int)fd) : NULL;
     luaL_argcheck(L, owner == NULL || owner == &s->watch, 2,
                   "descriptor belongs to another socket");
     int err = fd >= 0 && driver->adopt != NULL ? driver->adopt((int)fd) : 0;
@@ -319,7 +319,7 @@ static int method_setfd(lua_State *L) {
     }
     outputs_flush();
     if (s->out.size > 0) {
-        place_error(L, "'setfd': what was sent has not gone out yet (flush first)");
+        location_error(L, "'setfd': what was sent has not gone out yet (flush first)");
     }
     check_descriptor(L, s, fd);
     watch_stop(&s->watch);

@@ -10,7 +10,7 @@
  * or the state has another allocator than the pool (an exact one has), nothing becomes a string and
  * bytes are copied as ever.
  *
- * Invariant: a room is offered only from within room_push, to the first allocation that comes. Lua
+ * Invariant: a room is offered only from within inplace_push, to the first allocation that comes. Lua
  * 5.4 makes none before the string's in lua_pushlstring; should another version do, it gets a block
  * of the pool's, and the string is a copy. Taking what is on offer cannot fail, so no emergency
  * collection runs; the usual one, with its finalizers, runs when the string is made.
@@ -44,7 +44,7 @@ static void *watch(void *ud, void *block, size_t old_size, size_t size) {
     return given;
 }
 
-void room_open(lua_State *L) {
+void inplace_open(lua_State *L) {
     void *ud;
     memset(&room, 0, sizeof(room));
     if (lua_getallocf(L, &ud) != pool_alloc) {
@@ -64,7 +64,7 @@ void room_open(lua_State *L) {
     lua_pop(L, 1);
 }
 
-bool room_useful(void) {
+bool inplace_useful(void) {
     return room.header > 0;
 }
 
@@ -74,7 +74,7 @@ static size_t block_size(size_t capacity) {
     return room.header + capacity + room.end;
 }
 
-char *room_resize(char *bytes, size_t old_capacity, size_t capacity) {
+char *inplace_resize(char *bytes, size_t old_capacity, size_t capacity) {
     char *block = bytes == NULL ? NULL : bytes - room.header;
     size_t old_size = bytes == NULL ? 0 : block_size(old_capacity);
     size_t size = capacity == 0 ? 0 : block_size(capacity);
@@ -100,15 +100,16 @@ static void *offer(void *ud, void *block, size_t old_size, size_t size) {
 
 /* Little in much room is copied. What is cut off leaves a gap behind each string that is kept: it
  * must be worth being used. */
-bool room_fits(size_t capacity, size_t size) {
-    return room_useful() && size >= ROOM_LEAST && (size > SHARED_SIZE || size >= capacity / 2);
+bool inplace_fits(size_t capacity, size_t size) {
+    return inplace_useful() && size >= INPLACE_LEAST &&
+           (size > SHARED_SIZE || size >= capacity / 2);
 }
 
 /* A string whose block is somewhat larger than Lua knows does no harm: the pool gives both back to
  * malloc, which does not ask. */
-void room_push(lua_State *L, char *bytes, size_t capacity, size_t size) {
+void inplace_push(lua_State *L, char *bytes, size_t capacity, size_t size) {
     if (size < capacity - capacity / 16) {
-        char *smaller = room_resize(bytes, capacity, size);
+        char *smaller = inplace_resize(bytes, capacity, size);
         bytes = smaller != NULL ? smaller : bytes;
     }
     room.block = bytes - room.header;

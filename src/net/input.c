@@ -4,7 +4,7 @@
  * somebody else receives; only then is what it left behind copied to memory of its own. So most
  * messages are never copied but into their Lua string, and an idle connection holds no buffer.
  * Large ones that are taken whole, one after the other, are not even that: they are received into a
- * room, which becomes the string (room.c).
+ * room, which becomes the string (inplace.c).
  *
  * Invariant: while sockets.lent == s, s->in.base is the shared buffer; a socket without input
  * owns no memory.
@@ -25,7 +25,7 @@ static void release(struct socket *s) {
         sockets.lent = NULL;
     }
     if (s->in.own != NULL) {
-        room_resize(s->in.own, s->in.capacity, 0);
+        inplace_resize(s->in.own, s->in.capacity, 0);
     }
     s->in = (struct input){0};
 }
@@ -45,8 +45,8 @@ static bool reserve(struct socket *s, size_t room) {
             capacity *= 2;
         }
         bool grows = in->begin == 0 && in->base == in->own;
-        char *bigger =
-            grows ? room_resize(in->own, in->capacity, capacity) : room_resize(NULL, 0, capacity);
+        char *bigger = grows ? inplace_resize(in->own, in->capacity, capacity)
+                             : inplace_resize(NULL, 0, capacity);
         if (bigger == NULL) {
             return false;
         }
@@ -54,7 +54,7 @@ static bool reserve(struct socket *s, size_t room) {
             if (size > 0) {
                 memcpy(bigger, in->base + in->begin, size);
             }
-            room_resize(in->own, in->capacity, 0);
+            inplace_resize(in->own, in->capacity, 0);
         }
         in->own = bigger;
         in->capacity = capacity;
@@ -110,12 +110,12 @@ bool input_push(lua_State *L, struct socket *s, size_t size) {
         return false;
     }
     get_used_to(s, size);
-    if (in.base != in.own || !room_fits(in.capacity, size)) {
+    if (in.base != in.own || !inplace_fits(in.capacity, size)) {
         return false;
     }
     s->in = (struct input){0};
     socket_count_received(s, size);
-    room_push(L, in.own, in.capacity, size);
+    inplace_push(L, in.own, in.capacity, size);
     return true;
 }
 
@@ -145,14 +145,14 @@ static inline bool borrow(struct socket *s) {
  * shared buffer. Returns how much may come; 0: there is no memory. A simulation receives the same in
  * every state. */
 static size_t prepare(struct socket *s, size_t wanted) {
-    if (s->usual < ROOM_LEAST || rt.world != NULL || !room_useful()) {
+    if (s->usual < INPLACE_LEAST || rt.world != NULL || !inplace_useful()) {
         return borrow(s) ? SHARED_SIZE : 0;
     }
     size_t size = s->usual < wanted ? wanted : s->usual;
     size += size / 32 + 1; /* not filled: all has come */
     release(s);
     size = size < SHARED_SIZE / 2 ? size : SHARED_SIZE; /* a torrent: as much as comes */
-    char *own = room_resize(NULL, 0, size);
+    char *own = inplace_resize(NULL, 0, size);
     if (own == NULL) {
         return borrow(s) ? SHARED_SIZE : 0;
     }

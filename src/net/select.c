@@ -29,7 +29,7 @@
 struct entry {
     struct socket *socket;          /* NULL: a foreign object */
     struct waitq *queue;            /* of a task, or of a gate that speaks for an object */
-    const struct task_handle *task; /* ready when it has ended */
+    const struct task_object *task; /* ready when it has ended */
     struct watch watch;             /* for a foreign descriptor */
     int fd;
     int events;        /* POLLIN or POLLOUT */
@@ -67,9 +67,9 @@ static void check_indexable(lua_State *L, const struct entry *e) {
     if (type != LUA_TNIL) {
         lua_pop(L, 1);
     } else if (!lua_istable(L, -1)) {
-        place_argerror(L, e->events == POLLIN ? RECEIVERS : SENDERS,
-                       lua_pushfstring(L, "element %I: socket expected, got %s", e->index,
-                                       luaL_typename(L, -1)));
+        location_argerror(L, e->events == POLLIN ? RECEIVERS : SENDERS,
+                          lua_pushfstring(L, "element %I: socket expected, got %s", e->index,
+                                          luaL_typename(L, -1)));
     }
 }
 
@@ -78,8 +78,9 @@ static void ask(lua_State *L, const struct entry *e, const char *method) {
     if (luaL_getmetafield(L, -1, "__call") != LUA_TNIL) {
         lua_pop(L, 1);
     } else if (!lua_isfunction(L, -1)) {
-        place_argerror(L, e->events == POLLIN ? RECEIVERS : SENDERS,
-                       lua_pushfstring(L, "element %I: its '%s' is no function", e->index, method));
+        location_argerror(
+            L, e->events == POLLIN ? RECEIVERS : SENDERS,
+            lua_pushfstring(L, "element %I: its '%s' is no function", e->index, method));
     }
     lua_pushvalue(L, -2);
     lua_call(L, 1, 1);
@@ -106,12 +107,12 @@ static void ask_foreign(lua_State *L, struct entry *e) {
 /* The object on top if it is one of those that tasks wake: it has a queue, and no descriptor. */
 static bool ask_waitable(lua_State *L, struct entry *e) {
     int top = lua_gettop(L);
-    struct task_handle *handle = luaL_testudata(L, top, TASK_TYPE);
+    struct task_object *handle = luaL_testudata(L, top, TASK_TYPE);
     e->task = handle;
     if (handle != NULL) {
         e->queue = &handle->joiners;
     } else if (lua_istable(L, top) && lua_getfield(L, top, "watchers") != LUA_TNIL) {
-        e->queue = gate_test(L, -1);
+        e->queue = condition_test(L, -1);
     }
     lua_settop(L, top);
     e->fd = -1;
@@ -146,7 +147,8 @@ static void collect(lua_State *L, struct selection *sel, int table, size_t n, in
         lua_pop(L, 1);
         if (lua_toboolean(L, STRICT) && e->queue == NULL && e->fd < 0) {
             if (box == NULL) {
-                place_argerror(L, 1, lua_pushfstring(L, "object %d cannot be waited for", (int)i));
+                location_argerror(L, 1,
+                                  lua_pushfstring(L, "object %d cannot be waited for", (int)i));
             }
             e->socket = NULL; /* that is what it is ready to say */
             e->dirty = true;
@@ -288,7 +290,7 @@ static struct watch *watch_for(struct entry *e) {
     if (e->socket != NULL) {
         return &e->socket->watch;
     }
-    struct watch *owner = rt.driver->owner(e->fd);
+    struct watch *owner = rt.driver->watch_of(e->fd);
     if (owner != NULL) {
         return owner;
     }

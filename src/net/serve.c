@@ -4,7 +4,7 @@
  * handler. There may be very many of them, nearly all waiting, and they may come and go fast; so
  * accepting is one operation, however many connections it brings, and a handler's task has no
  * function of ours below the handler, no closure and no handle. What to do when accepting fails is
- * said in lua/lariat/serve.lua.
+ * said in lua/lariat/internal/net/serve.lua.
  *
  * Invariants: however a handler is left, by an error, a cancellation or its own end, its connection
  * is closed, in its task and where nothing can wait. However its task ends, also before it could
@@ -103,19 +103,19 @@ static int handled(lua_State *L, int status, lua_KContext ctx) {
     const struct socket_box *box = lua_touserdata(L, CONNECTION);
     struct address peer = {.length = 0};
     (void)ctx;
-    task->fate.outcome = status == LUA_OK || status == LUA_YIELD ? TASK_RETURNED
-                         : task_is_cancelled_value(L, HANDLER)   ? TASK_CANCELLED
-                                                                 : TASK_FAILED;
+    task->record.outcome = status == LUA_OK || status == LUA_YIELD ? TASK_RETURNED
+                           : task_is_cancelled_value(L, HANDLER)   ? TASK_CANCELLED
+                                                                   : TASK_FAILED;
     if (box->socket != NULL) {
-        if (task->fate.outcome == TASK_FAILED) {
+        if (task->record.outcome == TASK_FAILED) {
             peer.length = socket_peer(box->socket, &peer) ? peer.length : 0;
         }
         socket_close(box->socket);
     }
-    if (task->fate.outcome == TASK_FAILED) {
+    if (task->record.outcome == TASK_FAILED) {
         report_failure(L, task, &peer);
     }
-    return task->fate.outcome == TASK_RETURNED ? 0 : 1;
+    return task->record.outcome == TASK_RETURNED ? 0 : 1;
 }
 
 /* (service, connection, handler) */
@@ -152,9 +152,9 @@ static void start(lua_State *L, struct service *service) {
     lua_pushvalue(L, SELF);
     lua_insert(L, -2);
     lua_pushvalue(L, FUNCTION);
-    struct task *task = task_start(L, body, 2, box->socket->made_at, (struct place){0, 0});
+    struct task *task = task_start(L, body, 2, box->socket->made_at, (struct location){0, 0});
     task->service = &service->head;
-    task->fate.quiet = true;
+    task->record.quiet = true;
     service->active++;
     service->accepted++;
 }

@@ -42,9 +42,9 @@ static int accept_failed(lua_State *L, struct op *op, const char *why) {
 
 /* Looking it up costs a tenth of an accept's instructions: outside of tests it is asked once a
  * listener, since hardly any is accepted from in two places. */
-static struct place accepting_line(lua_State *L, struct socket *s) {
-    if (s->accept_at.file == 0 || sockets.exact_places) {
-        s->accept_at = place_here(L);
+static struct location accepting_line(lua_State *L, struct socket *s) {
+    if (s->accept_at.file == 0 || sockets.exact_locations) {
+        s->accept_at = location_here(L);
     }
     return s->accept_at;
 }

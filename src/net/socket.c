@@ -24,12 +24,13 @@ struct sockets sockets;
 /* ---- objects ---- */
 
 struct socket *socket_new(lua_State *L, enum socket_class class, int family) {
-    return socket_new_at(L, class, family, place_here(L));
+    return socket_new_at(L, class, family, location_here(L));
 }
 
-struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, struct place at) {
+struct socket *socket_new_at(lua_State *L, enum socket_class class, int family,
+                             struct location at) {
     if (rt.closing) {
-        place_error(L, "the runtime is closing: no socket can be made");
+        location_error(L, "the runtime is closing: no socket can be made");
     }
     struct socket_box *box = socket_push_box(L, class);
     struct socket *s = memory_try_take(sizeof(*s));
@@ -43,7 +44,7 @@ struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, 
     box->timeout = (struct timeout){-1, -1};
     box->born = (double)clock_now() / 1e9;
     s->made_at = at;
-    s->owner = scheduler.current ? scheduler.current->owner : 0;
+    s->domain = scheduler.current ? scheduler.current->domain : 0;
     s->all_next = sockets.all;
     if (s->all_next != NULL) {
         s->all_next->all_prev = s;

@@ -91,17 +91,17 @@ struct socket {
     unsigned char received_in; /* the tick of the last receive, by 8 of its bits */
     sa_family_t family;        /* AF_UNSPEC until known */
     uint16_t usual;            /* bytes that came and were taken at once; less than SHARED_SIZE */
-    unsigned owner;            /* as its maker's: see dump.c */
+    unsigned domain;           /* as its maker's: see dump.c */
     struct socket *all_prev;   /* among the open and draining ones */
     struct socket *all_next;   /* among those, or among the dead */
     union {
-        struct datagrams *batch; /* of datagrams */
-        struct place accept_at;  /* of servers: the script's line that accepts */
+        struct datagrams *batch;   /* of datagrams */
+        struct location accept_at; /* of servers: the script's line that accepts */
     };
     struct saved_option *options;
-    struct place made_at; /* the script's line that made it */
-    struct drain *drain;  /* closed by the script, still sending; or NULL */
-    uint64_t selected;    /* the last list of a select that it was in */
+    struct location made_at; /* the script's line that made it */
+    struct drain *drain;     /* closed by the script, still sending; or NULL */
+    uint64_t selected;       /* the last list of a select that it was in */
 };
 
 /* What scripts can also ask and set when the socket is closed is kept in its box. */
@@ -127,8 +127,8 @@ struct sockets {
     size_t draining;     /* closed sockets that still send */
     union output_block *free_blocks;
     size_t free_count;
-    bool exact_places; /* accepted sockets remember their own line: under --test, after a dump */
-    char *shared;      /* one receive buffer for everybody: SHARED_SIZE bytes */
+    bool exact_locations; /* accepted sockets remember their own line: under --test, after a dump */
+    char *shared;         /* one receive buffer for everybody: SHARED_SIZE bytes */
 };
 
 extern struct sockets sockets;
@@ -141,7 +141,7 @@ struct socket_methods {
 void classes_open(const struct socket_methods *rows); /* the methods of every class; kept */
 extern const luaL_Reg socket_shared_methods[];
 struct socket *socket_new(lua_State *L, enum socket_class class, int family); /* pushes it */
-struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, struct place at);
+struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, struct location at);
 int socket_create_descriptor(struct socket *s, int family); /* 0 or -errno */
 void socket_adopt(struct socket *s, int fd);                /* fd becomes the socket's own */
 struct socket_box *socket_push_box(lua_State *L, enum socket_class class); /* without socket */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Child processes: their lives from the fork until they have been reaped, and what tasks can ask of
- * them. spawn.c prepares the start; lua/lariat/process.lua makes the object that scripts see.
+ * them. spawn.c prepares the start; lua/lariat/internal/process/process.lua makes the object that scripts see.
  *
  * Lua owns a struct process; the runtime owns the struct child until libuv has let its handle go,
  * which is after the child has been reaped, also if Lua's half went long before: a child nobody

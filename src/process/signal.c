@@ -16,7 +16,7 @@
 
 #include "loop/interrupt.h"
 #include "module.h"
-#include "task/place.h"
+#include "task/location.h"
 #include "net/result.h"
 #include "task/task.h"
 #include "base/clock.h"
@@ -91,7 +91,7 @@ static size_t check(lua_State *L, int index) {
             return i;
         }
     }
-    return (size_t)place_argerror(L, index, lua_pushfstring(L, "unknown signal '%s'", name));
+    return (size_t)location_argerror(L, index, lua_pushfstring(L, "unknown signal '%s'", name));
 }
 
 int signal_check(lua_State *L, int index) {

@@ -158,7 +158,7 @@ static int start_limited(struct process *p, uv_process_options_t *options) {
     return err;
 }
 
-/* ---- for lua/lariat/process.lua ---- */
+/* ---- for lua/lariat/internal/process/process.lua ---- */
 
 /* The strings of the list at `index`, for execve; anchored by the list and by the stack. */
 static char **push_vector(lua_State *L, int index) {

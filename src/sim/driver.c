@@ -210,7 +210,7 @@ static int sim_watch(struct watch *w, int events) {
     return 0;
 }
 
-static struct watch *sim_owner(int fd) {
+static struct watch *sim_watch_of(int fd) {
     struct sim_socket *s = sim_socket_of(fd);
     return s != NULL && s->armed != 0 ? s->watch : NULL;
 }
@@ -252,6 +252,6 @@ const struct driver driver_sim = {
     .sendmmsg = sim_sendmmsg,
     .poll = sim_poll,
     .watch = sim_watch,
-    .owner = sim_owner,
+    .watch_of = sim_watch_of,
     .lookup = sim_lookup,
 };

@@ -61,7 +61,7 @@ void globals_close(lua_State *L) {
 }
 
 void sim_task_enters(const struct task *task) {
-    const struct machine *m = machine_of(task->owner);
+    const struct machine *m = machine_of(task->domain);
     int wanted = m->globals != LUA_NOREF ? m->globals : state.home;
     if (wanted != state.present) {
         put_in_force(rt.L, wanted);

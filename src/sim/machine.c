@@ -3,7 +3,7 @@
  * Machines: each has a name, the addresses 10.0.x.y and fd00::x:y, ports, sockets and the tasks of
  * one program. The first, with number 0, is the world: the body of the run.
  *
- * Invariant: a task belongs to the machine whose number its owner field carries, and so does what it
+ * Invariant: a task belongs to the machine whose number its domain field carries, and so does what it
  * makes; a machine's program has ended when none of its tasks is left. A crash is silent: no `<close>`
  * variable runs, no packet tells of it.
  */
@@ -52,16 +52,16 @@ struct machine *machine_find(const char *name) {
 }
 
 bool sim_contains(const struct task *task) {
-    return task->owner >= SIM_OWNERS;
+    return task->domain >= SIM_DOMAINS;
 }
 
-struct machine *machine_of(unsigned owner) {
-    unsigned id = owner - SIM_OWNERS;
-    return owner >= SIM_OWNERS && id < sim.machine_count ? sim.machines[id] : sim.machines[0];
+struct machine *machine_of(unsigned domain) {
+    unsigned id = domain - SIM_DOMAINS;
+    return domain >= SIM_DOMAINS && id < sim.machine_count ? sim.machines[id] : sim.machines[0];
 }
 
 struct machine *machine_current(void) {
-    return machine_of(scheduler.current ? scheduler.current->owner : SIM_OWNERS);
+    return machine_of(scheduler.current ? scheduler.current->domain : SIM_DOMAINS);
 }
 
 const char *sim_hostname(void) {
@@ -171,13 +171,13 @@ void machine_wait_port(struct machine *m, unsigned port) {
 /* ---- programs ---- */
 
 void sim_task_began(const struct task *task) {
-    machine_of(task->owner)->tasks++;
+    machine_of(task->domain)->tasks++;
 }
 
 /* A new task belongs to this machine, whoever has made it. */
 void machine_adopt(struct machine *m, struct task *task) {
-    machine_of(task->owner)->tasks--;
-    task->owner = SIM_OWNERS + m->id;
+    machine_of(task->domain)->tasks--;
+    task->domain = SIM_DOMAINS + m->id;
     m->tasks++;
 }
 
@@ -186,7 +186,7 @@ static void close_sockets(const struct machine *m, void (*close)(struct socket *
     struct socket *next;
     for (struct socket *s = sockets.all; s != NULL; s = next) {
         next = s->all_next;
-        if (s->owner == SIM_OWNERS + m->id && s->watch.driver == &driver_sim) {
+        if (s->domain == SIM_DOMAINS + m->id && s->watch.driver == &driver_sim) {
             close(s);
         }
     }
@@ -218,7 +218,7 @@ static void check_status(const struct machine *m) {
 }
 
 void sim_task_ended(const struct task *task) {
-    struct machine *m = machine_of(task->owner);
+    struct machine *m = machine_of(task->domain);
     if (--m->tasks == 0) {
         check_status(m);
         close_sockets(m, socket_close);
@@ -230,7 +230,7 @@ static void drop_tasks(const struct machine *m) {
     struct task *next;
     for (struct task *t = scheduler.all; t != NULL; t = next) {
         next = t->all_next;
-        if (t->owner == SIM_OWNERS + m->id) {
+        if (t->domain == SIM_DOMAINS + m->id) {
             task_drop(t);
         }
     }

@@ -63,8 +63,8 @@ struct machine {
 
 struct machine *machine_new(const char *name);
 struct machine *machine_find(const char *name);
-struct machine *machine_of(unsigned owner); /* the world if it is nobody's */
-struct machine *machine_current(void);      /* of the running task; the world outside of tasks */
+struct machine *machine_of(unsigned domain); /* the world if it is nobody's */
+struct machine *machine_current(void);       /* of the running task; the world outside of tasks */
 struct machine *machine_at(const struct sim_address *address, struct machine *from);
 void machine_address(const struct machine *machine, bool six, struct sim_address *address);
 bool machine_owns(const struct machine *machine, const struct sim_address *address);

@@ -6,7 +6,7 @@
  *
  * Invariants: a packet belongs to the network from packet_send() on, and is freed by whoever ends its
  * journey. Without the reorder fault packets of one link arrive in the order in which they were sent,
- * except those that the rule delays differently. Packets inside one machine take LOOPBACK_NS and have no other fate.
+ * except those that the rule delays differently. Packets inside one machine take LOOPBACK_NS and have no other record.
  */
 #include <errno.h>
 #include <string.h>

@@ -51,7 +51,7 @@ void sim_fail(const char *format, ...) {
 /* ---- the world outside ---- */
 
 static const struct world simulated = {
-    .owner = SIM_OWNERS,
+    .domain = SIM_DOMAINS,
     .contains = sim_contains,
     .task_began = sim_task_began,
     .task_enters = sim_task_enters,
@@ -113,7 +113,7 @@ static bool stopped_from_outside(const struct outside *outside) {
     return rt.exiting || outside->tasks.current->interrupted;
 }
 
-static void run_loop(const struct outside *outside, const struct task_handle *world) {
+static void run_loop(const struct outside *outside, const struct task_object *world) {
     while (!sim.over && world->task != NULL && !stopped_from_outside(outside)) {
         runtime_tick();
         if (arena_full()) {
@@ -173,7 +173,7 @@ int sim_exit(lua_State *L, int status) {
     struct machine *m = machine_current();
     m->status = status;
     for (struct task *t = scheduler.all; t != NULL; t = t->all_next) {
-        if (machine_of(t->owner) == m) {
+        if (machine_of(t->domain) == m) {
             task_cancel(t);
         }
     }

@@ -2,7 +2,7 @@
  *
  * A network in memory, for tests: machines on one LAN, packets with a fate drawn from a seed, and a
  * clock that jumps to the next event when no task can run. `driver_sim` offers it as the kernel's
- * system calls, so everything above src/driver.h runs unchanged.
+ * system calls, so everything above src/kernel/driver.h runs unchanged.
  *
  *   sim_run.c      a run: a second scheduler over this driver, until the world's task has ended
  *   sim_events.c   what will happen, in order; virtual time
@@ -40,7 +40,7 @@ struct time_source;
 
 /* What the rest of the runtime calls. */
 
-#define SIM_OWNERS 0x1000000u /* owner numbers from here on are machines: see dump.c */
+#define SIM_DOMAINS 0x1000000u /* owner numbers from here on are machines: see dump.c */
 
 extern const struct driver driver_sim;
 extern const struct time_source time_sim;

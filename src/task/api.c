@@ -34,10 +34,10 @@ bool task_is_cancelled_value(lua_State *L, int index) {
 
 /* Of the task that has ended, whose handle is at index 1. */
 static int push_results(lua_State *L) {
-    struct fate *fate = task_fate(lua_touserdata(L, 1));
+    struct task_record *record = task_record(lua_touserdata(L, 1));
     lua_State *co = task_thread(L, 1);
-    int n = fate->nvalues;
-    if (fate->outcome == TASK_CANCELLED) {
+    int n = record->nvalues;
+    if (record->outcome == TASK_CANCELLED) {
         lua_pushnil(L);
         lua_pushliteral(L, "cancelled");
         return 2;
@@ -51,23 +51,23 @@ static int push_results(lua_State *L) {
         lua_pushvalue(co, first + i);
     }
     lua_xmove(co, L, n);
-    if (fate->outcome == TASK_RETURNED) {
+    if (record->outcome == TASK_RETURNED) {
         return n;
     }
-    if (fate->reported) {
-        fate->reported = false;
+    if (record->reported) {
+        record->reported = false;
         scheduler.unjoined_errors--;
     }
-    fate->told = true;
+    record->told = true;
     return lua_error(L);
 }
 
 /* A task failed, a task that joined it was to raise that, and is cancelled instead. */
 static void report_missed(lua_State *L) {
-    const struct task_handle *handle = lua_touserdata(L, 1);
-    const struct fate *fate = &handle->last_fate;
-    bool failed = handle->task == NULL && fate->outcome == TASK_FAILED;
-    if (failed && !fate->told && !fate->quiet && !waitq_has_exclusive(&handle->joiners)) {
+    const struct task_object *handle = lua_touserdata(L, 1);
+    const struct task_record *record = &handle->last_record;
+    bool failed = handle->task == NULL && record->outcome == TASK_FAILED;
+    if (failed && !record->told && !record->quiet && !waitq_has_exclusive(&handle->joiners)) {
         lua_State *co = task_thread(L, 1);
         lua_pushvalue(co, -1);
         lua_xmove(co, L, 1);
@@ -77,7 +77,7 @@ static void report_missed(lua_State *L) {
 }
 
 static int joined(lua_State *L, int status, lua_KContext ctx) {
-    const struct task_handle *handle = lua_touserdata(L, 1);
+    const struct task_object *handle = lua_touserdata(L, 1);
     (void)status, (void)ctx;
     if (task_resumed() == WAKE_CANCELLED) {
         report_missed(L);
@@ -98,7 +98,7 @@ double task_opt_seconds(lua_State *L, int arg) {
 }
 
 static int method_join(lua_State *L) {
-    struct task_handle *handle = task_check(L, 1);
+    struct task_object *handle = task_check(L, 1);
     double seconds = task_opt_seconds(L, 2);
     if (handle->task == NULL) {
         return push_results(L);
@@ -126,9 +126,9 @@ static int method_cancel(lua_State *L) {
 static int method_status(lua_State *L) {
     static const char *const states[] = {"ready", "running", "waiting", "done"};
     static const char *const outcomes[] = {"unfinished", "done", "failed", "cancelled"};
-    const struct task_handle *handle = task_check(L, 1);
+    const struct task_object *handle = task_check(L, 1);
     lua_pushstring(L, handle->task != NULL ? states[handle->task->state]
-                                           : outcomes[handle->last_fate.outcome]);
+                                           : outcomes[handle->last_record.outcome]);
     return 1;
 }
 
@@ -212,7 +212,7 @@ static int fn_spawn(lua_State *L) {
 /* scoped(f, ...): a task that is cancelled when the `<close>` variable holding it goes. */
 static int fn_scoped(lua_State *L) {
     luaL_checktype(L, 1, LUA_TFUNCTION);
-    task_spawn(L, lua_gettop(L) - 1, NULL)->fate.quiet = true;
+    task_spawn(L, lua_gettop(L) - 1, NULL)->record.quiet = true;
     return 1;
 }
 
@@ -271,7 +271,7 @@ static const luaL_Reg functions[] = {
     {"current", fn_current},
     {"onerror", report_onerror},
     {"report", report_error},
-    {"gate", gate_new},
+    {"condition", condition_new},
     {"adopt_traceback", report_adopt_traceback},
     {"origins", report_origins},
     {"message", traceback_message},
@@ -295,8 +295,8 @@ static void make_cancelled_value(lua_State *L) {
 }
 
 int task_open(lua_State *L) {
-    handles_open(L, methods);
-    gate_open(L);
+    task_objects_open(L, methods);
+    condition_open(L);
     luaL_newlib(L, functions);
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &cancelled_key) == LUA_TNIL) {
         lua_pop(L, 1);

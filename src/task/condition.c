@@ -9,7 +9,7 @@
 #include "task/task.h"
 #include "base/clock.h"
 
-#define GATE_TYPE "lariat.gate"
+#define CONDITION_TYPE "lariat.condition"
 
 static int waited(lua_State *L, int status, lua_KContext ctx) {
     (void)status, (void)ctx;
@@ -23,43 +23,44 @@ static int waited(lua_State *L, int status, lua_KContext ctx) {
     }
 }
 
-struct waitq *gate_test(lua_State *L, int index) {
-    return luaL_testudata(L, index, GATE_TYPE);
+struct waitq *condition_test(lua_State *L, int index) {
+    return luaL_testudata(L, index, CONDITION_TYPE);
 }
 
 /* wait([seconds [, what]]) -> true | nil, "timeout" */
-static int gate_wait(lua_State *L) {
-    struct waitq *gate = luaL_checkudata(L, 1, GATE_TYPE);
+static int condition_wait(lua_State *L) {
+    struct waitq *condition = luaL_checkudata(L, 1, CONDITION_TYPE);
     double seconds = luaL_optnumber(L, 2, -1);
     const char *what = luaL_optstring(L, 3, "wait");
     task_prepare(L, what);
     struct task *task = scheduler.current;
-    waitq_join(gate, &task->interest, task, false);
+    waitq_join(condition, &task->interest, task, false);
     return task_park(L, what, clock_after(seconds), false, 0, waited);
 }
 
 /* wake([n]): the first n waiting tasks, or all */
-static int gate_wake(lua_State *L) {
-    struct waitq *gate = luaL_checkudata(L, 1, GATE_TYPE);
+static int condition_wake(lua_State *L) {
+    struct waitq *condition = luaL_checkudata(L, 1, CONDITION_TYPE);
     lua_Integer n = luaL_optinteger(L, 2, LUA_MAXINTEGER);
     lua_Integer woken = 0;
-    while (woken < n && waitq_wake_first(gate, WAKE_READY)) {
+    while (woken < n && waitq_wake_first(condition, WAKE_READY)) {
         woken++;
     }
     lua_pushinteger(L, woken);
     return 1;
 }
 
-int gate_new(lua_State *L) {
-    struct waitq *gate = lua_newuserdatauv(L, sizeof(*gate), 0);
-    *gate = (struct waitq){NULL};
-    luaL_setmetatable(L, GATE_TYPE);
+int condition_new(lua_State *L) {
+    struct waitq *condition = lua_newuserdatauv(L, sizeof(*condition), 0);
+    *condition = (struct waitq){NULL};
+    luaL_setmetatable(L, CONDITION_TYPE);
     return 1;
 }
 
-void gate_open(lua_State *L) {
-    static const luaL_Reg methods[] = {{"wait", gate_wait}, {"wake", gate_wake}, {NULL, NULL}};
-    luaL_newmetatable(L, GATE_TYPE);
+void condition_open(lua_State *L) {
+    static const luaL_Reg methods[] = {
+        {"wait", condition_wait}, {"wake", condition_wake}, {NULL, NULL}};
+    luaL_newmetatable(L, CONDITION_TYPE);
     luaL_newlib(L, methods);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);

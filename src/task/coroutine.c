@@ -18,7 +18,7 @@
 
 #include "task/hook.h"
 #include "module.h"
-#include "task/spare.h"
+#include "task/coroutine_pool.h"
 #include "task/task.h"
 
 static bool in_runtime(lua_State *co) {

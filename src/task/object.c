@@ -14,7 +14,7 @@
 #include "task/task.h"
 #include "base/state.h"
 
-void handles_open(lua_State *L, const luaL_Reg *methods) {
+void task_objects_open(lua_State *L, const luaL_Reg *methods) {
     luaL_newmetatable(L, TASK_TYPE);
     lua_newtable(L);
     luaL_setfuncs(L, methods, 0);
@@ -31,15 +31,15 @@ void handles_open(lua_State *L, const luaL_Reg *methods) {
 /* ---- making ---- */
 
 /* Pushes a handle of no task yet: all that can fail. */
-void task_new_handle(lua_State *L) {
-    struct task_handle *handle = lua_newuserdatauv(L, sizeof(*handle), TASK_USER_VALUES);
-    *handle = (struct task_handle){0};
+void task_new_object(lua_State *L) {
+    struct task_object *handle = lua_newuserdatauv(L, sizeof(*handle), TASK_USER_VALUES);
+    *handle = (struct task_object){0};
     luaL_setmetatable(L, TASK_TYPE);
 }
 
 /* The handle on top is the task's from now on. */
-void task_give_handle(lua_State *L, struct task *task) {
-    struct task_handle *handle = lua_touserdata(L, -1);
+void task_give_object(lua_State *L, struct task *task) {
+    struct task_object *handle = lua_touserdata(L, -1);
     handle->task = task;
     lua_rawgeti(L, LUA_REGISTRYINDEX, task->anchor);
     lua_setiuservalue(L, -2, TASK_THREAD);
@@ -50,25 +50,25 @@ void task_give_handle(lua_State *L, struct task *task) {
 void task_push(lua_State *L, struct task *task) {
     if (lua_rawgeti(L, LUA_REGISTRYINDEX, task->anchor) != LUA_TUSERDATA) {
         lua_pop(L, 1);
-        task_new_handle(L);
+        task_new_object(L);
         if (task->service != NULL) {
             service_push_name(L, task->service);
             lua_setiuservalue(L, -2, TASK_NAME);
         }
-        task_give_handle(L, task);
+        task_give_object(L, task);
     }
 }
 
-struct task_handle *task_handle(lua_State *L, const struct task *task) {
+struct task_object *task_object(lua_State *L, const struct task *task) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, task->anchor);
-    struct task_handle *handle = lua_touserdata(L, -1); /* NULL: a coroutine */
+    struct task_object *handle = lua_touserdata(L, -1); /* NULL: a coroutine */
     lua_pop(L, 1);
     return handle;
 }
 
 /* ---- looking ---- */
 
-struct task_handle *task_check(lua_State *L, int index) {
+struct task_object *task_check(lua_State *L, int index) {
     return index == 1 ? place_check_self(L, TASK_TYPE) : luaL_checkudata(L, index, TASK_TYPE);
 }
 
@@ -77,13 +77,13 @@ struct task *task_referenced(int reference) {
         return NULL;
     }
     lua_rawgeti(rt.L, LUA_REGISTRYINDEX, reference);
-    struct task *task = ((struct task_handle *)lua_touserdata(rt.L, -1))->task;
+    struct task *task = ((struct task_object *)lua_touserdata(rt.L, -1))->task;
     lua_pop(rt.L, 1);
     return task;
 }
 
-struct fate *task_fate(struct task_handle *handle) {
-    return handle->task != NULL ? &handle->task->fate : &handle->last_fate;
+struct task_record *task_record(struct task_object *handle) {
+    return handle->task != NULL ? &handle->task->record : &handle->last_record;
 }
 
 lua_State *task_thread(lua_State *L, int handle) {
@@ -96,9 +96,10 @@ lua_State *task_thread(lua_State *L, int handle) {
 /* The name it was given, or the line where its function begins, or the line that spawned it. */
 void task_push_name_of(lua_State *L, int handle) {
     if (lua_getiuservalue(L, handle, TASK_NAME) == LUA_TNIL) {
-        const struct origin *origin = origin_of(task_fate(lua_touserdata(L, handle))->origin);
+        const struct spawn_trace *origin =
+            spawn_trace_of(task_record(lua_touserdata(L, handle))->spawn_trace);
         lua_pop(L, 1);
-        place_push(L, origin->body.file != 0 ? origin->body : origin->lines[0]);
+        location_push(L, origin->body.file != 0 ? origin->body : origin->lines[0]);
     }
 }
 
@@ -110,10 +111,10 @@ void task_push_name(lua_State *L, struct task *task) {
 
 /* ---- the end ---- */
 
-bool task_leave_handle(lua_State *L, struct task *task) {
-    struct task_handle *handle = task_handle(L, task);
+bool task_leave_object(lua_State *L, struct task *task) {
+    struct task_object *handle = task_object(L, task);
     if (handle != NULL) {
-        handle->last_fate = task->fate;
+        handle->last_record = task->record;
         handle->task = NULL;
         waitq_wake_all(&handle->joiners, WAKE_READY);
     }

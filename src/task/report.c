@@ -86,23 +86,23 @@ int task_keep_traceback(lua_State *L) {
 }
 
 /* The traceback on top gets the lines of those that spawned the task's spawner. */
-static void add_origins(lua_State *L, const struct fate *fate) {
+static void add_origins(lua_State *L, const struct task_record *record) {
     bool first = true;
-    struct origin origin = *origin_of(fate->origin);
-    for (int i = 0; i < ORIGIN_LINES; i++) {
+    struct spawn_trace origin = *spawn_trace_of(record->spawn_trace);
+    for (int i = 0; i < SPAWN_TRACE_LINES; i++) {
         if (origin.lines[i].file == 0) {
             continue;
         }
         lua_pushstring(L, first ? "\nspawn traceback:\n\t" : "\n\t");
         first = false;
-        place_push(L, origin.lines[i]);
+        location_push(L, origin.lines[i]);
         lua_concat(L, 3);
     }
 }
 
 void report_unjoined(lua_State *L, int handle) {
-    struct fate *fate = task_fate(lua_touserdata(L, handle));
-    fate->reported = fate->told = true;
+    struct task_record *record = task_record(lua_touserdata(L, handle));
+    record->reported = record->told = true;
     scheduler.unjoined_errors++;
     lua_pushvalue(L, -1);
     task_push_traceback(L, handle);
@@ -110,12 +110,12 @@ void report_unjoined(lua_State *L, int handle) {
         lua_pop(L, 1);
         traceback_push_message(L, -1);
     }
-    add_origins(L, fate);
-    if (fate->main) {
+    add_origins(L, record);
+    if (record->main) {
         lua_pushliteral(L, "");
     } else {
         task_push_name_of(L, handle);
-        place_push(L, origin_of(fate->origin)->lines[0]);
+        location_push(L, spawn_trace_of(record->spawn_trace)->lines[0]);
         lua_pushfstring(L, "error in task %s (spawned at %s)", lua_tostring(L, -2),
                         lua_tostring(L, -1));
         lua_replace(L, -3);
@@ -159,10 +159,10 @@ int report_error(lua_State *L) {
 
 /* origins(task, traceback) -> the traceback, and the lines that spawned the task, its spawner, ... */
 int report_origins(lua_State *L) {
-    struct task_handle *handle = task_check(L, 1);
+    struct task_object *handle = task_check(L, 1);
     luaL_checkstring(L, 2);
     lua_settop(L, 2);
-    add_origins(L, task_fate(handle));
+    add_origins(L, task_record(handle));
     return 1;
 }
 

@@ -4,7 +4,7 @@
  * as Lua 5.4's, which calls the loader where Lua cannot yield.
  *
  * Invariant: a name being loaded by one task is not loaded by another, which waits instead; whatever
- * ends the loading opens the gate, through a to-be-closed variable of this function.
+ * ends the loading opens the condition, through a to-be-closed variable of this function.
  */
 #include <lauxlib.h>
 #include <lualib.h>

@@ -20,7 +20,7 @@
  */
 #include "task/scope.h"
 
-#include "task/spare.h"
+#include "task/coroutine_pool.h"
 #include "task/task.h"
 #include "base/clock.h"
 #include "base/state.h"

@@ -169,11 +169,11 @@ static int method_cancelled(lua_State *L) {
 }
 
 /* Of the functions from `index` on, the first that is the script's: it gives the task its name. */
-static struct place script_function(lua_State *L, int index) {
-    struct place p = {0, 0};
+static struct location script_function(lua_State *L, int index) {
+    struct location p = {0, 0};
     for (int top = lua_gettop(L); index <= top && p.file == 0; index++) {
         if (lua_isfunction(L, index)) {
-            p = place_of_function(L, index);
+            p = location_of_function(L, index);
         }
     }
     return p;
@@ -187,10 +187,10 @@ static int method_spawn(lua_State *L) {
     if (scope->ended) {
         return luaL_error(L, "the group has ended: it takes no more tasks");
     }
-    struct place body = script_function(L, 3);
+    struct location body = script_function(L, 3);
     struct task *task = task_spawn(L, lua_gettop(L) - 3, name);
     task_runs(task, body);
-    task->fate.quiet = true;
+    task->record.quiet = true;
     task->base = scope;
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, TASK_SCOPE);

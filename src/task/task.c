@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "task/hook.h"
-#include "task/spare.h"
+#include "task/coroutine_pool.h"
 #include "base/world.h"
 #include "base/clock.h"
 #include "base/memory.h"
@@ -121,16 +121,16 @@ static void unlink_task(struct task *task) {
 
 static int task_ended(lua_State *L, int status, lua_KContext ctx) {
     struct task *task = scheduler.current;
-    struct fate *fate = &task->fate;
+    struct task_record *record = &task->record;
     (void)ctx;
     if (status == LUA_OK || status == LUA_YIELD) {
-        fate->outcome = TASK_RETURNED;
+        record->outcome = TASK_RETURNED;
         return lua_gettop(L) - 1; /* all but the message handler */
     }
-    fate->outcome = task_is_cancelled_value(L, -1) ? TASK_CANCELLED : TASK_FAILED;
-    const struct task_handle *handle = task_handle(L, task);
+    record->outcome = task_is_cancelled_value(L, -1) ? TASK_CANCELLED : TASK_FAILED;
+    const struct task_object *handle = task_object(L, task);
     bool joined = handle != NULL && waitq_has_exclusive(&handle->joiners);
-    if (fate->outcome == TASK_FAILED && !joined && !fate->quiet) {
+    if (record->outcome == TASK_FAILED && !joined && !record->quiet) {
         task_push(L, task);
         lua_pushvalue(L, -2);
         report_unjoined(L, lua_gettop(L) - 1); /* may fail: the outcome stands already */
@@ -145,21 +145,21 @@ static int task_body(lua_State *L) {
     return task_ended(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, task_ended), 0);
 }
 
-struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct place at,
-                        struct place named) {
+struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct location at,
+                        struct location named) {
     const struct task *spawner = scheduler.current;
     if (rt.closing) {
         luaL_error(L, "the runtime is closing: no task can be started");
     }
     int anchor;
-    lua_State *co = spare_take(L, &anchor);
+    lua_State *co = coroutine_pool_take(L, &anchor);
     if (!lua_checkstack(co, nargs + 2)) {
-        spare_give_back(co, anchor, false);
+        coroutine_pool_give_back(co, anchor, false);
         luaL_error(L, "too many arguments");
     }
     struct task *task = clock_reserve(scheduler.live + 1) ? memory_try_take(sizeof(*task)) : NULL;
     if (task == NULL) {
-        spare_give_back(co, anchor, false);
+        coroutine_pool_give_back(co, anchor, false);
         memory_no_memory(L);
         return NULL;
     }
@@ -169,13 +169,14 @@ struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct plac
         .timer = {.due = NEVER, .fire = deadline_passed},
         .co = co,
         .anchor = anchor,
-        .owner = spawner != NULL    ? spawner->owner
-                 : rt.world != NULL ? rt.world->owner
-                                    : 0,
+        .domain = spawner != NULL    ? spawner->domain
+                  : rt.world != NULL ? rt.world->domain
+                                     : 0,
         .born = (unsigned)(rt.tick / TASK_AGE_NS),
         .since = rt.tick,
-        .fate = {.origin = origin_number(at, named, spawner != NULL ? spawner->fate.origin : 0),
-                 .nvalues = nargs + 1},
+        .record = {.spawn_trace = spawn_trace_number(
+                       at, named, spawner != NULL ? spawner->record.spawn_trace : 0),
+                   .nvalues = nargs + 1},
     };
     link_task(task);
     make_ready(task, scheduler_of(task));
@@ -183,25 +184,26 @@ struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct plac
 }
 
 struct task *task_spawn(lua_State *L, int nargs, const char *name) {
-    struct place named = {0, 0};
+    struct location named = {0, 0};
     if (name == NULL) {
-        named = place_of_function(L, lua_gettop(L) - nargs);
+        named = location_of_function(L, lua_gettop(L) - nargs);
     }
-    task_new_handle(L);
+    task_new_object(L);
     if (name != NULL) {
         lua_pushstring(L, name);
         lua_setiuservalue(L, -2, TASK_NAME);
     }
     lua_insert(L, -(nargs + 2));
-    struct task *task = task_start(L, task_body, nargs, place_here(L), named);
-    task_give_handle(L, task);
+    struct task *task = task_start(L, task_body, nargs, location_here(L), named);
+    task_give_object(L, task);
     return task;
 }
 
-void task_runs(struct task *task, struct place body) {
+void task_runs(struct task *task, struct location body) {
     const struct task *spawner = scheduler.current;
-    struct place at = origin_of(task->fate.origin)->lines[0];
-    task->fate.origin = origin_number(at, body, spawner != NULL ? spawner->fate.origin : 0);
+    struct location at = spawn_trace_of(task->record.spawn_trace)->lines[0];
+    task->record.spawn_trace =
+        spawn_trace_number(at, body, spawner != NULL ? spawner->record.spawn_trace : 0);
 }
 
 /* Nobody is to mistake a later task, which may get the same memory, for this one. */
@@ -220,25 +222,25 @@ static void finish(struct task *task, bool again) {
     timer_remove(&task->timer);
     memory_free(task_take_interruption(task));
     unlink_task(task);
-    if (task->fate.main && task->fate.outcome != TASK_RETURNED && !rt.closing) {
+    if (task->record.main && task->record.outcome != TASK_RETURNED && !rt.closing) {
         state_exit(1);
     }
-    bool known = task_leave_handle(rt.L, task);
-    spare_give_back(task->co, task->anchor, again && !known);
+    bool known = task_leave_object(rt.L, task);
+    coroutine_pool_give_back(task->co, task->anchor, again && !known);
     forget(task);
     memory_give_back(task, sizeof(*task));
 }
 
 /* lua_resume ended with an error: memory, an error in reporting an error, or a foreign yield. */
 static void finish_broken(struct task *task) {
-    if (task->fate.outcome == TASK_UNFINISHED) {
-        task->fate.outcome = TASK_FAILED;
+    if (task->record.outcome == TASK_UNFINISHED) {
+        task->record.outcome = TASK_FAILED;
         const char *message = lua_tostring(task->co, -1);
         lua_writestringerror("lariat: task died: %s\n", message ? message : "(no message)");
-        task->fate.reported = task->service == NULL; /* handlers change no exit status */
-        scheduler.unjoined_errors += task->fate.reported;
+        task->record.reported = task->service == NULL; /* handlers change no exit status */
+        scheduler.unjoined_errors += task->record.reported;
     }
-    task->fate.nvalues = 1;
+    task->record.nvalues = 1;
 }
 
 static void resume(struct task *task) {
@@ -252,11 +254,11 @@ static void resume(struct task *task) {
     }
     hook_running(co);
     scope_enter(co, task->base);
-    int status = lua_resume(co, rt.L, task->fate.nvalues, &task->fate.nvalues);
+    int status = lua_resume(co, rt.L, task->record.nvalues, &task->record.nvalues);
     scope_leave(NULL);
     if (status == LUA_YIELD && !scheduler.parking) {
         bool stopped = scheduler.stopping || rt.closing;
-        task->fate.outcome = stopped ? TASK_CANCELLED : TASK_UNFINISHED;
+        task->record.outcome = stopped ? TASK_CANCELLED : TASK_UNFINISHED;
         scope_forget(co);
         lua_resetthread(co);
         lua_settop(co, 0);
@@ -326,8 +328,8 @@ void task_drop(struct task *task) {
     task_leave_queues(task);
     scope_forget(task->co);
     task->base = NULL;
-    task->fate.outcome = TASK_CANCELLED;
-    task->fate.nvalues = 0;
+    task->record.outcome = TASK_CANCELLED;
+    task->record.nvalues = 0;
     finish(task, false);
 }
 
@@ -345,8 +347,8 @@ void task_abandon(struct task *task) {
     lua_resetthread(task->co); /* runs pending `<close>` variables, which cannot wait */
     scheduler.stopping = false;
     hook_running(NULL);
-    task->fate.outcome = TASK_CANCELLED;
-    task->fate.nvalues = 0;
+    task->record.outcome = TASK_CANCELLED;
+    task->record.nvalues = 0;
     lua_settop(task->co, 0);
     finish(task, false);
     scheduler.current = NULL;

@@ -19,8 +19,8 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "net/op.h"
-#include "task/origin.h"
-#include "task/place.h"
+#include "task/spawn_trace.h"
+#include "task/location.h"
 #include "task/scope.h"
 #include "task/waitq.h"
 
@@ -33,8 +33,8 @@ enum __attribute__((packed)) task_outcome {
 };
 
 /* What is known of a task also when it has ended. */
-struct fate {
-    unsigned origin; /* its function, the lines that spawned it, its spawner, ... */
+struct task_record {
+    unsigned spawn_trace; /* its function, the lines that spawned it, its spawner, ... */
     int nvalues; /* on its coroutine: what the first resume passes; once it has ended, the results */
     enum task_outcome outcome;
     bool main;     /* the script itself */
@@ -66,10 +66,10 @@ struct task {
     uint64_t since;       /* tick in which its current wait began */
     struct op op;         /* the operation it is parked in */
     unsigned set_count;
-    int anchor;     /* registry reference to its handle, or to the coroutine while it has none */
-    unsigned owner; /* what it makes belongs to: see dump.c */
-    unsigned born;  /* tick in which it was spawned, in units of TASK_AGE_NS */
-    struct fate fate;
+    int anchor;      /* registry reference to its handle, or to the coroutine while it has none */
+    unsigned domain; /* what it makes belongs to: see dump.c */
+    unsigned born;   /* tick in which it was spawned, in units of TASK_AGE_NS */
+    struct task_record record;
     enum task_state state;
     enum wake wake;   /* why it was woken */
     bool cancel;      /* cancellation was asked for: every wait raises it */
@@ -107,9 +107,10 @@ extern struct scheduler scheduler;
 
 struct task *task_spawn(lua_State *L, int nargs, const char *name); /* f, args -> handle */
 /* The same with body(f, args), without a handle. */
-struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct place at,
-                        struct place named);
-void task_runs(struct task *task, struct place body); /* not the function it was given: a wrapper */
+struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct location at,
+                        struct location named);
+void task_runs(struct task *task,
+               struct location body); /* not the function it was given: a wrapper */
 void task_run_ready(void);
 void task_later(struct task *task); /* run it again in the next tick */
 bool task_wake(struct task *task, enum wake why);
@@ -135,13 +136,13 @@ void task_leave_queues(struct task *task);
 #define TASK_BUDGET_BYTES 4096 /* bytes that count as one attempt */
 bool task_spent(int cost);
 
-/* ---- what scripts hold of a task: see handle.c ---- */
+/* ---- what scripts hold of a task: see object.c ---- */
 #define TASK_TYPE "lariat.task"
 
-struct task_handle {
-    struct task *task;     /* NULL once it has ended */
-    struct waitq joiners;  /* who waits for its end */
-    struct fate last_fate; /* once it has ended */
+struct task_object {
+    struct task *task;              /* NULL once it has ended */
+    struct waitq joiners;           /* who waits for its end */
+    struct task_record last_record; /* once it has ended */
 };
 
 /* User values of a handle. */
@@ -153,18 +154,18 @@ enum {
     TASK_USER_VALUES = TASK_SCOPE
 };
 
-void handles_open(lua_State *L, const luaL_Reg *methods);
+void task_objects_open(lua_State *L, const luaL_Reg *methods);
 void task_push(lua_State *L, struct task *task); /* its handle, made now if it has none */
-void task_new_handle(lua_State *L);
-void task_give_handle(lua_State *L, struct task *task);
-struct task_handle *task_handle(lua_State *L, const struct task *task); /* NULL: it has none */
-struct task_handle *task_check(lua_State *L, int index);
+void task_new_object(lua_State *L);
+void task_give_object(lua_State *L, struct task *task);
+struct task_object *task_object(lua_State *L, const struct task *task); /* NULL: it has none */
+struct task_object *task_check(lua_State *L, int index);
 struct task *task_referenced(int reference); /* of a handle; NULL: none, or it has ended */
-struct fate *task_fate(struct task_handle *handle);
+struct task_record *task_record(struct task_object *handle);
 lua_State *task_thread(lua_State *L, int handle);
 void task_push_name(lua_State *L, struct task *task);
 void task_push_name_of(lua_State *L, int handle);
-bool task_leave_handle(lua_State *L, struct task *task); /* it has ended; did it have one? */
+bool task_leave_object(lua_State *L, struct task *task); /* it has ended; did it have one? */
 
 /* ---- for scripts ---- */
 int task_open(lua_State *L);                    /* module lariat.task.core */

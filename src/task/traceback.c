@@ -11,7 +11,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "task/place.h"
+#include "task/location.h"
 
 /* ---- messages ---- */
 

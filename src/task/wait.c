@@ -101,7 +101,7 @@ void task_prepare(lua_State *L, const char *what) {
                         "or callback called from C, such as table.sort, string.gsub or __gc): call "
                         "it outside, or spawn a task",
                         what);
-        place_error(L, lua_tostring(L, -1));
+        location_error(L, lua_tostring(L, -1));
     }
     if (task_must_raise()) {
         if (scheduler.budget <= 0) {

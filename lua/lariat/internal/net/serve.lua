@@ -1,0 +1,87 @@
+-- SPDX-License-Identifier: MIT
+--
+-- Serving: one loop that accepts, one task a connection. Whatever a handler does, its connection is
+-- closed; its error is reported and ends nobody else. When accepting fails for what may pass (no
+-- descriptors, a network that is down) it is tried again, after a pause that grows. serve returns
+-- when the server is closed and the handlers have finished; if it is cancelled, so are they.
+
+local core = require "lariat.core"
+local usage = require "lariat.internal.usage"
+local sleep = core.task.sleep
+
+local serve = {}
+
+local FIRST_PAUSE, LONGEST_PAUSE = 0.01, 1 -- seconds
+
+-- Until the server is closed or cannot accept any more: why.
+local function accept(service, server, handler)
+  local pause, before = FIRST_PAUSE, 0
+  while true do
+    local full, message, passing = service:accept(server, handler)
+    if service:accepted() > before then pause, before = FIRST_PAUSE, service:accepted() end
+    if full then
+      service:wait()
+    elseif passing then -- the machine or the connection was the matter, and not the listener
+      sleep(pause)
+      pause = math.min(pause * 2, LONGEST_PAUSE)
+    else
+      return message
+    end
+  end
+end
+
+--- Options of serving, for usage.check_options.
+serve.OPTIONS = { limit = "number", timeout = "seconds", name = "string" }
+
+--- Checks what is to be served, and how.
+---@param n integer which argument the handler is; the options are the next
+---@param handler any
+---@param options any
+---@param known table<string, string> the options there are
+function serve.check(n, handler, options, known)
+  if type(handler) ~= "function" then usage.type(n, "serve", "function", handler) end
+  local limit = usage.check_options(n + 1, "serve", options, known).limit
+  if limit and (limit ~= limit or limit < 1) then
+    local expected = "option 'limit': positive number of connections expected, got %s"
+    usage.argument(n + 1, "serve", expected, limit)
+  end
+end
+
+-- What handlers' tasks are called, unless the script says: the address that is served.
+local function address(server)
+  local host, port = server:getsockname()
+  if not host then return tostring(server) end
+  if not port then return "unix:" .. host end
+  return (host:find ":" and "[%s]:%d" or "%s:%d"):format(host, port)
+end
+
+--- Serves, with what has been checked: see serve.
+function serve.run(server, handler, options)
+  local name = options.name or address(server)
+  -- Left early, the service cancels its handlers.
+  local service <close> = core.service(name, options.limit or math.huge, options.timeout)
+  server:settimeout(nil) -- it waits as long as it takes, not in turns
+  local message = accept(service, server, handler)
+  service:finish()
+  if message ~= "closed" then return nil, message end
+  return true
+end
+
+--- Accepts connections and runs `handler(conn)` for each in a task of its own, until another task
+--- closes the server; then waits for the handlers to finish.
+---@param server table
+---@param handler fun(conn: table) closes nothing: the connection is closed when it returns
+---@param options? { limit?: integer, timeout?: number, name?: string } at most `limit` connections
+---  at once; `timeout` seconds set on each
+---@return true? # nil and a message if accepting failed
+---@return string? message
+function serve.serve(server, handler, options)
+  if not usage.kind(server):find("{server}", 1, true) then
+    usage.bad_self("serve", "server", server)
+  end
+  if options == nil then options = {} end
+  serve.check(1, handler, options, serve.OPTIONS)
+  return serve.run(server, handler, options)
+end
+
+return serve
