@@ -22,6 +22,10 @@
 #include "task/task.h"
 #include "base/clock.h"
 #include "base/state.h"
+#include "net/methods.h"
+#include "process/process.h"
+#include "repl/readline.h"
+#include "task/usage.h"
 
 static const luaL_Reg option_methods[] = {
     {"setoption", socket_setoption}, {"getoption", socket_getoption}, {NULL, NULL}};
@@ -43,17 +47,9 @@ static const struct socket_methods socket_methods[] = {
 };
 
 /* misuse.module in lua/lariat/internal/usage.lua marks them. */
-void module_check_dot(lua_State *L, const char *expected) {
-    if (lua_istable(L, 1) && luaL_getmetafield(L, 1, "__module") != LUA_TNIL) {
-        const char *got = lua_pushfstring(L, "module '%s', whose functions are called with a dot",
-                                          lua_tostring(L, -1));
-        location_argerror(L, 1, lua_pushfstring(L, "%s expected, got %s", expected, got));
-    }
-}
-
 /* skip(n, ...): all but the first n of the rest */
 static int socket_skip(lua_State *L) {
-    module_check_dot(L, "number");
+    usage_check_dot(L, "number");
     lua_Integer n = (lua_Integer)luaL_checknumber(L, 1);
     lua_Integer rest = lua_gettop(L) - 1 - n;
     return rest > 0 ? (int)(rest > lua_gettop(L) ? lua_gettop(L) : rest) : 0;
@@ -107,7 +103,7 @@ static int exit_parked(lua_State *L, int status, lua_KContext ctx) {
 }
 
 /* os.exit([code [, close]]): ends the program now; `<close>` variables of all tasks run. */
-int module_exit(lua_State *L) {
+static int module_exit(lua_State *L) {
     int status;
     if (lua_isboolean(L, 1)) {
         status = lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -180,7 +176,7 @@ static int open_lariat_core(lua_State *L) {
     static const luaL_Reg functions[] = {{"versions", versions},
                                          {"on_deadlock", on_deadlock},
                                          {"flush", flush_all},
-                                         {"wait", task_wait},
+                                         {"wait", select_wait},
                                          {"isatty", standard_isatty},
                                          {"interactive", interactive},
                                          {"folder", folder},
@@ -252,31 +248,6 @@ static int load_embedded(lua_State *L) {
     lua_pushstring(L, m->name);
     lua_callk(L, 1, 1, 0, embedded_loaded);
     return embedded_loaded(L, LUA_OK, 0);
-}
-
-void module_push_function(lua_State *L, const char *module, const char *name) {
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    if (lua_getfield(L, -1, module) != LUA_TTABLE) {
-        lua_pop(L, 1);
-        luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-        lua_getfield(L, -1, module);
-        lua_remove(L, -2);
-        lua_call(L, 0, 1);
-        lua_pushvalue(L, -1);
-        lua_setfield(L, -3, module);
-    }
-    lua_getfield(L, -1, name);
-    lua_replace(L, -3);
-    lua_pop(L, 1);
-}
-
-const char *module_push_hint(lua_State *L, const char *name) {
-    module_push_function(L, "lariat.internal.usage", "hint");
-    lua_insert(L, -2);
-    lua_pushstring(L, name);
-    lua_insert(L, -2);
-    lua_call(L, 2, 1);
-    return lua_tostring(L, -1);
 }
 
 static void preload(lua_State *L, const char *name, lua_CFunction open) {

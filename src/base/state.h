@@ -31,7 +31,6 @@ struct runtime {
     bool exact;                /* the state does the same in every process: see exact.c */
     int status;                /* exit status so far */
     size_t lookups;            /* name lookups in flight */
-    uint64_t unwound_by;       /* teardown: when the tasks have had their time; 0: not yet */
     struct rlimit limits;      /* of descriptors, found at the start: children get them back */
     bool status_chosen;        /* by os.exit: errors that nobody joined do not change it */
     bool interactive; /* there is a prompt: errors told there do not decide the exit status */
@@ -44,7 +43,6 @@ struct runtime {
 extern struct runtime rt;
 
 void state_exit(int status); /* ask the loop to end; tasks are unwound by runtime_close */
-bool state_is_overdue(void); /* teardown: tasks get no more turns */
 
 /* Tells this tick from others, nearly always. */
 static inline unsigned char state_tick_stamp(void) {

@@ -10,6 +10,7 @@
 
 bool exact_wanted(int argc, char **argv); /* whether this command line asks for one */
 lua_State *exact_newstate(void);          /* NULL: it cannot be had here */
+int fork_open(lua_State *L);              /* pushes lariat.core's `fork`: see fork.c */
 int exact_open(lua_State *L);             /* pushes lariat.core's `exact` */
 
 #endif

@@ -20,9 +20,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "module.h"
+#include "exact/exact.h"
+#include "net/socket.h"
 #include "kernel/poller.h"
-#include "process/signals.h"
+#include "base/signals.h"
 #include "base/memory.h"
 #include "base/state.h"
 

@@ -45,11 +45,11 @@ struct driver {
     int (*watch)(struct watch *w, int events);
     struct watch *(*watch_of)(int fd); /* the watch a descriptor number belongs to, or NULL */
 
-    /* names: starts a lookup, which ends in lookup_done(), or is `done` already on return */
+    /* names: starts a lookup, which ends by its `ended`, or is `done` already on return */
     int (*lookup)(struct lookup *lookup);
 
     /* may be NULL: nobody waits for a lookup any more; if it has not begun it does not begin, and
-     * lookup_done() is called soon */
+     * it ends soon */
     void (*forget_lookup)(struct lookup *lookup);
     /* may be NULL: a descriptor that others have made is ours now, and calls on it must not wait;
      * 0, or -errno if it cannot be ours */

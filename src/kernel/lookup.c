@@ -17,7 +17,6 @@
 #include <uv.h>
 
 #include "kernel/hosts.h"
-#include "net/resolve.h"
 #include "kernel/threads.h"
 #include "base/memory.h"
 #include "base/state.h"
@@ -89,7 +88,7 @@ static void complete(struct request *request, int status) {
     lookup->err = status;
     memory_free(request);
     rt.lookups--;
-    lookup_done(lookup);
+    lookup->ended(lookup);
 }
 
 static void on_forward(uv_getaddrinfo_t *uv, int status, struct addrinfo *result) {

@@ -15,12 +15,12 @@
 
 #include "net/address.h"
 #include "kernel/driver.h"
-#include "module.h"
 #include "net/socket.h"
 #include "task/task.h"
 #include "task/traceback.h"
 #include "base/clock.h"
 #include "base/state.h"
+#include "task/usage.h"
 
 /* ---- small fields ---- */
 
@@ -251,7 +251,7 @@ static int fn_failed(lua_State *L) {
 }
 
 static int push_text(lua_State *L) {
-    module_push_function(L, "lariat.internal.loop.dump", lua_toboolean(L, 1) ? "text" : "lines");
+    usage_push_function(L, "lariat.internal.loop.dump", lua_toboolean(L, 1) ? "text" : "lines");
     lua_call(L, 0, 1);
     return 1;
 }

@@ -198,7 +198,7 @@ static bool no_drains(void) {
 
 /* Gives what unwinds the tasks next its time. */
 static void allow(uint64_t ns) {
-    rt.unwound_by = clock_now() + ns;
+    scheduler.unwound_by = clock_now() + ns;
     interrupt_after(ns);
 }
 
@@ -208,7 +208,7 @@ static void abandon_tasks(void) {
     struct task *next;
     for (struct task *t = scheduler.all; t != NULL; t = next) {
         next = t->all_next;
-        if (state_is_overdue()) {
+        if (task_is_overdue()) {
             task_drop(t);
         } else {
             task_abandon(t);

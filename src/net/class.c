@@ -15,7 +15,7 @@
 #include "base/arena.h"
 #include "net/datagram.h"
 #include "kernel/driver.h"
-#include "module.h"
+#include "net/methods.h"
 #include "net/result.h"
 #include "net/socket.h"
 #include "base/clock.h"

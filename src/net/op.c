@@ -83,8 +83,8 @@ static bool wants_turn(int want) {
  * from interleaving. */
 static inline struct task *move_in(struct op *op, bool exclusive) {
     struct task *task = scheduler.current;
-    if (op != &task->op) {
-        task->op = *op;
+    if (op != op_of(task)) {
+        *op_of(task) = *op;
     }
     task->interest.claim = !exclusive ? 0 : op->begun ? CLAIM_BEGUN : CLAIM_EXCLUSIVE;
     task->interest.stays = true;
@@ -95,7 +95,7 @@ static inline void join(struct op *op, struct waitq *queue, bool front) {
     struct task *task = move_in(op, true);
     waitq_join(queue, &task->interest, task, front);
     if (op->other != NULL) {
-        task->set = task->op.as.pipe.end;
+        task->set = op_of(task)->as.pipe.end;
         task->set_count = 1;
         *task->set = (struct interest){.end_only = true};
         waitq_join(&op->other->watch.readers, task->set, task, false);
@@ -173,7 +173,7 @@ static int attempt(lua_State *L, struct op *op, bool again) {
 }
 
 static int op_resumed(lua_State *L, int status, lua_KContext ctx) {
-    struct op *op = &scheduler.current->op;
+    struct op *op = op_of(scheduler.current);
     enum wake why = task_resumed();
     (void)status;
     if (why == WAKE_CANCELLED) {

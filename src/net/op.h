@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "task/waitq.h"
+#include "task/task.h"
 
 #define WANT_READ (-1)
 #define WANT_WRITE (-2)
@@ -93,6 +93,12 @@ struct op {
         } datagram;
     } as;
 };
+
+/* The operation that a task is parked in. */
+static inline struct op *op_of(struct task *task) {
+    _Static_assert(sizeof(struct op) <= TASK_PARKED_SIZE, "an operation must fit into a task");
+    return (struct op *)(void *)task->parked;
+}
 
 static inline void op_init(struct op *op, const struct op_type *type, struct socket *socket) {
     memset(op, 0, sizeof(*op));

@@ -17,9 +17,10 @@
 
 #include "net/datagram.h"
 #include "kernel/driver.h"
-#include "module.h"
+#include "net/methods.h"
 #include "net/result.h"
 #include "base/memory.h"
+#include "task/usage.h"
 
 enum kind {
     BOOLEAN,
@@ -106,7 +107,7 @@ static const struct option *find(lua_State *L, enum socket_class class, enum acc
             lua_setfield(L, -2, options[i].name);
         }
     }
-    const char *hint = module_push_hint(L, name);
+    const char *hint = usage_push_hint(L, name);
     luaL_argerror(L, 2, lua_pushfstring(L, "unsupported option `%s'%s", name, hint));
     return NULL;
 }

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 
-#include "module.h"
+#include "net/methods.h"
 #include "net/op.h"
 #include "net/receive.h"
 #include "net/result.h"

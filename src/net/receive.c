@@ -12,13 +12,14 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "module.h"
+#include "net/methods.h"
 #include "net/pattern.h"
 #include "net/receive.h"
 #include "net/result.h"
 #include "net/socket.h"
 #include "base/memory.h"
 #include "task/task.h"
+#include "task/usage.h"
 
 #define PREFIX 3
 #define LARGE (32 * 1024) /* bytes of a result: what there may be no memory for */
@@ -308,7 +309,7 @@ static void read_options(lua_State *L, struct op *op) {
             lua_setfield(L, -2, "inclusive");
             lua_pushboolean(L, 1);
             lua_setfield(L, -2, "max");
-            const char *hint = module_push_hint(L, name);
+            const char *hint = usage_push_hint(L, name);
             luaL_argerror(L, 3, lua_pushfstring(L, "no such option '%s'%s", name, hint));
         }
     }

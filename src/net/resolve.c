@@ -14,7 +14,7 @@
 
 #include "net/address.h"
 #include "kernel/driver.h"
-#include "module.h"
+#include "net/methods.h"
 #include "net/result.h"
 #include "net/socket.h"
 #include "base/world.h"
@@ -22,6 +22,7 @@
 #include "base/memory.h"
 #include "base/state.h"
 #include "task/task.h"
+#include "task/usage.h"
 
 static struct lookup *start(struct lookup *lookup) {
     int err = rt.driver->lookup(lookup);
@@ -60,12 +61,35 @@ void lookups_drop(void) {
 /* Stands in for one that there is no memory for: it has failed. */
 static struct lookup no_memory = {.done = true, .err = UV_EAI_MEMORY};
 
+void lookup_free(struct lookup *lookup) {
+    if (lookup == &no_memory) {
+        return;
+    }
+    if (lookup->link != NULL) {
+        leave_simulation(lookup);
+    }
+    if (lookup->result != NULL) {
+        uv_freeaddrinfo(lookup->result);
+    }
+    memory_free(lookup);
+}
+
+static void ended(struct lookup *lookup) {
+    lookup->done = true;
+    if (lookup->abandoned) {
+        lookup_free(lookup);
+    } else {
+        waitq_wake_all(&lookup->waiters, WAKE_READY);
+    }
+}
+
 static struct lookup *new_lookup(const char *host, int family, int type) {
     struct lookup *lookup = memory_try(NULL, sizeof(*lookup));
     if (lookup == NULL) {
         return &no_memory;
     }
     memset(lookup, 0, sizeof(*lookup));
+    lookup->ended = ended;
     lookup->hints.ai_family = family;
     lookup->hints.ai_socktype = type;
     if (rt.world != NULL) {
@@ -106,28 +130,6 @@ struct lookup *lookup_start_reverse(const struct sockaddr *address, int flags, b
         address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     memcpy(&lookup->address, address, size);
     return lookup->done ? lookup : start(lookup);
-}
-
-void lookup_free(struct lookup *lookup) {
-    if (lookup == &no_memory) {
-        return;
-    }
-    if (lookup->link != NULL) {
-        leave_simulation(lookup);
-    }
-    if (lookup->result != NULL) {
-        uv_freeaddrinfo(lookup->result);
-    }
-    memory_free(lookup);
-}
-
-void lookup_done(struct lookup *lookup) {
-    lookup->done = true;
-    if (lookup->abandoned) {
-        lookup_free(lookup);
-    } else {
-        waitq_wake_all(&lookup->waiters, WAKE_READY);
-    }
 }
 
 /* task_prepare() has been called. A lookup that is done already takes one turn. */
@@ -335,7 +337,7 @@ static int wait_for(lua_State *L, struct lookup *lookup, finisher finish) {
 /* getaddrinfo(host) -> {{family=, addr=}, ...} | nil, message */
 static int dns_getaddrinfo(lua_State *L) {
     const char *host;
-    module_check_dot(L, "string");
+    usage_check_dot(L, "string");
     int bad = address_check_text(L, 1, "host", &host);
     bad = bad ? bad : address_check_host(L, host);
     if (bad) {
@@ -348,7 +350,7 @@ static int dns_getaddrinfo(lua_State *L) {
 /* An address is looked up by its name and a name by its addresses, IPv4 as LuaSocket's. */
 static int look_up_host(lua_State *L, const char *what, int flags, finisher finish) {
     const char *host;
-    module_check_dot(L, "string");
+    usage_check_dot(L, "string");
     int bad = address_check_text(L, 1, "host", &host);
     struct address a;
     if (bad) {
@@ -376,7 +378,7 @@ static int dns_tohostname(lua_State *L) {
 /* getnameinfo(host, service) -> {name}, service | nil, message; either may be nil */
 static int dns_getnameinfo(lua_State *L) {
     const char *host = NULL, *service = NULL;
-    module_check_dot(L, "string");
+    usage_check_dot(L, "string");
     int bad = lua_isnoneornil(L, 1) ? 0 : address_check_text(L, 1, "host", &host);
     bad = bad || host == NULL ? bad : address_check_host(L, host);
     bad = bad || lua_isnoneornil(L, 2) ? bad : address_check_text(L, 2, "service", &service);

@@ -9,31 +9,11 @@
 #include <netdb.h>
 #include <stdbool.h>
 
+#include "kernel/lookup.h"
 #include "net/address.h"
 #include "task/task.h"
 
-#define LOOKUP_NOT_SIMULATED \
-    (-9999) /* beside UV_EAI_*: a name of the real world, in a simulation */
-
 struct socket;
-
-/* One lookup. Owned by its waiter until that abandons it, then by its own completion. */
-struct lookup {
-    struct waitq waiters;
-    bool done;
-    bool abandoned;
-    struct lookup *next, **link; /* among those of a simulation; link is NULL: not one of them */
-    int err;                     /* 0 or a UV_EAI_* code */
-    struct addrinfo *result;     /* owned */
-    void *request;               /* of the driver's, while it is under way; or NULL */
-    bool reverse;                /* address to name */
-    bool service_wanted;         /* of a reverse lookup: the service's name is asked for as well */
-    char host[NI_MAXHOST];       /* in: the name; out of a reverse lookup: the name found */
-    char service[NI_MAXSERV];
-    struct sockaddr_storage address; /* of a reverse lookup */
-    int flags;                       /* of a reverse lookup: NI_* */
-    struct addrinfo hints;
-};
 
 /* Continues with k(L, 0, ctx) once the lookup has ended; `*slot` is then the finished lookup, to be
  * freed by lookup_free. Cancellation and deadline abandon it. */
@@ -53,8 +33,7 @@ int resolve_then(lua_State *L, const char *what, struct socket *s, const char *h
 /* The first address found, and the lookup freed: 0, or the results of its failure. */
 int lookup_take(lua_State *L, struct lookup *lookup, int port, struct address *a);
 
-void lookup_done(struct lookup *lookup); /* called by the driver */
-void lookups_drop(void);                 /* a simulation is over, its tasks have been dropped */
+void lookups_drop(void); /* a simulation is over, its tasks have been dropped */
 
 int resolve_open_dns(lua_State *L); /* the functions of socket.dns */
 

@@ -16,12 +16,13 @@
 
 #include "net/datagram.h"
 #include "kernel/driver.h"
-#include "module.h"
+#include "net/methods.h"
 #include "net/result.h"
 #include "net/socket.h"
 #include "base/clock.h"
 #include "base/state.h"
 #include "task/task.h"
+#include "task/usage.h"
 
 #define SELECTION_TYPE "lariat.selection"
 #define MOST_ENTRIES (1 << 24) /* of a list: so that sizes do not overflow */
@@ -416,11 +417,11 @@ static int choose(lua_State *L, bool strict) {
 
 /* select(receivers, senders [, seconds]) -> readable, writable [, "timeout"] */
 int socket_select(lua_State *L) {
-    module_check_dot(L, "table");
+    usage_check_dot(L, "table");
     return choose(L, false);
 }
 
 /* wait(objects, nil, seconds): the same for lua/lariat/task.lua, which wants no surprises */
-int task_wait(lua_State *L) {
+int select_wait(lua_State *L) {
     return choose(L, true);
 }

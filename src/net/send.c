@@ -13,7 +13,7 @@
 
 #include "kernel/driver.h"
 #include "net/gather.h"
-#include "module.h"
+#include "net/methods.h"
 #include "net/result.h"
 #include "net/socket.h"
 #include "base/memory.h"

@@ -12,7 +12,7 @@
 
 #include "net/address.h"
 #include "net/datagram.h"
-#include "module.h"
+#include "net/methods.h"
 #include "net/resolve.h"
 #include "net/result.h"
 #include "net/socket.h"

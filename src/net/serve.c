@@ -11,13 +11,12 @@
  * run the handler, it counts among those at work no longer. The service lies on the stack of each
  * of its tasks, which keeps it.
  */
-#include "net/serve.h"
 
 #include <errno.h>
 #include <lauxlib.h>
 #include <string.h>
 
-#include "module.h"
+#include "net/methods.h"
 #include "net/result.h"
 #include "net/server.h"
 #include "net/socket.h"
@@ -33,12 +32,8 @@ struct service {
     lua_Integer active;       /* handlers now */
     lua_Integer accepted;     /* connections so far */
     struct waitq waiting;     /* for handlers to end */
-    char name[];
+    char text[];              /* the name */
 };
-
-void service_push_name(lua_State *L, const struct task_service *service) {
-    lua_pushstring(L, ((const struct service *)service)->name);
-}
 
 /* ---- a handler's task ---- */
 
@@ -82,7 +77,7 @@ static int keep_traceback(lua_State *L) {
 static void report_failure(lua_State *L, struct task *task, const struct address *peer) {
     lua_pushcfunction(L, report_error);
     lua_pushvalue(L, HANDLER);
-    lua_pushfstring(L, "error in handler of %s: ", ((struct service *)task->service)->name);
+    lua_pushfstring(L, "error in handler of %s: ", task->service->name);
     lua_pushliteral(L, "task ");
     task_push_name(L, task);
     lua_pushliteral(L, ", peer ");
@@ -288,7 +283,8 @@ static int service_new(lua_State *L) {
     struct service *service = lua_newuserdatauv(L, sizeof(*service) + length + 1, 0);
     *service = (struct service){
         .head = {task_ended}, .limit = luaL_checknumber(L, 2), .timeout = luaL_optnumber(L, 3, -1)};
-    memcpy(service->name, name, length + 1);
+    memcpy(service->text, name, length + 1);
+    service->head.name = service->text;
     luaL_setmetatable(L, SERVICE_TYPE);
     return 1;
 }

@@ -8,7 +8,7 @@
 #include <lauxlib.h>
 
 #include "kernel/driver.h"
-#include "module.h"
+#include "net/methods.h"
 #include "net/result.h"
 #include "net/server.h"
 #include "net/socket.h"

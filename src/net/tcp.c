@@ -13,7 +13,7 @@
 #include "net/address.h"
 #include "net/connect.h"
 #include "kernel/driver.h"
-#include "module.h"
+#include "net/methods.h"
 #include "net/options.h"
 #include "net/resolve.h"
 #include "net/result.h"

@@ -11,7 +11,7 @@
 #include "net/connect.h"
 #include "net/datagram.h"
 #include "kernel/driver.h"
-#include "module.h"
+#include "net/methods.h"
 #include "net/result.h"
 #include "net/socket.h"
 

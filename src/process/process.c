@@ -16,9 +16,8 @@
 #include <stddef.h>
 
 #include "kernel/driver.h"
-#include "module.h"
 #include "net/result.h"
-#include "process/signals.h"
+#include "base/signals.h"
 #include "base/world.h"
 #include "base/clock.h"
 #include "base/memory.h"

@@ -35,4 +35,16 @@ int process_environ(lua_State *L);
 int shell_execute(lua_State *L);
 int shell_popen(lua_State *L);
 
+int signal_check(lua_State *L, int index); /* "TERM" or "SIGTERM" -> 15; raises on anything else */
+
+/* Push what lariat.core has of them. */
+int process_open(lua_State *L);
+int signal_open(lua_State *L);
+int standard_open(lua_State *L);
+int standard_isatty(lua_State *L); /* isatty(x), as a lua_CFunction */
+
+/* Before the state is closed: children are ended (SIGTERM, a second later SIGKILL), watches closed. */
+void process_close_all(void);
+void signal_close_all(void);
+
 #endif

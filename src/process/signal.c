@@ -8,20 +8,21 @@
  * woke that task, so a cancelled wait loses none. Callbacks into Lua were rejected: a signal is one
  * more thing that a task waits for, and its handler can therefore wait, too.
  */
-#include "process/signals.h"
 
 #include <lauxlib.h>
 #include <signal.h>
 #include <string.h>
 
 #include "loop/interrupt.h"
-#include "module.h"
+#include "base/signals.h"
+#include "process/process.h"
 #include "task/location.h"
 #include "net/result.h"
 #include "task/task.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/state.h"
+#include "task/usage.h"
 
 #define SIGNAL_TYPE "lariat.signal"
 
@@ -42,69 +43,18 @@ static struct handle *open_handles;
 
 /* ---- names ---- */
 
-static const struct {
-    const char *name;
-    int number;
-    const char *unfit; /* why it cannot be waited for */
-} signals[] = {
-    {"HUP", SIGHUP, NULL},
-    {"INT", SIGINT, NULL},
-    {"QUIT", SIGQUIT, NULL},
-    {"USR1", SIGUSR1, NULL},
-    {"USR2", SIGUSR2, NULL},
-    {"TERM", SIGTERM, NULL},
-    {"PIPE", SIGPIPE, NULL},
-    {"CHLD", SIGCHLD, NULL},
-    {"CONT", SIGCONT, NULL},
-    {"TSTP", SIGTSTP, NULL},
-    {"TTIN", SIGTTIN, NULL},
-    {"TTOU", SIGTTOU, NULL},
-    {"URG", SIGURG, NULL},
-    {"WINCH", SIGWINCH, NULL},
-    {"IO", SIGIO, NULL},
-    {"PWR", SIGPWR, NULL},
-    {"XCPU", SIGXCPU, NULL},
-    {"XFSZ", SIGXFSZ, NULL},
-    {"VTALRM", SIGVTALRM, NULL},
-    {"PROF", SIGPROF, NULL},
-    {"SYS", SIGSYS, NULL},
-    {"TRAP", SIGTRAP, NULL},
-    {"STKFLT", SIGSTKFLT, NULL},
-    {"KILL", SIGKILL, "no process can catch it"},
-    {"STOP", SIGSTOP, "no process can catch it"},
-    {"ALRM", SIGALRM, "lariat's own: it ends tests that take too long"},
-    {"ABRT", SIGABRT, "the program does not survive it"},
-    {"SEGV", SIGSEGV, "the program does not survive it"},
-    {"BUS", SIGBUS, "the program does not survive it"},
-    {"FPE", SIGFPE, "the program does not survive it"},
-    {"ILL", SIGILL, "the program does not survive it"},
-};
-
-#define SIGNALS (sizeof(signals) / sizeof(*signals))
-
-static size_t check(lua_State *L, int index) {
+static const struct signal_info *check(lua_State *L, int index) {
     size_t size;
     const char *name = luaL_checklstring(L, index, &size);
-    const char *bare = strncmp(name, "SIG", 3) == 0 ? name + 3 : name;
-    for (size_t i = 0; i < SIGNALS; i++) {
-        if (strcmp(signals[i].name, bare) == 0 && strlen(name) == size) {
-            return i;
-        }
+    const struct signal_info *info = strlen(name) == size ? signal_by_name(name) : NULL;
+    if (info == NULL) {
+        location_argerror(L, index, lua_pushfstring(L, "unknown signal '%s'", name));
     }
-    return (size_t)location_argerror(L, index, lua_pushfstring(L, "unknown signal '%s'", name));
+    return info;
 }
 
 int signal_check(lua_State *L, int index) {
-    return signals[check(L, index)].number;
-}
-
-const char *signal_name(int number) {
-    for (size_t i = 0; i < SIGNALS; i++) {
-        if (signals[i].number == number) {
-            return signals[i].name;
-        }
-    }
-    return NULL;
+    return check(L, index)->number;
 }
 
 /* ---- handles ---- */
@@ -248,18 +198,18 @@ static int method_tostring(lua_State *L) {
 
 /* signal(name) -> watch | nil, message */
 static int signal_new(lua_State *L) {
-    module_check_dot(L, "string");
-    size_t i = check(L, 1);
-    if (signals[i].unfit != NULL) {
-        return luaL_argerror(L, 1,
-                             lua_pushfstring(L, "signal %s cannot be waited for (%s)",
-                                             signals[i].name, signals[i].unfit));
+    usage_check_dot(L, "string");
+    const struct signal_info *info = check(L, 1);
+    if (info->unfit != NULL) {
+        return luaL_argerror(
+            L, 1,
+            lua_pushfstring(L, "signal %s cannot be waited for (%s)", info->name, info->unfit));
     }
     if (rt.closing) {
         return luaL_error(L, "the runtime is closing: no signal can be waited for");
     }
     struct signal_watch *w = lua_newuserdatauv(L, sizeof(*w), 0);
-    *w = (struct signal_watch){.number = signals[i].number};
+    *w = (struct signal_watch){.number = info->number};
     luaL_setmetatable(L, SIGNAL_TYPE);
     int err = open_handle(w);
     if (err < 0) {

@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #include "kernel/file.h"
-#include "module.h"
+#include "process/process.h"
 #include "net/socket.h"
 #include "base/world.h"
 #include "base/state.h"

@@ -23,7 +23,7 @@
 
 #include "kernel/file.h"
 #include "repl/libreadline.h"
-#include "module.h"
+#include "repl/readline.h"
 #include "task/task.h"
 #include "kernel/watch.h"
 #include "base/clock.h"

@@ -109,7 +109,7 @@ static void answer(struct event *event) {
     struct lookup *lookup = question->lookup;
     memory_free(question);
     lookup->abandoned |= waitq_is_empty(&lookup->waiters); /* a crash has dropped its task */
-    lookup_done(lookup);
+    lookup->ended(lookup);
 }
 
 static void forget(struct event *event) {

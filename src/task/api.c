@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "module.h"
 #include "task/task.h"
 #include "task/traceback.h"
 #include "base/clock.h"
+#include "task/usage.h"
 
 static const char cancelled_key; /* its address names the value in the registry */
 
@@ -175,7 +175,7 @@ static const char *take_name(lua_State *L, int index) {
             lua_createtable(L, 0, 1);
             lua_pushboolean(L, 1);
             lua_setfield(L, -2, "name");
-            const char *hint = module_push_hint(L, option);
+            const char *hint = usage_push_hint(L, option);
             luaL_argerror(L, index, lua_pushfstring(L, "no such option '%s'%s", option, hint));
         }
     }
@@ -200,7 +200,7 @@ static int fn_spawn(lua_State *L) {
     const char *name = NULL;
     int f = 1;
     if (lua_istable(L, 1)) {
-        module_check_dot(L, "function");
+        usage_check_dot(L, "function");
         name = take_name(L, 1);
         f = 2;
     }
@@ -222,7 +222,7 @@ static int slept(lua_State *L, int status, lua_KContext ctx) {
 }
 
 int task_sleep(lua_State *L) {
-    module_check_dot(L, "number");
+    usage_check_dot(L, "number");
     luaL_checknumber(L, 1);
     double seconds = task_opt_seconds(L, 1);
     task_prepare(L, "sleep");

@@ -5,7 +5,6 @@
  */
 #include <lauxlib.h>
 
-#include "module.h"
 #include "task/task.h"
 #include "base/clock.h"
 

@@ -17,7 +17,6 @@
 #include <lualib.h>
 
 #include "task/hook.h"
-#include "module.h"
 #include "task/coroutine_pool.h"
 #include "task/task.h"
 

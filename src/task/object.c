@@ -10,7 +10,6 @@
  */
 #include <lauxlib.h>
 
-#include "net/serve.h"
 #include "task/task.h"
 #include "base/state.h"
 
@@ -52,7 +51,7 @@ void task_push(lua_State *L, struct task *task) {
         lua_pop(L, 1);
         task_new_object(L);
         if (task->service != NULL) {
-            service_push_name(L, task->service);
+            lua_pushstring(L, task->service->name);
             lua_setiuservalue(L, -2, TASK_NAME);
         }
         task_give_object(L, task);

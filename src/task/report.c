@@ -11,9 +11,9 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
-#include "module.h"
 #include "task/task.h"
 #include "task/traceback.h"
+#include "task/usage.h"
 
 static const char onerror_key; /* its address names the function in the registry */
 
@@ -130,7 +130,7 @@ void report_unjoined(lua_State *L, int handle) {
 /* onerror(f): from now on f(error, traceback, title, task) instead of printing -> what it was */
 int report_onerror(lua_State *L) {
     if (!lua_isnoneornil(L, 1)) {
-        module_check_dot(L, "function");
+        usage_check_dot(L, "function");
         luaL_checktype(L, 1, LUA_TFUNCTION);
     }
     lua_settop(L, 1);

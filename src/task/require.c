@@ -9,7 +9,6 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "module.h"
 #include "task/task.h"
 #include "base/clock.h"
 

@@ -10,7 +10,6 @@
 
 #include <lauxlib.h>
 
-#include "module.h"
 #include "task/task.h"
 #include "base/clock.h"
 #include "base/state.h"

@@ -287,9 +287,13 @@ static bool tick_over(int turns, uint64_t began) {
     return clock_now() - began >= TICK_NS;
 }
 
+bool task_is_overdue(void) {
+    return clock_now() >= scheduler.unwound_by;
+}
+
 /* The bound of the exit is looked at between turns: a tick full of tasks could outlast it by far. */
 static bool may_go_on(const struct scheduler *s) {
-    return !list_is_empty(&s->ready) && !rt.exiting && !(rt.closing && state_is_overdue());
+    return !list_is_empty(&s->ready) && !rt.exiting && !(rt.closing && task_is_overdue());
 }
 
 void task_run_ready(void) {

@@ -18,7 +18,6 @@
 
 #include "base/clock.h"
 #include "base/list.h"
-#include "net/op.h"
 #include "task/spawn_trace.h"
 #include "task/location.h"
 #include "task/scope.h"
@@ -47,7 +46,11 @@ struct task_record {
  * with its outcome known and its coroutine as that was left; it may not raise. */
 struct task_service {
     void (*ended)(struct task *task);
+    const char *name; /* of its tasks, for messages */
 };
+
+#define TASK_PARKED_SIZE \
+    80 /* bytes for an operation: what is in them is the business of its floor */
 
 /* There may be very many: the order of the members leaves no holes. */
 struct task {
@@ -62,9 +65,9 @@ struct task {
     struct scope *scope;          /* the innermost one that it is suspended in, or NULL */
     const char *waiting_for;      /* name of the operation it is parked in */
     struct interest interest;     /* the usual single interest */
-    struct interest *set; /* several: in memory anchored by the waiting call's stack, or `op` */
+    struct interest *set; /* several: in memory anchored by the waiting call's stack, or `parked` */
     uint64_t since;       /* tick in which its current wait began */
-    struct op op;         /* the operation it is parked in */
+    _Alignas(8) char parked[TASK_PARKED_SIZE]; /* of the operation it is parked in: see net/op.h */
     unsigned set_count;
     int anchor;      /* registry reference to its handle, or to the coroutine while it has none */
     unsigned domain; /* what it makes belongs to: see dump.c */
@@ -100,6 +103,7 @@ struct scheduler {
     bool pinned;            /* a resume further out cannot be suspended */
     struct task *on_deadlock; /* told of a deadlock instead of ending the program */
     struct task *exit_caller; /* it called os.exit, which does not return */
+    uint64_t unwound_by;      /* teardown: when the tasks have had their time; 0: not yet */
     struct scheduler *outer;  /* of the real world, set aside while another is installed; or NULL */
 };
 
@@ -112,6 +116,7 @@ struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct loca
 void task_runs(struct task *task,
                struct location body); /* not the function it was given: a wrapper */
 void task_run_ready(void);
+bool task_is_overdue(void);         /* teardown: tasks get no more turns */
 void task_later(struct task *task); /* run it again in the next tick */
 bool task_wake(struct task *task, enum wake why);
 bool task_cancel(struct task *task);                         /* false: it had ended */
@@ -173,6 +178,15 @@ double task_opt_seconds(lua_State *L, int arg); /* negative: no limit, as if the
 int task_sleep(lua_State *L);                   /* sleep(seconds) */
 void task_push_cancelled_value(lua_State *L);
 bool task_is_cancelled_value(lua_State *L, int index);
+
+/* Replace Lua's coroutine functions, and its require, by ones that a wait passes through. */
+void coroutine_install(lua_State *L);
+void require_install(lua_State *L);
+
+/* A condition: a queue of tasks made visible to lua/lariat/internal. */
+void condition_open(lua_State *L); /* makes its class */
+int condition_new(lua_State *L);
+struct waitq *condition_test(lua_State *L, int index); /* NULL: the value is no condition */
 
 /* ---- errors that nobody joins, see report.c ---- */
 int task_keep_traceback(lua_State *L);              /* message handler of bodies and scopes */

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The functions and methods of sockets, by file, for the module that scripts see (module.c) and for the
+ * classes that share them. Each is a lua_CFunction as Lua calls it, unless it says otherwise.
+ */
+#ifndef LARIAT_METHODS_H
+#define LARIAT_METHODS_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdbool.h>
+
+#include "net/address.h"
+#include "net/socket.h"
+
+/* socket.core */
+int tcp_create(lua_State *L);
+int tcp_create4(lua_State *L);
+int tcp_create6(lua_State *L);
+int tcp_copy(lua_State *L);
+int udp_create(lua_State *L);
+int udp_create4(lua_State *L);
+int udp_create6(lua_State *L);
+int unix_create_stream(lua_State *L);
+int unix_create_dgram(lua_State *L);
+int socket_select(lua_State *L);
+int select_wait(lua_State *L); /* task.wait */
+int socket_setoption(lua_State *L);
+int socket_getoption(lua_State *L);
+int socket_methods_of(lua_State *L);
+
+/* methods, by file */
+extern const luaL_Reg receive_methods[];
+extern const luaL_Reg peek_methods[];
+extern const luaL_Reg send_methods[];
+extern const luaL_Reg server_methods[];
+extern const luaL_Reg tcp_methods[];
+extern const luaL_Reg datagram_methods[];
+extern const luaL_Reg udp_methods[];
+extern const luaL_Reg unix_stream_methods[];
+extern const luaL_Reg unix_dgram_methods[];
+
+/* Is the function at `index` the iterator of box:lines()? */
+bool receive_is_lines_of(lua_State *L, int index, const struct socket_box *box);
+
+/* methods that several classes share under different names */
+int inet_bind(lua_State *L, struct socket *s);
+int inet_getpeername(lua_State *L);
+int inet_getsockname(lua_State *L);
+int inet_getfamily(lua_State *L);
+int datagram_send_many(lua_State *L);
+int datagram_send_to(lua_State *L, struct socket *s, const struct address *a);
+
+/* Pushes the constructor of services, for serve. */
+void service_open(lua_State *L);
+
+#endif
