@@ -46,13 +46,6 @@ struct option {
     enum access access;
 };
 
-struct saved_option {
-    struct saved_option *next;
-    int level, number;
-    socklen_t size;
-    char value[sizeof(struct ipv6_mreq) > 32 ? sizeof(struct ipv6_mreq) : 32];
-};
-
 #define STREAMS (ANY_TCP | ANY_UNIX)
 #define ANY_INET (ANY_TCP | ANY_UDP)
 
@@ -112,61 +105,12 @@ static const struct option *find(lua_State *L, enum socket_class class, enum acc
     return NULL;
 }
 
-/* ---- what sockets start with ---- */
-
-void options_start(const struct driver *driver, int fd, int family, int type) {
-    int yes = 1;
-    if (family == AF_INET6) {
-        driver->setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes));
-    }
-    if (family != AF_UNIX && type == SOCK_STREAM) {
-        driver->setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
-    }
-}
-
-static void save(lua_State *L, struct socket *s, const struct option *o, const void *value,
-                 socklen_t size) {
-    struct saved_option **link = &s->options;
-    while (*link != NULL && ((*link)->level != o->level || (*link)->number != o->number)) {
-        link = &(*link)->next;
-    }
-    if (*link == NULL) {
-        struct saved_option *saved = memory_try(NULL, sizeof(*saved));
-        if (saved == NULL) {
-            memory_no_memory(L);
-            return;
-        }
-        *saved = (struct saved_option){.level = o->level, .number = o->number};
-        *link = saved;
-    }
-    (*link)->size = size;
-    memcpy((*link)->value, value, size);
-}
-
-int options_replay(struct socket *s, int fd) {
-    for (struct saved_option *o = s->options; o != NULL; o = o->next) {
-        int err = s->watch.driver->setsockopt(fd, o->level, o->number, o->value, o->size);
-        if (err < 0) {
-            return err;
-        }
-    }
-    return 0;
-}
-
-void options_forget(struct socket *s) {
-    while (s->options != NULL) {
-        struct saved_option *o = s->options;
-        s->options = o->next;
-        memory_free(o);
-    }
-}
-
 /* ---- set ---- */
 
 static int apply(lua_State *L, struct socket *s, const struct option *o, const void *value,
                  size_t size) {
-    if (s->class == TCP_MASTER && size <= sizeof(s->options->value)) {
-        save(L, s, o, value, (socklen_t)size);
+    if (s->class == TCP_MASTER && size <= SAVED_VALUE_SIZE) {
+        options_save(L, s, o->level, o->number, value, (socklen_t)size);
         if (s->watch.fd < 0) {
             return result_ok(L, 1);
         }

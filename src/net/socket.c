@@ -19,8 +19,6 @@
 #include "base/state.h"
 #include "task/task.h"
 
-struct sockets sockets;
-
 /* ---- objects ---- */
 
 struct socket *socket_new(lua_State *L, enum socket_class class, int family) {
@@ -52,10 +50,6 @@ struct socket *socket_new_at(lua_State *L, enum socket_class class, int family,
     sockets.all = s;
     box->socket = s;
     return s;
-}
-
-int socket_type(const struct socket *s) {
-    return CLASS(s->class) & ANY_DGRAM ? SOCK_DGRAM : SOCK_STREAM;
 }
 
 void socket_adopt(struct socket *s, int fd) {

@@ -151,7 +151,6 @@ bool socket_peer(const struct socket *s, struct address *a);
 enum socket_class socket_class(const struct socket_box *box);
 void socket_become(lua_State *L, int index, enum socket_class class);
 const char *socket_class_name(enum socket_class class);
-int socket_type(const struct socket *s); /* SOCK_STREAM or SOCK_DGRAM */
 
 /* The socket at index 1; raises if it is of another class; NULL if it is closed. */
 struct socket *socket_check(lua_State *L, unsigned classes, const char *role);
@@ -210,6 +209,10 @@ static inline size_t input_size(const struct socket *s) {
 }
 static inline const char *input_data(const struct socket *s) {
     return s->in.base + s->in.begin;
+}
+
+static inline int socket_type(const struct socket *s) { /* SOCK_STREAM or SOCK_DGRAM */
+    return CLASS(s->class) & ANY_DGRAM ? SOCK_DGRAM : SOCK_STREAM;
 }
 
 /* ---- what its box keeps; a closed one has none ---- */

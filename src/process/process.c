@@ -210,21 +210,26 @@ static int method_running(lua_State *L) {
     return 1;
 }
 
-int process_open(lua_State *L) {
+/* ---- the limit of descriptors ---- */
+
+bool process_lower_limit(struct rlimit *raised) {
+    if (getrlimit(RLIMIT_NOFILE, raised) < 0 || raised->rlim_cur <= rt.limits.rlim_cur) {
+        return false;
+    }
+    struct rlimit lowered = {.rlim_cur = rt.limits.rlim_cur, .rlim_max = raised->rlim_max};
+    return setrlimit(RLIMIT_NOFILE, &lowered) == 0;
+}
+
+/* ---- the class ---- */
+
+void process_open_class(lua_State *L) {
     static const luaL_Reg methods[] = {{"wait", method_wait},       {"kill", method_kill},
                                        {"close", method_close},     {"pid", method_pid},
                                        {"running", method_running}, {NULL, NULL}};
-    static const luaL_Reg functions[] = {{"spawn", process_spawn},
-                                         {"environ", process_environ},
-                                         {"execute", shell_execute},
-                                         {"popen", shell_popen},
-                                         {NULL, NULL}};
     luaL_newmetatable(L, PROCESS_TYPE);
     luaL_newlib(L, methods);
     lua_setfield(L, -2, "__index");
     lua_pushcfunction(L, method_close);
     lua_setfield(L, -2, "__gc");
     lua_pop(L, 1);
-    luaL_newlib(L, functions);
-    return 1;
 }

@@ -23,6 +23,7 @@ struct process {
     int code, signal;
 };
 
+void process_open_class(lua_State *L);     /* makes the class of processes */
 struct process *process_new(lua_State *L); /* pushes it; without a child so far */
 int process_start(struct process *p, uv_process_options_t *options); /* 0 or -errno */
 
@@ -30,8 +31,6 @@ int process_start(struct process *p, uv_process_options_t *options); /* 0 or -er
  * hard one never changes. False: nothing to set back. True: setrlimit(RLIMIT_NOFILE, raised) does. */
 bool process_lower_limit(struct rlimit *raised);
 
-int process_spawn(lua_State *L);
-int process_environ(lua_State *L);
 int shell_execute(lua_State *L);
 int shell_popen(lua_State *L);
 

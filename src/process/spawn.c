@@ -126,14 +126,6 @@ static void close_both(struct plan *plan, bool failed) {
 
 /* ---- limits ---- */
 
-bool process_lower_limit(struct rlimit *raised) {
-    if (getrlimit(RLIMIT_NOFILE, raised) < 0 || raised->rlim_cur <= rt.limits.rlim_cur) {
-        return false;
-    }
-    struct rlimit lowered = {.rlim_cur = rt.limits.rlim_cur, .rlim_max = raised->rlim_max};
-    return setrlimit(RLIMIT_NOFILE, &lowered) == 0;
-}
-
 /* Does what uv_spawn opens stay below the limit that children get? */
 static bool fits_below_limit(void) {
     int probe = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
@@ -229,7 +221,7 @@ static const char *execute(lua_State *L, struct plan *plan, struct process *p,
 
 /* spawn(arguments, environment, cwd, stdin, stdout, stderr) -> process and our ends of pipes
  * | nil, message. For each stream: "pipe", "inherit", "null", "stdout", "=text" or an object. */
-int process_spawn(lua_State *L) {
+static int process_spawn(lua_State *L) {
     if (rt.world != NULL) { /* as where no program can be started, which scripts are prepared for */
         lua_pushnil(L);
         lua_pushliteral(L, "lariat.run is not simulated: a host runs no other programs");
@@ -261,7 +253,7 @@ int process_spawn(lua_State *L) {
 }
 
 /* environ() -> name = value of everything a child inherits */
-int process_environ(lua_State *L) {
+static int process_environ(lua_State *L) {
     lua_newtable(L);
     for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
         const char *equals = strchr(*entry, '=');
@@ -271,5 +263,16 @@ int process_environ(lua_State *L) {
             lua_rawset(L, -3);
         }
     }
+    return 1;
+}
+
+int process_open(lua_State *L) {
+    static const luaL_Reg functions[] = {{"spawn", process_spawn},
+                                         {"environ", process_environ},
+                                         {"execute", shell_execute},
+                                         {"popen", shell_popen},
+                                         {NULL, NULL}};
+    process_open_class(L);
+    luaL_newlib(L, functions);
     return 1;
 }

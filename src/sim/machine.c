@@ -186,7 +186,7 @@ static void close_sockets(const struct machine *m, void (*close)(struct socket *
     struct socket *next;
     for (struct socket *s = sockets.all; s != NULL; s = next) {
         next = s->all_next;
-        if (s->domain == SIM_DOMAINS + m->id && s->watch.driver == &driver_sim) {
+        if (s->domain == SIM_DOMAINS + m->id && s->watch.driver == rt.driver) {
             close(s);
         }
     }

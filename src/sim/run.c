@@ -9,7 +9,6 @@
  * unwinding, as in a crash of the whole network.
  */
 #include <lauxlib.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -33,20 +32,6 @@
 #include "task/task.h"
 
 #define INTERRUPT_TICKS 64 /* how often the world outside is asked whether to stop */
-
-struct simulation sim;
-
-void sim_fail(const char *format, ...) {
-    va_list arguments;
-    sim.over = true;
-    if (sim.failure == NULL) {
-        va_start(arguments, format);
-        if (vasprintf(&sim.failure, format, arguments) < 0) {
-            sim.failure = NULL;
-        }
-        va_end(arguments);
-    }
-}
 
 /* ---- the world outside ---- */
 

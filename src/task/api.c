@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * What scripts see of tasks: the methods of handles (join, cancel, status, name), spawn, sleep,
- * yield, now, current. Owns the unique value that cancellation
- * raises. lua/lariat/task.lua builds the module from these.
+ * yield, now, current. lua/lariat/task.lua builds the module from these.
  */
 #include <lauxlib.h>
 #include <stdio.h>
@@ -12,23 +11,6 @@
 #include "task/traceback.h"
 #include "base/clock.h"
 #include "task/usage.h"
-
-static const char cancelled_key; /* its address names the value in the registry */
-
-void task_push_cancelled_value(lua_State *L) {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &cancelled_key);
-}
-
-bool task_is_cancelled_value(lua_State *L, int index) {
-    if (lua_type(L, index) != LUA_TUSERDATA) {
-        return false;
-    }
-    index = lua_absindex(L, index);
-    task_push_cancelled_value(L);
-    bool same = lua_rawequal(L, index, -1);
-    lua_pop(L, 1);
-    return same;
-}
 
 /* ---- methods ---- */
 
@@ -251,11 +233,6 @@ static int fn_current(lua_State *L) {
     return 1;
 }
 
-static int cancelled_tostring(lua_State *L) {
-    lua_pushliteral(L, "task.cancelled");
-    return 1;
-}
-
 static const luaL_Reg methods[] = {
     {"join", method_join},           {"cancel", method_cancel},
     {"status", method_status},       {"name", method_name},
@@ -281,27 +258,11 @@ static const luaL_Reg functions[] = {
     {NULL, NULL},
 };
 
-/* There is one, however often the module is opened. */
-static void make_cancelled_value(lua_State *L) {
-    lua_newuserdatauv(L, 0, 0);
-    lua_createtable(L, 0, 2);
-    lua_pushcfunction(L, cancelled_tostring);
-    lua_setfield(L, -2, "__tostring");
-    lua_pushliteral(L, "task.cancelled");
-    lua_setfield(L, -2, "__name");
-    lua_setmetatable(L, -2);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &cancelled_key);
-}
-
 int task_open(lua_State *L) {
     task_objects_open(L, methods);
     condition_open(L);
     luaL_newlib(L, functions);
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &cancelled_key) == LUA_TNIL) {
-        lua_pop(L, 1);
-        make_cancelled_value(L);
-    }
+    task_make_cancelled_value(L);
     lua_setfield(L, -2, "cancelled");
     return 1;
 }

@@ -176,6 +176,7 @@ bool task_leave_object(lua_State *L, struct task *task); /* it has ended; did it
 int task_open(lua_State *L);                    /* module lariat.task.core */
 double task_opt_seconds(lua_State *L, int arg); /* negative: no limit, as if there is no argument */
 int task_sleep(lua_State *L);                   /* sleep(seconds) */
+void task_make_cancelled_value(lua_State *L);   /* once: and pushes it */
 void task_push_cancelled_value(lua_State *L);
 bool task_is_cancelled_value(lua_State *L, int index);
 
