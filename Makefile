@@ -4,6 +4,7 @@
 #
 #   src/**/*.c        one object each under build/<variant>/; the variants are release, asan and lint
 #   lua/**/*.lua      embedded: build/embed, made of src/embed.c, turns them into build/embedded.c
+#   .ci/floors.lua    checks that no file of src/ includes or calls what is above it
 #   .ci/deps.sh       which Debian packages each target needs; checks for them, installs them
 #   spec/support/run.sh   runs the specs and ends with the line "N passed, N failed"
 #
@@ -31,7 +32,7 @@ CASE      ?=
 .SUFFIXES:
 .SECONDARY:
 .PHONY: all ready deps deps-peers demo test asan valgrind lint format bench-build bench bench-peers
-.PHONY: install install-docs uninstall clean help lint-lua lint-format lint-cppcheck lint-compile luasocket-tests
+.PHONY: install install-docs uninstall clean help lint-lua lint-format lint-cppcheck lint-compile lint-floors luasocket-tests
 
 all: lariat  ## build ./lariat
 
@@ -143,11 +144,11 @@ LUA_DIRS   = $(wildcard lua examples spec bench)
 C_FILES    = $(wildcard src/*.[ch] src/*/*.[ch] bench/*.[ch])
 BENCH      = $(wildcard bench/*.c)
 
-lint: lint-lua lint-format lint-cppcheck lint-compile  ## luacheck, clang-format, cppcheck, warnings as errors
+lint: lint-lua lint-format lint-cppcheck lint-compile lint-floors  ## luacheck, clang-format, cppcheck, warnings as errors, floors
 	@echo "lint: clean"
 
 lint-lua: | ready
-	luacheck --quiet --no-color $(LUA_DIRS)
+	luacheck --quiet --no-color $(LUA_DIRS) .ci
 
 lint-format: | ready
 	clang-format --dry-run --Werror $(C_FILES)
@@ -159,6 +160,10 @@ lint-cppcheck: | ready
 	  -DLARIAT_VERSION='"$(VERSION)"' -Isrc $(filter %.c,$(C_FILES))
 
 lint-compile: $(call objects,lint) build/lint/embed.o $(BENCH:%.c=build/lint/%.o)
+
+# What a file includes and calls lies on its own floor or below: see .ci/floors.lua.
+lint-floors: lariat lint-compile
+	./lariat .ci/floors.lua build/lint
 
 build/lint/bench/%.o: bench/%.c Makefile | ready
 	$(compile)

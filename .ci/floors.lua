@@ -5,14 +5,15 @@
 --   ./lariat .ci/floors.lua OBJECTS      OBJECTS: a folder of object files laid out as src/ is
 --
 -- Calls are read from the symbols that the object files define and need, not from the text. Fails,
--- naming both ends, on an include or a symbol that goes up, on an include without its folder, and on
--- a circle of files that is not listed below. A listed circle that has become smaller fails as well,
--- so that the list only ever shrinks.
+-- naming both ends, on an include or a symbol that goes up, on an include without its folder, and
+-- on a circle of files that is not listed below. A listed circle that has become smaller fails as
+-- well, so that the list only ever shrinks.
 
 local lariat = require "lariat"
 
 -- From the ground up.
-local FLOORS = { "base", "task", "kernel", "net", "loop", "process", "repl", "exact", "sim", "main" }
+local FLOORS =
+  { "base", "task", "kernel", "net", "loop", "process", "repl", "exact", "sim", "main" }
 
 -- The circles that remain: files of one floor that need one another.
 local CIRCLES = {
@@ -49,7 +50,7 @@ local function sorted_keys(t)
   return keys
 end
 
--- Includes -----------------------------------------------------------------------------------------
+-- Includes ---------------------------------------------------------------------------------------
 
 local function check_include(file, line, included)
   local floor = floor_of(included)
@@ -72,7 +73,7 @@ local function check_includes(files)
   end
 end
 
--- Symbols ------------------------------------------------------------------------------------------
+-- Symbols ----------------------------------------------------------------------------------------
 
 -- What each object defines: symbol -> file; and needs: file -> list of symbols.
 local function read_symbols(objects, files)
@@ -123,7 +124,7 @@ local function check_arrows(arrows)
   return up
 end
 
--- Circles ------------------------------------------------------------------------------------------
+-- Circles ----------------------------------------------------------------------------------------
 
 -- The strongly connected components of more than one file (Tarjan's algorithm).
 local function circles_of(arrows)
@@ -167,7 +168,7 @@ local function check_circles(circles)
   end
 end
 
--- --------------------------------------------------------------------------------------------------
+-- The check ---------------------------------------------------------------------------------------
 
 local objects = assert(arg[1], "usage: lariat .ci/floors.lua OBJECTS")
 local files = {}
@@ -182,8 +183,8 @@ if #problems == 0 then
   local up = check_arrows(arrows)
   local circles = circles_of(arrows)
   check_circles(circles)
-  print(("floors: %d files, %d arrows between them, %d upwards, %d circles"):format(#files, count, up,
-    #circles))
+  print(("floors: %d files, %d arrows between them, %d upwards, %d circles"):format(#files, count,
+    up, #circles))
 end
 for _, text in ipairs(problems) do io.stderr:write("floors: ", text, "\n") end
 if #problems > 0 then os.exit(1) end

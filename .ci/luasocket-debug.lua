@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- What LuaSocket's own tests expect of a LuaSocket built with LUASOCKET_DEBUG: `_DEBUG` is true, and
--- send and receive return how long they took as their fourth result. See luasocket-tests.sh.
+-- LuaSocket's own tests expect a LuaSocket built with LUASOCKET_DEBUG: `_DEBUG` is true, and send
+-- and receive return how long they took as their fourth result. See luasocket-tests.sh.
 
 local core = require "socket.core"
 local socket = require "socket"

@@ -317,7 +317,9 @@ describe("docs/types", function()
     local text = read "docs/types/lariat.lua":match "@alias lariat.SignalName\n(.-)\n\n"
     local named, known = {}, {}
     for name in text:gmatch '"(%u%w+)"' do named[name] = true end
-    for name in read "src/base/signals.c":gmatch '{"(%u%w+)", SIG%w+, NULL}' do known[name] = true end
+    for name in read "src/base/signals.c":gmatch '{"(%u%w+)", SIG%w+, NULL}' do
+      known[name] = true
+    end
     assert.same(sorted(known), sorted(named))
   end)
 

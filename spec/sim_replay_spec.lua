@@ -72,7 +72,8 @@ describe("one seed", function()
   end)
 
   it("fails alone as in its file, with other tests taken away, and by its command", function()
-    local head = "local sim = { it = require 'lariat.internal.sim.it' } local PATIENCE = 0.2" .. WORLD
+    local head = "local sim = { it = require 'lariat.internal.sim.it' } local PATIENCE = 0.2"
+      .. WORLD
     local failing = [[
       sim.it("is late", { seeds = 50, loss = 0.05, delay = 0.05, duplicate = true }, world)
     ]]

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
 -- The module `lariat.sim`: scripts on a network in memory, where a seed decides what goes wrong and
--- time is virtual. The network is in C (src/sim/sim.h); here are the options, the hosts, and what a run
--- comes to.
+-- time is virtual. The network is in C (src/sim/sim.h); here are the options, the hosts, and what a
+-- run comes to.
 
 local core = require "lariat.core"
 local faults = require "lariat.internal.sim.faults"

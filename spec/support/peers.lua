@@ -173,7 +173,8 @@ end
 ---@return table crowd `most`: how many were inside at once
 function peers.crowd(count, a_ticker)
   return setmetatable({
-    count = count, ticker = a_ticker, inside = 0, most = 0, open = false, condition = core.condition(),
+    count = count, ticker = a_ticker, inside = 0, most = 0, open = false,
+    condition = core.condition(),
   }, crowd)
 end
 

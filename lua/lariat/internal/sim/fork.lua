@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- Many runs of one function, each in a copy of this process (src/exact/fork.c): a crash, an endless loop
--- or what it leaves behind is that run's own. As many go on at once as there are cores.
+-- Many runs of one function, each in a copy of this process (src/exact/fork.c): a crash, an endless
+-- loop or what it leaves behind is that run's own. As many go on at once as there are cores.
 
 local core = require "lariat.core".fork
 local now = require "lariat.core".task.now

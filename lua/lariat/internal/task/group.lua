@@ -2,7 +2,8 @@
 --
 -- Groups: tasks that end before the call that started them returns. The first error cancels the
 -- siblings, and is raised once they have ended, with the child's own traceback and the line that
--- spawned it. Built on scopes (src/task/scope.c): a group is one scope that its children are spawned in.
+-- spawned it. Built on scopes (src/task/scope.c): a group is one scope, in which its children are
+-- spawned.
 
 local core = require "lariat.core"
 local usage = require "lariat.internal.usage"
