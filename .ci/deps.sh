@@ -46,6 +46,10 @@ test     memcached       command:memcached     a peer: memcached
 test     tshark          command:tshark        Wireshark, for which lariat.wire makes plugins
 test     python3-pyftpdlib file:/usr/lib/python3/dist-packages/pyftpdlib a peer: FTP server
 test     python3-aiosmtpd file:/usr/lib/python3/dist-packages/aiosmtpd   a peer: mail server
+test     mosquitto-clients command:mosquitto_pub a peer: MQTT clients
+test     coturn          command:turnutils_stunclient a peer: STUN client
+test     chrony          command:chronyd       a peer: NTP client
+test     bsdutils        command:logger        a peer: syslog client
 test     procps          command:ps            looks at processes in specs
 test     util-linux      command:taskset       pins processes to a core
 lint     lua-check       command:luacheck      lints Lua
@@ -119,7 +123,7 @@ as_root() {
     flock 9 # one at a time
 
     new=
-    for daemon in redis-server nginx memcached; do
+    for daemon in redis-server nginx memcached coturn chrony; do
         [ -e "/etc/init.d/$daemon" ] || new="$new $daemon"
     done
     hold_daemons
