@@ -47,6 +47,7 @@ test     tshark          command:tshark        Wireshark, for which lariat.wire 
 test     python3-pyftpdlib file:/usr/lib/python3/dist-packages/pyftpdlib a peer: FTP server
 test     python3-aiosmtpd file:/usr/lib/python3/dist-packages/aiosmtpd   a peer: mail server
 test     mosquitto-clients command:mosquitto_pub a peer: MQTT clients
+test     dnsmasq-base    command:dnsmasq       a peer: name server
 test     coturn          command:turnutils_stunclient a peer: STUN client
 test     chrony          command:chronyd       a peer: NTP client
 test     bsdutils        command:logger        a peer: syslog client
