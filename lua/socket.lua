@@ -25,6 +25,24 @@ local socket = {
   dns = core.dns,
 }
 
+--- Which resolver connect, socket.dns and whatever else looks up names use, in all of this program:
+--- the system's, or lariat.dns. Returns which it was.
+---@param which? "lariat"|"system" default: leave it
+---@return "lariat"|"system" before
+function socket.dns.use(which)
+  local state = lariat.resolver.state()
+  local before = state[1] and "lariat" or "system"
+  if which == "lariat" then
+    state[1] = require "lariat.dns.lookup"
+  elseif which == "system" then
+    state[1] = nil
+  elseif which ~= nil then
+    misuse.argument(1, "use", "'lariat' or 'system' expected, got %s",
+      type(which) == "string" and ("'%s'"):format(which) or misuse.kind(which))
+  end
+  return before
+end
+
 function socket.__unload()
   return 1
 end

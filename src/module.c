@@ -18,6 +18,7 @@
 #include "interrupt.h"
 #include "place.h"
 #include "resolve.h"
+#include "resolver.h"
 #include "runtime.h"
 #include "sim.h"
 #include "task.h"
@@ -175,6 +176,8 @@ static int open_lariat_core(lua_State *L) {
     lua_setfield(L, -2, "service");
     readline_open(L);
     lua_setfield(L, -2, "readline");
+    resolver_open(L);
+    lua_setfield(L, -2, "resolver");
     return 1;
 }
 

@@ -14,18 +14,25 @@
 #include "address.h"
 #include "driver.h"
 #include "module.h"
+#include "resolver.h"
 #include "result.h"
 #include "runtime.h"
 #include "sim_machine.h"
 #include "socket.h"
 
-static struct lookup *start(struct lookup *lookup) {
+static struct lookup *start_by_driver(struct lookup *lookup) {
     int err = rt.driver->lookup(lookup);
     if (err < 0) {
         lookup->done = true;
         lookup->err = err;
     }
     return lookup;
+}
+
+/* Whoever waits for a scripted one starts its task: see lookup_wait. */
+static struct lookup *start(struct lookup *lookup) {
+    lookup->scripted = resolver_in_use();
+    return lookup->scripted ? lookup : start_by_driver(lookup);
 }
 
 /* Those of the simulation under way: it drops tasks, which then do not free what they wait for. */
@@ -87,17 +94,22 @@ static struct lookup *lookup_start_service(const char *host, const char *service
     return lookup->done ? lookup : start(lookup);
 }
 
-struct lookup *lookup_start_reverse(const struct sockaddr *address, int flags) {
+static struct lookup *new_reverse(const struct sockaddr *address, int flags) {
     struct lookup *lookup = new_lookup("", AF_UNSPEC, SOCK_STREAM);
     lookup->reverse = true;
     lookup->flags = flags;
     size_t size =
         address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     memcpy(&lookup->address, address, size);
-    return start(lookup);
+    return lookup;
+}
+
+struct lookup *lookup_start_reverse(const struct sockaddr *address, int flags) {
+    return start(new_reverse(address, flags));
 }
 
 void lookup_free(struct lookup *lookup) {
+    resolver_forget(lookup);
     if (lookup->link != NULL) {
         leave_simulation(lookup);
     }
@@ -121,6 +133,9 @@ int lookup_wait(lua_State *L, struct lookup *lookup, uint64_t due, lua_KFunction
     if (lookup->done) {
         return task_give_way(L, (lua_KContext)lookup, k);
     }
+    if (lookup->scripted) {
+        resolver_begin(L, lookup);
+    }
     struct task *task = rt.tasks.current;
     waitq_join(&lookup->waiters, &task->interest, task, false);
     return task_park(L, "name lookup", due, true, (lua_KContext)lookup, k);
@@ -135,6 +150,7 @@ enum wake lookup_resumed(struct lookup *lookup) {
         lookup_free(lookup);
     } else {
         lookup->abandoned = true;
+        resolver_abandon(lookup);
     }
     return why;
 }
@@ -309,6 +325,19 @@ static int dns_getaddrinfo(lua_State *L) {
     }
     task_prepare(L, "getaddrinfo");
     return wait_for(L, lookup_start(host, AF_UNSPEC, SOCK_STREAM), push_addrinfo);
+}
+
+/* As getaddrinfo() of a name, or tohostname() of an address. */
+int resolve_by_system(lua_State *L) {
+    const char *host = luaL_checkstring(L, 1);
+    struct address a;
+    task_prepare(L, "getaddrinfo");
+    if (address_parse(host, 0, AF_UNSPEC, &a)) {
+        struct lookup *reverse = new_reverse((struct sockaddr *)&a.storage, NI_NAMEREQD);
+        return wait_for(L, start_by_driver(reverse), push_tohostname);
+    }
+    struct lookup *lookup = new_lookup(host, AF_UNSPEC, SOCK_STREAM);
+    return wait_for(L, lookup->done ? lookup : start_by_driver(lookup), push_addrinfo);
 }
 
 /* An address is looked up by its name and a name by its addresses, IPv4 as LuaSocket's. */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "resolver.h"
 #include "runtime.h"
 #include "sim.h"
 #include "sim_event.h"
@@ -31,7 +32,8 @@ static const unsigned char six_prefix[12] = {0xfd};
 
 struct machine *machine_new(const char *name) {
     struct machine *m = runtime_alloc(sizeof(*m));
-    *m = (struct machine){.id = sim.machine_count, .up = true, .globals = LUA_NOREF};
+    *m = (struct machine){
+        .id = sim.machine_count, .up = true, .resolver = LUA_NOREF, .globals = LUA_NOREF};
     strncpy(m->name, name, sizeof(m->name) - 1);
     m->next_port = (unsigned)chance_between(CHANCE_PORTS, 0, EPHEMERAL_COUNT - 1);
     sim.machines = runtime_realloc(sim.machines, (m->id + 1) * sizeof(*sim.machines));
@@ -240,6 +242,7 @@ void machine_crash(struct machine *m) {
     }
     m->wait_count = 0;
     drop_tasks(m);
+    resolver_forget_machine(m);
     close_sockets(m, socket_abort);
 }
 
@@ -277,6 +280,7 @@ void machines_close(void) {
     for (unsigned i = 0; i < sim.machine_count; i++) {
         struct machine *m = sim.machines[i];
         luaL_unref(rt.L, LUA_REGISTRYINDEX, m->globals);
+        resolver_forget_machine(m);
         sim_paths_free(m);
         runtime_free(m->waits);
         runtime_free(m->input);

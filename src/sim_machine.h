@@ -41,6 +41,7 @@ struct machine {
     unsigned crashes;     /* so far: whoever waits for its end tells them from an exit */
     size_t tasks;         /* that have not ended */
     int status, expected; /* as of os.exit; as the script of the run foresees it */
+    int resolver;         /* registry reference to what it knows of names: see resolver.c */
     int globals;          /* registry reference to {globals, loaded, preload}; LUA_NOREF: shared */
     struct waitq ended;   /* who waits for its last task to end */
     struct event crash;   /* it is about to */

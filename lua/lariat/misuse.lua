@@ -87,6 +87,9 @@ end
 local KINDS = {
   seconds = misuse.is_seconds,
   integer = function(value) return math.type(value) == "integer" end,
+  ["string or table"] = function(value)
+    return type(value) == "string" or type(value) == "table"
+  end,
 }
 
 --- Checks a table of options.
