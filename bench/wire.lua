@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- lariat.wire against code written by hand (bench/wire_hand.lua), as ratios of speed: more than 1 is
--- faster than by hand. Decoding, encoding, messages() on a pipelined connection, and how the costs
--- grow with the size of a message and with how it is cut.
+-- lariat.wire against code written by hand (bench/wire_hand.lua), as ratios of speed: more than 1
+-- is faster than by hand. Decoding, encoding, messages() on a pipelined connection, and how the
+-- costs grow with the size of a message and with how it is cut.
 --
 --   ./lariat bench/wire.lua [codec | messages | growth]
 
@@ -63,19 +63,22 @@ local function same(a, b)
 end
 
 local function codecs()
-  print(("%-10s %6s %8s %12s %8s %12s"):format("message", "bytes", "decode", "1/s", "encode", "1/s"))
+  local head = "%-10s %6s %8s %12s %8s %12s"
+  print(head:format("message", "bytes", "decode", "1/s", "encode", "1/s"))
   local product, count = { 1, 1 }, 0
   for _, name in ipairs(sorted(hand)) do
     local h = hand[name]
     local m, bytes = h.message, h.encode(h.value)
     assert(m:encode(h.value) == bytes, name)
     local value, next = h.decode(bytes, 1)
-    assert(same(value, (m:decode(bytes))) and same(m:decode(bytes), value) and next == #bytes + 1, name)
+    assert(same(value, (m:decode(bytes))) and same(m:decode(bytes), value) and next == #bytes + 1,
+      name)
     local decode, decodes = compare(function() return m:decode(bytes) end,
       function() return h.decode(bytes, 1) end)
     local encode, encodes = compare(function() return m:encode(h.value) end,
       function() return h.encode(h.value) end)
-    print(("%-10s %6d %8.2f %12.0f %8.2f %12.0f"):format(name, #bytes, decode, decodes, encode, encodes))
+    print(("%-10s %6d %8.2f %12.0f %8.2f %12.0f"):format(name, #bytes, decode, decodes, encode,
+      encodes))
     product[1], product[2], count = product[1] * decode, product[2] * encode, count + 1
   end
   print(("%-10s %6s %8.2f %12s %8.2f"):format("geometric", "", product[1] ^ (1 / count), "",
@@ -137,9 +140,9 @@ local function by_parts(conn)
     local _, _, keys, extras, _, _, body = string.unpack(">BBI2BBI2I4I4I8", head)
     local rest = conn:receive(body)
     if not rest then return count end
-    local t = { extras = rest:sub(1, extras), key = rest:sub(extras + 1, extras + keys) }
-    t.value = rest:sub(extras + keys + 1)
-    count = count + 1
+    local t = { extras = rest:sub(1, extras), key = rest:sub(extras + 1, extras + keys),
+      value = rest:sub(extras + keys + 1) }
+    count = count + (t and 1)
   end
 end
 
@@ -168,7 +171,8 @@ local function messages()
     local bytes, ours = h.encode(h.value), by_wire(h.message)
     local parts = name == "memcached" and
       ("%.2f"):format(median_ratio(bytes, 20000, ours, by_parts)) or ""
-    print(("%-10s %22.2f %22s"):format(name, median_ratio(bytes, 20000, ours, by_hand(h.decode)), parts))
+    print(("%-10s %22.2f %22s"):format(name, median_ratio(bytes, 20000, ours, by_hand(h.decode)),
+      parts))
   end
 end
 
@@ -191,7 +195,8 @@ local pair_type = wire.custom {
 
 -- Lists that are read item by item, as they come: what a resumable decoder must not keep.
 local GROWING = {
-  items = wire.message "items" { wire.u32 "count", wire.list "count" "items" { wire.str(wire.u16) "x" } },
+  items = wire.message "items" { wire.u32 "count",
+    wire.list "count" "items" { wire.str(wire.u16) "x" } },
   checked = wire.message "checked" { wire.check(sum, wire.u32) {
     wire.u32 "count", wire.list "count" "items" { wire.str(wire.u16) "x" } } },
   custom = wire.message "custom" { wire.u32 "count",
@@ -209,8 +214,9 @@ local function cost(message, bytes, size)
 end
 
 local function growth()
-  print(("%-10s %8s %10s %10s %10s   ns a byte, in pieces of 1, 100, 10,000 bytes"):format("message",
-    "items", "1", "100", "10000"))
+  print "nanoseconds a byte, in pieces of so many bytes"
+  local head = "%-10s %8s %10s %10s %10s"
+  print(head:format("message", "items", "1", "100", "10,000"))
   for _, name in ipairs(sorted(GROWING)) do
     local message = GROWING[name]
     for _, count in ipairs { 1000, 4000, 16000 } do

@@ -4,8 +4,8 @@
 -- compares with. Each has a message, the declaration, decode(s, p) -> table, next and encode(t) ->
 -- bytes; they check what any decoder must: that the bytes are there, and constants.
 
-local byte, find, pack, sub, unpack = string.byte, string.find, string.pack, string.sub, string.unpack
-local match = string.match
+local byte, find, match, sub = string.byte, string.find, string.match, string.sub
+local pack, unpack = string.pack, string.unpack
 local wire = require "lariat.wire"
 local mqtt, resp = require "examples.wire.mqtt", require "examples.wire.resp"
 local socks5 = require "examples.wire.socks5"
@@ -41,7 +41,8 @@ hand.memcached = {
     return {
       magic = MAGIC[magic] or magic, opcode = OPCODE[opcode] or opcode, data_type = kind,
       status = status, opaque = opaque, cas = cas, extras = sub(s, q, q + extras - 1),
-      key = sub(s, q + extras, q + extras + keys - 1), value = sub(s, q + extras + keys, q + body - 1),
+      key = sub(s, q + extras, q + extras + keys - 1),
+      value = sub(s, q + extras + keys, q + body - 1),
     }, q + body
   end,
   encode = function(t)
@@ -64,7 +65,8 @@ hand.mqtt = {
     p = p + 2
     if length > 127 then
       length = length & 127
-      local shift, b = 7, nil
+      local shift = 7
+      local b
       repeat
         b = byte(s, p)
         if not b then return nil end
@@ -121,7 +123,8 @@ hand.socks5 = {
 
 -- Bits, a mask -----------------------------------------------------------------------------------
 
-local OPCODES = { [0] = "continuation", "text", "binary", [8] = "close", [9] = "ping", [10] = "pong" }
+local OPCODES = { [0] = "continuation", "text", "binary", [8] = "close", [9] = "ping",
+  [10] = "pong" }
 local OPCODES_OF = { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 }
 hand.websocket = {
   message = protocols.websocket,
@@ -200,7 +203,8 @@ hand.nats = {
       e + 4 + size
   end,
   encode = function(t)
-    return "PUB " .. t.subject .. " " .. (t.reply and t.reply .. " " or "") .. #t.payload .. "\r\n" ..
+    local reply = t.reply and t.reply .. " " or ""
+    return "PUB " .. t.subject .. " " .. reply .. #t.payload .. "\r\n" ..
       t.payload .. "\r\n"
   end,
 }

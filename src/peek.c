@@ -29,7 +29,7 @@ static int failed(lua_State *L, struct op *op, const char *why) {
 static int push_shown(lua_State *L, const struct op *op) {
     struct socket *s = op->socket;
     size_t from = op->as.peek.from, shown = input_size(s) - from;
-    lua_Integer taken = s->box != NULL ? (lua_Integer)s->box->taken : 0;
+    lua_Integer taken = s->box != NULL ? (lua_Integer)s->box->received : 0;
     lua_pushlstring(L, input_data(s) + from, shown < op->as.peek.most ? shown : op->as.peek.most);
     lua_pushinteger(L, taken);
     return 2;
@@ -93,9 +93,9 @@ static int method_peek(lua_State *L) {
 static int method_skip(lua_State *L) {
     struct socket *s = socket_check(L, ANY_STREAM, "client");
     size_t n = check_size(L, 2, luaL_checkinteger(L, 2), 0);
-    lua_Integer taken = luaL_optinteger(L, 3, -1);
+    lua_Integer taken = lua_isnoneornil(L, 3) ? -1 : luaL_checkinteger(L, 3);
     bool same = s != NULL && input_size(s) >= n && !waitq_has_exclusive(&s->watch.readers) &&
-                (taken == -1 || taken == (lua_Integer)s->box->taken);
+                (taken == -1 || taken == (lua_Integer)s->box->received);
     if (same && n > 0) {
         input_take(s, n);
         input_trim(s);

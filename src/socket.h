@@ -106,8 +106,7 @@ struct socket_box {
     const char *mark;        /* tells a box from other userdata, and its class: see socket_lua.c */
     struct socket *socket;   /* NULL once closed */
     double born;             /* clock_now() in seconds, for getstats */
-    uint64_t received, sent; /* bytes, as setstats may have changed them */
-    uint64_t taken;          /* bytes of input, for peek and skip */
+    uint64_t received, sent; /* bytes; setstats leaves `received` as it is, for peek and skip */
     struct timeout timeout;
 };
 
@@ -181,7 +180,6 @@ static inline const char *input_data(const struct socket *s) {
 static inline void socket_count_received(struct socket *s, size_t size) {
     if (s->box != NULL) {
         s->box->received += size;
-        s->box->taken += size;
     }
 }
 static inline void socket_count_sent(struct socket *s, size_t size) {

@@ -171,9 +171,38 @@ static int method_gettimeout(lua_State *L) {
     return 2;
 }
 
+/* What setstats has added to the count of received bytes: kept apart, in a table of the few objects
+ * that it was called on, because peek and skip need the count itself. */
+#define RESTATED "lariat.restated"
+
+static lua_Integer get_restated(lua_State *L) {
+    lua_Integer added = 0;
+    if (lua_getfield(L, LUA_REGISTRYINDEX, RESTATED) == LUA_TTABLE) {
+        lua_pushvalue(L, 1);
+        lua_rawget(L, -2);
+        added = lua_tointeger(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return added;
+}
+
+static void set_restated(lua_State *L, lua_Integer added) {
+    if (!luaL_getsubtable(L, LUA_REGISTRYINDEX, RESTATED)) {
+        lua_createtable(L, 0, 1);
+        lua_pushliteral(L, "k");
+        lua_setfield(L, -2, "__mode");
+        lua_setmetatable(L, -2);
+    }
+    lua_pushvalue(L, 1);
+    lua_pushinteger(L, added);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
 static int method_getstats(lua_State *L) {
     struct socket_box *box = check_box(L, HAS_STATS, "client");
-    lua_pushinteger(L, (lua_Integer)box->received);
+    lua_pushinteger(L, (lua_Integer)box->received + get_restated(L));
     lua_pushinteger(L, (lua_Integer)box->sent);
     lua_pushnumber(L, (double)clock_now() / 1e9 - box->born);
     return 3;
@@ -187,7 +216,9 @@ static uint64_t opt_bytes(lua_State *L, int index, uint64_t otherwise) {
 
 static int method_setstats(lua_State *L) {
     struct socket_box *box = check_box(L, HAS_STATS, "client");
-    box->received = opt_bytes(L, 2, box->received);
+    if (!lua_isnoneornil(L, 2)) {
+        set_restated(L, (lua_Integer)(opt_bytes(L, 2, 0) - box->received));
+    }
     box->sent = opt_bytes(L, 3, box->sent);
     if (lua_isnumber(L, 4)) {
         box->born = (double)clock_now() / 1e9 - lua_tonumber(L, 4);

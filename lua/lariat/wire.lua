@@ -32,7 +32,9 @@ end
 ---@param environment table
 ---@return table
 function wire.names(environment)
-  if type(environment) ~= "table" then node.refuse "names: an environment expected, such as _ENV" end
+  if type(environment) ~= "table" then
+    node.refuse "names: an environment expected, such as _ENV"
+  end
   return setmetatable({}, {
     __index = function(_, name)
       local value = environment[name]

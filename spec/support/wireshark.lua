@@ -19,7 +19,8 @@ local function ip(protocol, payload)
 end
 
 local function tcp(from, to, seq, flags, payload)
-  return ip(6, pack(">I2I2I4I4BBI2I2I2", from, to, seq, flags == 2 and 0 or 1, 0x50, flags, 65535, 0, 0) ..
+  return ip(6, pack(">I2I2I4I4BBI2I2I2", from, to, seq, flags == 2 and 0 or 1, 0x50, flags, 65535,
+    0, 0) ..
     payload)
 end
 
@@ -54,7 +55,7 @@ local function capture(packets)
   return table.concat(parts)
 end
 
--- JSON: objects keep their order and their duplicate names -------------------------------------------
+-- JSON: objects keep their order and their duplicate names ----------------------------------------
 
 local ESCAPES = { n = "\n", t = "\t", r = "\r", b = "\b", f = "\f" }
 

@@ -23,7 +23,8 @@ table.sort(names)
 
 describe("random messages", function()
   for _, name in ipairs(names) do
-    it("of " .. name .. " come back as they were, whole, in pieces and with a byte changed", function()
+    it("of " .. name .. " come back as they were, whole, in pieces and with a byte changed",
+      function()
       wire.check(P[name], { runs = RUNS, canonical = not SEVERAL_WAYS[name] })
     end)
   end
@@ -43,7 +44,8 @@ end)
 
 describe("the check of a declaration", function()
   it("finds a type whose two directions differ, and shows the message", function()
-    local wrong = mapped(u8, function(v) return v end, function(v) return v ~ 1 end, function() return 200 end)
+    local wrong = mapped(u8, function(v) return v end, function(v) return v ~ 1 end,
+      function() return 200 end)
     local m = message "wrong" { u8 "n", wrong "x", str(u8) "text" }
     local ok, why = pcall(wire.check, m, { runs = 20 })
     assert.is_false(ok)

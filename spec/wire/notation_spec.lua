@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- What a declaration says: the bytes of each type, structures, what is derived, and the mistakes that
--- are refused.
+-- What a declaration says: the bytes of each type, structures, what is derived, and the mistakes
+-- that are refused.
 
 local wire = require "lariat.wire"
 local _ENV = wire.names(_ENV)
@@ -20,14 +20,17 @@ describe("a type is these bytes:", function()
     { "u8", 200, "c8" }, { "u16", 0x0102, "0102" }, { "u24", 0x010203, "010203" },
     { "u32", 0x01020304, "01020304" }, { "u40", 0x0102030405, "0102030405" },
     { "u64", -1, "ffffffffffffffff" }, { "u16le", 0x0102, "0201" }, { "u24le", 0x010203, "030201" },
-    { "i8", -1, "ff" }, { "i16", -2, "fffe" }, { "i24le", -2, "feffff" }, { "i64", -1, "ffffffffffffffff" },
+    { "i8", -1, "ff" }, { "i16", -2, "fffe" }, { "i24le", -2, "feffff" },
+      { "i64", -1, "ffffffffffffffff" },
     { "f32", 1.5, "3fc00000" }, { "f64le", -2.0, "00000000000000c0" },
     { "varint", 300, "ac02" }, { "varint", -1, "ffffffffffffffffff01" }, { "varint4", 127, "7f" },
     { "quicint", 37, "25" }, { "quicint", 15293, "7bbd" }, { "quicint", 494878333, "9d7f3e7d" },
     { "quicint", 151288809941952652, "c2197c5eff14e88c" },
-    { "zigzag", -2, "03" }, { "zigzag", 2, "04" }, { "zigzag", math.mininteger, "ffffffffffffffffff01" },
+    { "zigzag", -2, "03" }, { "zigzag", 2, "04" },
+      { "zigzag", math.mininteger, "ffffffffffffffffff01" },
     { "line", "hi", "68690d0a" }, { "cstr", "hi", "686900" }, { "numline", -12, "2d31320d0a" },
-    { "ipv4", "192.0.2.1", "c0000201" }, { "ipv6", "2001:db8::1", "20010db8000000000000000000000001" },
+    { "ipv4", "192.0.2.1", "c0000201" }, { "ipv6", "2001:db8::1",
+      "20010db8000000000000000000000001" },
     { "ipv6", "::", ("00"):rep(16) },
   }
   for _, case in ipairs(CASES) do
@@ -45,7 +48,8 @@ describe("a type is these bytes:", function()
     local l = message "lsb" { lsb { bits(3) "a", flag "b", bits(12) "c" } }
     assert.equal("3d12", hex(l:encode { a = 5, b = true, c = 0x123 }))
     for _, x in ipairs { m, l } do
-      assert.same({ a = 5, b = true, c = 0x123 }, (x:decode(x:encode { a = 5, b = true, c = 0x123 })))
+      assert.same({ a = 5, b = true, c = 0x123 },
+        (x:decode(x:encode { a = 5, b = true, c = 0x123 })))
     end
   end)
 
@@ -98,7 +102,8 @@ end)
 
 describe("a structure", function()
   it("gets its lengths and counts from what is in it", function()
-    local m = message "counts" { u8 "n", u16 "size", list "n" "items" (u8), size "size" { rest "x" } }
+    local m = message "counts" { u8 "n", u16 "size", list "n" "items" (u8),
+      size "size" { rest "x" } }
     local bytes = m:encode { items = { 7, 8 }, x = "abc", n = 99 }
     assert.equal("02000307" .. "08616263", hex(bytes))
     assert.same({ items = { 7, 8 }, x = "abc" }, (m:decode(bytes)))
@@ -147,7 +152,8 @@ describe("a structure", function()
     local fields, value = {}, {}
     for i = 1, 400 do
       local name = "f" .. i
-      fields[i] = i % 3 == 0 and str(u8) (name) or i % 3 == 1 and u16 (name) or record(name) { u8 "x" }
+      fields[i] = i % 3 == 0 and str(u8) (name) or i % 3 == 1 and u16 (name) or
+        record(name) { u8 "x" }
       value[name] = i % 3 == 0 and name or i % 3 == 1 and i or { x = i % 256 }
     end
     for i = 1, 40 do
@@ -167,12 +173,34 @@ describe("a structure", function()
   end)
 end)
 
+describe("a mistake in a call", function()
+  local m = message "m" { u8 "x" }
+  local CASES = {
+    ["'decode' %(string expected, got no value%)"] = function() m:decode() end,
+    ["'decode' %(position in the string expected%)"] = function() m:decode("a", 3) end,
+    ["'dump' %(string expected, got number%)"] = function() m:dump(5) end,
+    ["'read' %(stream expected, got no value%)"] = function() m:read() end,
+    ["'read' %(stream expected, got number%)"] = function() m:read(5) end,
+    ["'messages' %(stream expected, got table%)"] = function() m:messages {} end,
+    ["'random' %(integer expected, got string%)"] = function() m:random "x" end,
+    ["bad self %(lariat.wire message expected, got table%)"] = function() m.encode({}, {}) end,
+  }
+  for text, f in pairs(CASES) do
+    it("is told with the script's line: " .. text, function()
+      m:decode "a"
+      assert.match("notation_spec.lua:%d+: .*" .. text, select(2, pcall(f)))
+    end)
+  end
+end)
+
 describe("a mistake in a declaration", function()
   local CASES = {
     ["there are two fields 'x'"] = function() message "m" { u8 "x", u16 "x" } end,
     ["no such field before it"] = function() message "m" { str "n" "x" } end,
-    ["size names 'n', and there is no such field"] = function() message "m" { size "n" { u8 "x" } } end,
-    ["there is no variable and no type 'u12'"] = function() message "m" { u12 "x" } end,
+    ["size names 'n', and there is no such field"] = function()
+      message "m" { size "n" { u8 "x" } }
+    end,
+    ["there is no variable and no type 'u12'"] = function() message "m" { _ENV.u12 "x" } end,
     ["3 bits at the end do not fill a byte"] = function() message "m" { bits(3) "x" } end,
     ["do not fill a byte"] = function() message "m" { bits(3) "x", u8 "y" } end,
     ["a case X, which the field does not know"] = function()
@@ -232,7 +260,8 @@ end)
 describe("a value that cannot be encoded is told by field:", function()
   local m = message "m" {
     u8 "kind" { a = 1, b = 2 }, bits(4) "four", flag "f", bits(3),
-    switch "kind" { a = { str(u8) "text", list(u8) "items" { u16 "x" } }, b = { bytes(3) "three", line "l" } },
+    switch "kind" { a = { str(u8) "text", list(u8) "items" { u16 "x" } },
+      b = { bytes(3) "three", line "l" } },
   }
   local function a(t)
     local value = { kind = "a", text = "", items = {} }
@@ -245,7 +274,8 @@ describe("a value that cannot be encoded is told by field:", function()
     { a { four = 16 }, "m.four: 16 does not fit 4 bits" },
     { a { text = ("x"):rep(256) }, "m.a.text: 256 bytes do not fit a length of u8" },
     { a { text = {} }, "m.a.text: string expected, got table" },
-    { a { items = { { x = 1 }, { x = 65536 } } }, "m.a.items%[2%].x: 65536 is out of the range of u16" },
+    { a { items = { { x = 1 }, { x = 65536 } } },
+      "m.a.items%[2%].x: 65536 is out of the range of u16" },
     { a { items = { { x = 1.5 } } }, "m.a.items%[1%].x: integer expected, got 1.5" },
     { a { items = { 5 } }, "m.a.items%[1%]: table expected, got number" },
     { { kind = "b", three = "abcd", l = "" }, "m.b.three: 3 bytes expected, got 4" },

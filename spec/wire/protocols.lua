@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- Protocols as they would be declared, by name: those that ship as examples and those that show what
--- else the notation can say.
+-- Protocols as they would be declared, by name: those that ship as examples and those that show
+-- what else the notation can say.
 
 local wire = require "lariat.wire"
 local _ENV = wire.names(_ENV)
@@ -79,7 +79,7 @@ P.quic = message "quic" {
   size(quicint, "length") { rest "payload" },
 }
 
--- Messages that have their own length in them, and checksums -----------------------------------------
+-- Messages that have their own length in them, and checksums --------------------------------------
 
 local function sum16(s)
   local n = 0
@@ -159,7 +159,8 @@ local extension = {
   u16 "type" { server_name = 0, supported_groups = 10, alpn = 16, key_share = 51 },
   size(u16, "length") {
     switch "type" {
-      server_name = { size(u16) { list(rest) "names" { u8 "kind" { host = 0 }, str(u16) "name" } } },
+      server_name = { size(u16) { list(rest) "names" { u8 "kind" { host = 0 },
+        str(u16) "name" } } },
       supported_groups = { size(u16) { list(rest) "groups" (u16) } },
       alpn = { size(u16) { list(rest) "protocols" (str(u8)) } },
       key_share = { size(u16) { list(rest) "shares" { u16 "group", str(u16) "key" } } },

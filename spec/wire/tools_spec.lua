@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- What a declaration gives beside its codec: dumps, descriptions, and all of it from the command line.
+-- What a declaration gives beside its codec: dumps, descriptions, and all of it from the command
+-- line.
 
 local P = require "spec.wire.protocols"
 local lariat = require "lariat"
@@ -20,7 +21,8 @@ describe("a dump", function()
     assert.same({
       '0000 0011.... type "PUBLISH"', "0000 ....0... dup false", "0000 .....01. qos 1",
       "0000 .......1 retain true", "0001 09 remaining 9", "0002 00 02 remaining.PUBLISH.topic# 2",
-      '0004 61 62 remaining.PUBLISH.topic "ab"', "0006 01 00 remaining.PUBLISH.packet_id 256 (0x100)",
+      '0004 61 62 remaining.PUBLISH.topic "ab"',
+        "0006 01 00 remaining.PUBLISH.packet_id 256 (0x100)",
       '0008 78 79 7a remaining.PUBLISH.payload "xyz"',
     }, lines(P.mqtt:dump("\x33\9\0\2ab\1\0xyz")))
   end)
@@ -62,14 +64,19 @@ end)
 describe("a description", function()
   it("is the diagram of an RFC and a table", function()
     local text = P.ipv4:describe()
-    assert.match("\n|version|header_|   dscp    |ecn|         total_length          |\n", text, 1, true)
-    assert.match("\n|      ttl      |   protocol    |           checksum            |\n", text, 1, true)
+    assert.match("\n|version|header_|   dscp    |ecn|         total_length          |\n", text, 1,
+      true)
+    assert.match("\n|      ttl      |   protocol    |           checksum            |\n", text, 1,
+      true)
     assert.match("`protocol` | u8 | 1 byte | icmp = 1, tcp = 6, udp = 17 |", text, 1, true)
-    assert.match("*if `type` is PUBACK, PUBREC, PUBREL, PUBCOMP, UNSUBACK*", P.mqtt:describe(), 1, true)
+    assert.match("*if `type` is PUBACK, PUBREC, PUBREL, PUBCOMP, UNSUBACK*", P.mqtt:describe(), 1,
+      true)
   end)
 
   it("exists for every protocol", function()
-    for _, m in pairs(P) do assert.match("| Field | Type | Size | Values |", m:describe(), 1, true) end
+    for _, m in pairs(P) do
+      assert.match("| Field | Type | Size | Values |", m:describe(), 1, true)
+    end
   end)
 end)
 

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- Random messages as Wireshark sees them, cut at random into TCP segments or in datagrams: the plugin
--- that is made of a declaration, and Wireshark's own dissector, agree with our decoder on every field.
+-- Random messages as Wireshark sees them, cut at random into TCP segments or in datagrams: the
+-- plugin that is made of a declaration, and Wireshark's own dissector, agree with our decoder on
+-- every field.
 
 local P = require "spec.wire.protocols"
 local random = require "lariat.wire.random"
@@ -12,7 +13,7 @@ local _ENV = wire.names(_ENV)
 local SCALE = tonumber(os.getenv "SCALE") or 1
 local COUNT = 300 // SCALE + 5
 
--- What a plugin should show ------------------------------------------------------------------------
+-- What a plugin should show -----------------------------------------------------------------------
 
 local function bits_of(s, span)
   local v = 0
@@ -60,7 +61,8 @@ local function printed(s, span)
       #bytes, bytes)
     return sign == "u" and unsigned(v) or tostring(v)
   end
-  if what:find "^bytes" and (#bytes == 1 or span.path:find "type$") then return bytes end -- it decides
+  local decides = #bytes == 1 or span.path:find "type$"
+  if what:find "^bytes" and decides then return bytes end
   if what == "xor_address" or what == "rest" or what:find "^bytes" then return hex(bytes, ":") end
   if what == "dns_name" and span.value == "" then return "<Root>" end
   return tostring(span.value)
@@ -131,7 +133,7 @@ local function compare(want, got)
   for name, values in pairs(want) do assert_values(name, values, got[name]) end
 end
 
--- Messages -----------------------------------------------------------------------------------------
+-- Messages ----------------------------------------------------------------------------------------
 
 -- Text that tshark prints as it is.
 local function is_plain(message, bytes)
@@ -222,7 +224,8 @@ describe("Wireshark's own dissector and ours agree with the declaration of", fun
   end)
 
   local DNS = {
-    ["dns.id"] = { "id", hexadecimal(4) }, ["dns.flags.response"] = "qr", ["dns.flags.opcode"] = "opcode",
+    ["dns.id"] = { "id", hexadecimal(4) }, ["dns.flags.response"] = "qr",
+      ["dns.flags.opcode"] = "opcode",
     ["dns.flags.truncated"] = "tc", ["dns.flags.recdesired"] = "rd",
     ["dns.count.queries"] = "qdcount", ["dns.count.answers"] = "ancount",
     ["dns.count.auth_rr"] = "nscount", ["dns.count.add_rr"] = "arcount",
@@ -275,7 +278,8 @@ describe("Wireshark's own dissector and ours agree with the declaration of", fun
     end)
     local packets = check_plugin(P.stun, list, { port = 3478, udp = true })
     check_own(P.stun, list, packets, "stun", {
-      ["stun.id"] = { "id", function(v) return v end }, ["stun.att.crc32"] = { "crc", hexadecimal(8) },
+      ["stun.id"] = { "id", function(v) return v end },
+        ["stun.att.crc32"] = { "crc", hexadecimal(8) },
     })
   end)
 end)
@@ -285,17 +289,21 @@ describe("the plugins agree with our decoders", function()
   it("of text, of binary and of odd protocols", function()
     local packets, plugins, layers, lists = {}, {}, {}, {}
     for i, name in ipairs { "resp", "nats", "websocket", "memcached", "ipv4", "postgres", "png",
-      "person", "numbers", "handshake", "quic", "udp_packet", "socks5_request", "syslog_counted" } do
+      "person", "numbers", "handshake", "quic", "udp_packet", "socks5_request",
+        "syslog_counted" } do
       local m = P[name]
       lists[m] = some(m, COUNT // 5 + 2)
-      local stream = wireshark.stream(table.concat(lists[m]), 9000 + i, sizes(i), { from = 40000 + i })
+      local stream = wireshark.stream(table.concat(lists[m]), 9000 + i, sizes(i),
+        { from = 40000 + i })
       table.move(stream, 1, #stream, #packets + 1, packets)
       plugins[i] = ("do\n%s\nend\n"):format(m:dissector { port = 9000 + i })
       layers[i] = "lariat_" .. m.name
     end
     local fields = wireshark.dissect(packets, { plugin = table.concat(plugins),
       layer = table.concat(layers, " ") })
-    for m, list in pairs(lists) do compare(expected(m, list), shown(fields, "lariat_" .. m.name)) end
+    for m, list in pairs(lists) do
+      compare(expected(m, list), shown(fields, "lariat_" .. m.name))
+    end
   end)
 end)
 

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- Looking ahead in a stream: peek and skip (src/peek.c), and the same for objects that have neither,
--- such as LuaSec's connections. Of those exactly the bytes are taken that a message is known to need:
--- nothing that comes behind it.
+-- Looking ahead in a stream: peek and skip (src/peek.c), and the same for objects that have
+-- neither, such as LuaSec's connections. Of those exactly the bytes are taken that a message is
+-- known to need: nothing that comes behind it.
 
 local concat, sub = table.concat, string.sub
 

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- What a message is compiled to, at first use, once for every way in which it is used: `plain`,
--- `traced`, `resumable` (see decoder.lua) and `encoder`. Each is a field of the message, which other
--- messages' code calls; until it is compiled there is a function that does so.
+-- What a message is compiled to, at first use, once for every way in which it is used: `direct`,
+-- `plain`, `traced`, `resumable` (see decoder.lua) and `encoder`. Each is a field of the message,
+-- which other messages' code calls; until it is compiled there is a function that does so.
 
 local Decoder = require "lariat.wire.decoder"
 local Encoder = require "lariat.wire.encoder"
@@ -36,7 +36,7 @@ end
 
 --- The function that a message is compiled to.
 ---@param message lariat.wire.Message
----@param way "plain"|"traced"|"resumable"|"encoder"
+---@param way "direct"|"plain"|"traced"|"resumable"|"encoder"
 ---@return function
 local function compiled(message, way)
   if not message.done[way] then

@@ -2,7 +2,8 @@
 --
 -- Decoding a run of fields of known size by one call: byte() if they are short, else unpack(),
 -- whichever costs less. Each item of a run is { n = field }, or { n = type, length_of = field } for
--- the length of what comes behind the run; reading adds `raw`, an expression, or `bytes`, variables.
+-- the length of what comes behind the run; reading adds `raw`, an expression, or `bytes`,
+-- variables.
 
 local Decoder = require "lariat.wire.decoder"
 local Source = require "lariat.wire.source"
@@ -197,8 +198,8 @@ end
 function Decoder:take_length(item, from)
   local raw = item.raw or combine(item.bytes, item.n.le)
   item.variable = Source.is_variable(raw) and raw or self:as_variable("n", raw)
-  self:trace_field({ name = Decoder.length_name(item.length_of), kind = "int", type = item.n.type }, item.variable, from,
-    item.n.size)
+  local field = { name = Decoder.length_name(item.length_of), kind = "int", type = item.n.type }
+  self:trace_field(field, item.variable, from, item.n.size)
 end
 
 local function take(self, item, from)

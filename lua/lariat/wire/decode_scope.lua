@@ -3,8 +3,8 @@
 -- Decoding scopes, and what depends on where they end: size, line { }, check, through, align, and
 -- types of one's own.
 --
--- A scope whose length is one of its own fields is `pending` until that has been read: then the rest
--- of it is waited for, and scopes between the two must lie within it.
+-- A scope whose length is one of its own fields is `pending` until that has been read: then the
+-- rest of it is waited for, and scopes between the two must lie within it.
 
 local Decoder = require "lariat.wire.decoder"
 local node = require "lariat.wire.node"
@@ -12,8 +12,8 @@ local Source = require "lariat.wire.source"
 
 local LARGEST_CUSTOM = 4096 -- bytes of a type of one's own in a stream, unless it says more
 
---- Decodes the body of a scope and checks that it has been all of it; then what `finish` and `follow`
---- write, outside of it again.
+--- Decodes the body of a scope and checks that it has been all of it; then what `finish` and
+--- `follow` write, outside of it again.
 function Decoder:in_scope(name, scope, fields, finish, follow, weight)
   local outer = self.scope
   scope.outer = outer
@@ -37,7 +37,7 @@ end
 
 local function nothing() end
 
--- Lengths in the scope itself ----------------------------------------------------------------------
+-- Lengths in the scope itself ---------------------------------------------------------------------
 
 --- The length of a scope around here has been read: it is v.
 function Decoder:known(n, v)
@@ -185,7 +185,8 @@ end
 
 function Decoder:on_through(n)
   if self:waits() then
-    node.complain(n, "%s: 'through' has no end in a stream: put a size around it", self.message.name)
+    node.complain(n, "%s: 'through' has no end in a stream: put a size around it",
+      self.message.name)
   end
   self:declare { n.fields }
   local e = self.scope.e
@@ -245,11 +246,12 @@ function Decoder:on_custom(n)
     self:w("s, p, e, g = more(s, p, e - p + 1 + (%s or 1), e, %s)", q, self:waiting())
     self:w("%s, %s = %s end", v, q, call)
   elseif self.scope.inner then
-    self:w("if %s == nil and type(%s) ~= 'string' then %s end", v, q, self:lacking(n, node.title(n)))
+    self:w("if %s == nil and type(%s) ~= 'string' then %s end", v, q,
+      self:lacking(n, node.title(n)))
   else
     self:w("if %s == nil and type(%s) ~= 'string' then", v, q)
     self:w("if e - p + 1 >= %d then %s end", limit, too_long)
-    self:w("return nil, e + (%s or 1), %s end", q, self:info(n))
+    self:w("%s end", self:incomplete(("e + (%s or 1)"):format(q), n))
   end
   self:w("if %s == nil then %s end", v, self:fail(n, q))
   self:value(n, v, "p", ("%s - p"):format(q))

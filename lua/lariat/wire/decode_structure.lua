@@ -2,8 +2,8 @@
 --
 -- Decoding structures: switch, when, optional, record, list, and messages in messages.
 --
--- If little follows a switch, it is written into each of its branches, so that each branch ends in a
--- table constructor of its own fields, which is several times as fast as filling a table.
+-- If little follows a switch, it is written into each of its branches, so that each branch ends in
+-- a table constructor of its own fields, which is several times as fast as filling a table.
 
 local Decoder = require "lariat.wire.decoder"
 local measure = require "lariat.wire.measure"
@@ -71,7 +71,8 @@ local function condition(self, n)
   if n.value ~= nil then return ("%s == %s"):format(v, literal(n.value)) end
   if sel.bool then return v end
   local zero = sel.rev and sel.rev[0]
-  return ("%s and %s ~= %s"):format(v, v, zero and literal(zero) or "0")
+  local there = sel.branch == n.branch and "" or v .. " and "
+  return ("%s%s ~= %s"):format(there, v, zero and literal(zero) or "0")
 end
 
 function Decoder:on_when(n)
@@ -119,7 +120,7 @@ local function check_stream(self, n)
   end
   node.walk(n.item, function(f)
     if f.def and f.def.offset then
-      node.complain(f, "%s: %s in a list looks back into its message: in a stream, put a size around",
+      node.complain(f, "%s: %s in a list looks back into its message: put a size around that",
         self.message.name, node.title(f))
     end
   end)
@@ -164,7 +165,8 @@ function Decoder:on_list(n, length)
     local before = endless and self:as_variable("p", self:lasting "p")
     self:sequence(n.item, 1, function() put_item(self, n, x, count, done) end, 1)
     if endless then
-      self:w("if %s == %s then %s end", self:lasting "p", before, self:fail(nil, "'an item of no bytes'"))
+      self:w("if %s == %s then %s end", self:lasting "p", before,
+        self:fail(nil, "'an item of no bytes'"))
     end
   end, true)
   table.remove(self.indexes)
@@ -173,7 +175,7 @@ function Decoder:on_list(n, length)
   if n.absent then self:w "end" end
 end
 
--- Messages in messages -----------------------------------------------------------------------------
+-- Messages in messages ----------------------------------------------------------------------------
 
 function Decoder:on_ref(n)
   local message, waits = registry.target(n), self:waits()
@@ -196,7 +198,7 @@ function Decoder:on_ref(n)
   if self.mode == "traced" then self:w("TR(%s, 'enter'%s)", self:info(n), self:arguments()) end
   self:w("do local t %s, t = %s(s, p, %s, p, d + 1) if not %s then", v, f, self.scope.e, v)
   if not self.scope.inner then
-    self:w("if type(t) == 'number' then return nil, t, %s end", self:info(n))
+    self:w("if type(t) == 'number' then %s end", self:incomplete("t", n))
   end
   local moved = self.mode == "resumable" and "(type(t) == 'number' and t + g or t)" or "t"
   self:w("%s end p = t end", nested(moved, self:lasting(self.scope.e)))

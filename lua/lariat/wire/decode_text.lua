@@ -68,7 +68,7 @@ end
 Decoder.on_varint = on_number(Decoder.varint)
 Decoder.on_quicint = on_number(Decoder.quicint)
 
--- Text up to a delimiter ---------------------------------------------------------------------------
+-- Text up to a delimiter --------------------------------------------------------------------------
 
 -- The statement that ends the decode for lack of a delimiter: with an error if there is too much
 -- without it.
@@ -109,8 +109,8 @@ local function short_number(self, v, d)
   local e = self.scope.e
   self:w("if %s and %s and p + %d <= %s then %s = %s - 48 p = p + %d", ends(2), digit(1), #d, e, v,
     c[1], #d + 1)
-  self:w("elseif %s and %s and %s and p + %d <= %s then %s = %s * 10 + %s - 528 p = p + %d", ends(3),
-    digit(1), digit(2), #d + 1, e, v, c[1], c[2], #d + 2)
+  self:w("elseif %s and %s and %s and p + %d <= %s then", ends(3), digit(1), digit(2), #d + 1, e)
+  self:w("%s = %s * 10 + %s - 528 p = p + %d", v, c[1], c[2], #d + 2)
 end
 
 --- A decimal number up to a delimiter; returns its variable.
@@ -155,7 +155,7 @@ function Decoder:on_upto(n)
   self:w("p = %s + %d", q, #n.delim)
 end
 
--- Bytes behind a length ----------------------------------------------------------------------------
+-- Bytes behind a length ---------------------------------------------------------------------------
 
 --- How long, or how many: a number, or a variable. `length`: it has been read with what was before.
 function Decoder:length(n, length)
@@ -166,8 +166,8 @@ function Decoder:length(n, length)
   local from = self:beginning()
   local own = node.with(len)
   own.name = n.lenname or n.name
-  local v = len.kind == "varint" and self:varint(own) or len.kind == "quicint" and self:quicint(own) or
-    self:number_in_text(own, len.delim)
+  local v = len.kind == "varint" and self:varint(own) or
+    len.kind == "quicint" and self:quicint(own) or self:number_in_text(own, len.delim)
   if from then
     self:trace_field({ name = Decoder.length_name(n), kind = len.kind }, v, from, "p - " .. from)
   end
@@ -191,8 +191,8 @@ function Decoder:bounded(n, v, limit)
   limit = n.limit or limit or self.message.limit
   local least, most = span(n)
   if least >= 0 and most <= limit then return end
-  self:w("if %s > %d or %s < 0 then %s end", v, limit, v, self:fail(n,
-    ("'length ' .. %s .. ' is not within the limit of %d'"):format(v, limit)))
+  self:w("if %s > %d%s then %s end", v, limit, least < 0 and (" or %s < 0"):format(v) or "",
+    self:fail(n, ("'length ' .. %s .. ' is not within the limit of %d'"):format(v, limit)))
 end
 
 -- Bytes that may be absent, or have something behind them.
@@ -268,8 +268,9 @@ local function match_words(self, words)
   local q, e = self:new_variable "q", self.scope.e
   self:let(table.concat(names, ", ") .. ", " .. q, ("match(s, %s, p)"):format(
     quote("^" .. WORD .. (" ?" .. WORD):rep(#words - 1) .. "()")))
-  self:w("if %s > %s then p = %s + 1 elseif byte(s, %s) ~= 32 then %s else p = %s + 1 end", q, e, e, q,
-    self:fail(words[1].n, "'not a word'"), q)
+  self:w("if %s > %s then p = %s + 1", q, e, e)
+  self:w("elseif byte(s, %s) ~= 32 then %s", q, self:fail(words[1].n, "'not a word'"))
+  self:w("else p = %s + 1 end", q)
 end
 
 -- Cuts off so many words, as far as there are any: "" for one that is not there.
@@ -336,20 +337,27 @@ end
 
 -- Headers ----------------------------------------------------------------------------------------
 
+-- Line by line, so that a wrong one is told as soon as it is there.
+local function wait_for_headers(self, n, v, q)
+  local limit = self.message.limit
+  local too_long = self:fail(n, quote(("no end within %d bytes"):format(limit)))
+  local start, t, l = self:as_variable("p", "p + g"), self:new_variable "t", self:new_variable "q"
+  self:let(t .. ", " .. l)
+  self:w("while %s == nil do", v)
+  self:w("%s, %s, %s = read_headers(s, p, e, %s)", v, q, t, t)
+  self:w("if %s == nil then", v)
+  self:w("p = %s s, p, e, g, %s = more_upto(s, p, e, %s, '\\r\\n', %d)", q, l, self:waiting(),
+    limit)
+  self:w("if not %s or %s + g - %s > %d then %s end end end", l, l, start, limit, too_long)
+end
+
 function Decoder:on_headers(n)
   local v, q = self:new_variable "v", self:new_variable "q"
   local limit = self.message.limit
   local read = ("read_headers(s, p, %s)"):format(self.scope.e)
   self:let(v .. ", " .. q, read)
   if self:waits() then
-    self:w("if %s == nil then", v)
-    self:need(2, n)
-    self:w "if sub(s, p, p + 1) ~= '\\r\\n' then"
-    local l = self:as_variable("q", "find(s, '\\r\\n\\r\\n', p, true)")
-    self:w("if not %s then s, p, e, g, %s = more_upto(s, p, e, %s, '\\r\\n\\r\\n', %d) end", l, l,
-      self:waiting(), limit)
-    self:w("if not %s then %s end", l, self:fail(n, quote(("no end within %d bytes"):format(limit))))
-    self:w("end %s, %s = %s end", v, q, read)
+    wait_for_headers(self, n, v, q)
   else
     self:w("if %s == nil then %s end", v, no_end(self, n, "\r\n\r\n", limit))
   end

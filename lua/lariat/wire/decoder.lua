@@ -1,19 +1,20 @@
 -- SPDX-License-Identifier: MIT
 --
--- Compiles a message to a decoder: what all kinds of fields need. Three are made from one tree:
+-- Compiles a message to a decoder: what all kinds of fields need. Four are made from one tree:
 --
+--   direct      f(_, s [, at]) -> value, next | nil, text | nil, text, lacking: the method decode
 --   plain       f(s, p, e, at, d) -> value, next | nil, Err | nil, position lacking, info
 --   traced      the same, and tells TR of each field: for dumps
---   resumable   f(s, p, e, d, g, check) -> value, s, p, e, g | nil, Err; in a coroutine, which yields
---               how many bytes it lacks and is resumed with some
+--   resumable   f(s, p, e, d, g, check) -> value, s, p, e, g | nil, Err; in a coroutine, which
+--               yields how many bytes it lacks and is resumed with some
 --
 -- s[p..e] is what there is, `at` where the message began, d how deeply it is nested. A resumable
 -- decoder drops what it has read, so its positions move: g is how much it has dropped, and a place
 -- that must last is kept as p + g.
 --
--- Invariant: self.scope is the innermost scope: .e the variable of its last position. In one that is
--- `inner` all bytes are there, because whoever knew its length has waited for them; so what does not
--- fit it is an error, and nothing in it waits.
+-- Invariant: self.scope is the innermost scope: .e the variable of its last position. In one that
+-- is `inner` all bytes are there, because whoever knew its length has waited for them; so what does
+-- not fit it is an error, and nothing in it waits.
 
 local node = require "lariat.wire.node"
 local Source = require "lariat.wire.source"
@@ -33,6 +34,12 @@ end
 function Decoder:fail(n, why, p)
   return ("return nil, bad(%s, %s, at, %s%s)"):format(self:info(n), self:lasting(p or "p"), why,
     self:arguments())
+end
+
+--- The statement that ends the decode because the string must reach up to a position.
+function Decoder:incomplete(position, n, what)
+  local form = self.mode == "direct" and "return lacking(s, %s, %s)" or "return nil, %s, %s"
+  return form:format(position, self:info(n, what))
 end
 
 --- Does it wait here for bytes that are lacking?
@@ -56,7 +63,7 @@ function Decoder:need(k, n, what)
   elseif self.mode == "resumable" then
     self:w("if %s then s, p, e, g = more(s, p, %s, e, %s) end", condition, k, self:waiting())
   else
-    self:w("if %s then return nil, p + %s - 1, %s end", condition, k, self:info(n, what))
+    self:w("if %s then %s end", condition, self:incomplete(("p + %s - 1"):format(k), n, what))
   end
 end
 
@@ -66,7 +73,7 @@ function Decoder:lacking(n, what)
   if self.scope.inner then
     return self:fail(n, quote(("no end of %s before that of the scope around it"):format(what)))
   end
-  return ("return nil, %s + 1, %s"):format(e, self:info(n, what))
+  return self:incomplete(e .. " + 1", n, what)
 end
 
 -- Fields -----------------------------------------------------------------------------------------
@@ -207,8 +214,8 @@ local function collect(nodes, i, limit)
   return items, i, length
 end
 
---- Decodes nodes from the i-th on, then does what `after` writes. A node that ends in branches writes
---- all that follows into each; `weight` is how much `after` stands for.
+--- Decodes nodes from the i-th on, then does what `after` writes. A node that ends in branches
+--- writes all that follows into each; `weight` is how much `after` stands for.
 function Decoder:sequence(nodes, i, after, weight)
   local limit = self.roomy and LONGEST_RUN or math.huge
   while true do
@@ -236,11 +243,21 @@ end
 
 local PARAMETERS = {
   plain = "s, p, e, at, d", traced = "s, p, e, at, d", resumable = "s, p, e, d, g, check",
+  direct = "_, s, p",
+}
+local BEGINNINGS = {
+  resumable = "local at = p + g",
+  direct = "if p or type(s) ~= 'string' then check_decode(s, p) end p = p or 1 " ..
+    "local at, e, d = p, #s, 0",
+}
+local ENDS = {
+  plain = "do return %s, p end", traced = "do return %s, p end",
+  resumable = "do return %s, s, p, e, g end", direct = "do return %s, p end",
 }
 
 --- Compiles a message to a decoder.
 ---@param message lariat.wire.Message
----@param mode "plain"|"traced"|"resumable"
+---@param mode "plain"|"traced"|"resumable"|"direct"
 ---@param roomy boolean
 ---@param trace? function what a traced decode calls
 ---@return function
@@ -253,13 +270,15 @@ function Decoder.compile(message, mode, roomy, trace)
   self.open_check = mode == "resumable" and "check" or nil
   self:w("local f function f(%s)", PARAMETERS[mode])
   if roomy then self:w "local V = {}" end
-  if mode == "resumable" then self:w "local at = p + g" end
+  self:w(BEGINNINGS[mode] or "")
   self:sequence(message.seq, 1, function()
-    self:w(mode == "resumable" and "do return %s, s, p, e, g end" or "do return %s, p end",
-      self:constructor())
+    if mode == "direct" then
+      self:w("if p - at > %d then return nil, too_long(self) end", message.limit)
+    end
+    self:w(ENDS[mode], self:constructor())
   end, 1)
   self:w "end"
-  return self:build(message.name .. ":" .. mode)
+  return self:build()
 end
 
 return Decoder

@@ -22,7 +22,9 @@ local function cells_of(seq)
         if n[#n].wide then return false end
       elseif n.kind == "record" or n.inside or n.kind == "check" then
         if not add(n.fields) then return false end
-        if n.kind == "check" and node.is(n.what) then cells[#cells + 1] = { "checksum", n.what.size * 8 } end
+        if n.kind == "check" and node.is(n.what) then
+          cells[#cells + 1] = { "checksum", n.what.size * 8 }
+        end
       elseif n.size then
         cells[#cells + 1] = { n.name or n.const and tostring(n.const) or "", n.size * 8 }
       elseif node.is(n.len) and n.len.kind == "int" then
@@ -101,7 +103,8 @@ end
 
 local function size_text(n)
   if n.kind == "bits" then
-    return n.wide and ("%d bits or more"):format(n.w) or n.w == 1 and "1 bit" or ("%d bits"):format(n.w)
+    return n.wide and ("%d bits or more"):format(n.w) or n.w == 1 and "1 bit" or
+      ("%d bits"):format(n.w)
   end
   if n.size then return n.size == 1 and "1 byte" or ("%d bytes"):format(n.size) end
   if n.kind == "str" then return ("%s, then as many bytes"):format(length_text(n.len)) end
@@ -127,7 +130,8 @@ local function values_text(n)
     end)
     for i, name in ipairs(names) do
       local v = n.enum[name]
-      names[i] = type(v) == "string" and ("%s = `%s`"):format(name, v) or ("%s = %d"):format(name, v)
+      names[i] = type(v) == "string" and ("%s = `%s`"):format(name, v) or
+        ("%s = %d"):format(name, v)
     end
     notes[#notes + 1] = table.concat(names, ", ")
   end
@@ -150,8 +154,8 @@ local function row(out, indent, name, kind, size, notes)
 end
 
 local function field_row(out, n, indent)
-  row(out, indent, n.name and "`" .. n.name .. "`" or "", node.title(n):gsub("|", "\\|"), size_text(n),
-    values_text(n))
+  local name, title = n.name and "`" .. n.name .. "`" or "", node.title(n):gsub("|", "\\|")
+  row(out, indent, name, title, size_text(n), values_text(n))
 end
 
 -- Cases that are the same table of the script are one.
@@ -190,7 +194,8 @@ local ROWS = {
   end,
   size = function(out, n, indent)
     local unit = n.unit and (", in steps of %d bytes"):format(n.unit) or ""
-    row(out, indent, n.lenname and "`" .. n.lenname .. "`" or "", "scope", length_text(n.len) .. unit, "")
+    local name = n.lenname and "`" .. n.lenname .. "`" or ""
+    row(out, indent, name, "scope", length_text(n.len) .. unit, "")
     rows(out, n.fields, indent + 1)
   end,
   scope = function(out, n, indent)
@@ -212,7 +217,8 @@ local ROWS = {
   end,
   list = function(out, n, indent)
     local count = n.len == "rest" and "as many as fit" or n.len == "till" and
-      ("up to `%s` = %s"):format(n.till.till, tostring(n.till.value)) or length_text(n.len) .. " items"
+      ("up to `%s` = %s"):format(n.till.till, tostring(n.till.value)) or
+      length_text(n.len) .. " items"
     local item = n.item[1]
     local of = n.isrecord and "list" or item.kind == "ref" and
       ("list of %s"):format(registry.target(item).name) or "list of " .. node.title(item)

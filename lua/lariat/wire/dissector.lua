@@ -45,14 +45,16 @@ end
 --- Declares a Wireshark field; returns its number.
 function Plugin:field(n, path, kind, names)
   if not n.name then return nil end
-  local abbreviation = (n.name == "_" and path or path .. "." .. n.name):lower():gsub("[^%w_.]", "_")
+  local full = n.name == "_" and path or path .. "." .. n.name
+  local abbreviation = full:lower():gsub("[^%w_.]", "_")
   local id = abbreviation .. "|" .. kind
   if self.by_name[id] then return self.by_name[id] end
   if self.by_name[abbreviation] then abbreviation = abbreviation .. "_" .. kind:lower() end
   local whole = kind:find "INT"
   local title = n.name == "_" and path:match "[^.]+$" or n.name
-  self.fields[#self.fields + 1] = ("ProtoField.new(%s,%s,ftypes.%s,%s,base.%s)"):format(quote(title),
-    quote(abbreviation), kind, names and whole and names_of(names) or "nil", whole and "DEC" or "NONE")
+  local values = names and whole and names_of(names) or "nil"
+  self.fields[#self.fields + 1] = ("ProtoField.new(%s,%s,ftypes.%s,%s,base.%s)"):format(
+    quote(title), quote(abbreviation), kind, values, whole and "DEC" or "NONE")
   self.by_name[id], self.by_name[abbreviation] = #self.fields, #self.fields
   return #self.fields
 end
@@ -66,8 +68,8 @@ function KINDS.int(self, n, path, out)
   entry(out, "le", n.le)
   entry(out, "signed", n.signed)
   entry(out, "const", n.const)
-  entry(out, "f", self:field(n, path, (n.signed and "INT" or "UINT") .. (n.size > 4 and 64 or n.size * 8),
-    n.size <= 4 and n.rev or nil))
+  local kind = (n.signed and "INT" or "UINT") .. (n.size > 4 and 64 or n.size * 8)
+  entry(out, "f", self:field(n, path, kind, n.size <= 4 and n.rev or nil))
 end
 
 function KINDS.float(self, n, path, out)
@@ -138,7 +140,9 @@ end
 
 function KINDS.rest(self, n, path, out) entry(out, "f", self:field(n, path, "BYTES")) end
 
-local function body(self, n, path, out) out[#out + 1] = "fields=" .. self:sequence(n.fields, path) end
+local function body(self, n, path, out)
+  out[#out + 1] = "fields=" .. self:sequence(n.fields, path)
+end
 
 function KINDS.size(self, n, path, out)
   entry(out, "inside", n.inside)
@@ -244,7 +248,7 @@ end
 function KINDS.align(_, n, _, out) entry(out, "n", n.n) end
 function KINDS.headers(self, n, path, out) entry(out, "f", self:field(n, path, "STRING")) end
 
--- Putting it together ------------------------------------------------------------------------------
+-- Putting it together -----------------------------------------------------------------------------
 
 function Plugin:put(n, path)
   local out = { "kind=" .. quote(n.kind) }

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
 -- The text of the interpreter in each Wireshark plugin that dissector.lua makes. Wireshark's Lua is
--- 5.1 to 5.4 by version: no bit operators, no integer division, no string.unpack, no goto; numbers may
--- be doubles, so what is longer than 53 bits is shown from the bytes and never computed with.
+-- 5.1 to 5.4 by version: no bit operators, no integer division, no string.unpack, no goto; numbers
+-- may be doubles, so what is longer than 53 bits is shown from the bytes and never computed with.
 --
 -- The plugin has put before it: proto, MAIN (the message), STREAM, FIELDS, MESSAGES, CUSTOM.
 
@@ -11,8 +11,8 @@ return [==[
 local floor = math.floor
 local READ, walk = {}, nil
 
--- c: tvb and its bytes s, the place p, the last place e, where the message began (at), the fields read
--- (m; m[0]: those of the table around it), how deep (d), inner: in a scope whose end is known.
+-- c: tvb and its bytes s, the place p, the last place e, where the message began (at), the fields
+-- read (m; m[0]: those of the table around it), how deep (d), inner: in a scope whose end is known.
 
 -- What is lacking is a lower bound, unless it is the last scope of the message: only then may
 -- Wireshark be told the number; with a lower bound it shows messages twice.
@@ -143,7 +143,7 @@ function READ.varint(n, c)
     else high = (high + byte % 128 * 2 ^ (shift - 32)) % 2 ^ 32 end
   until byte < 128
   local v = high * 2 ^ 32 + low
-  if n.big then add(c, n, from, c.p - from, UInt64(low, high)) else add(c, n, from, c.p - from, v) end
+  add(c, n, from, c.p - from, n.big and UInt64(low, high) or v)
   set(c, n, v)
   return v
 end

@@ -173,7 +173,7 @@ function proto.dissector(tvb, pinfo, root)
   local s, p, n = tvb:raw(), 1, tvb:len()
   pinfo.cols.protocol = proto.name
   while p <= n do
-    local e, err = one(tvb, s, p, n) -- first without a tree: a cut message must leave nothing behind
+    local e, err = one(tvb, s, p, n) -- without a tree: a cut message must leave nothing behind
     if e then
       one(tvb, s, p, n, root:add(proto, tvb(p - 1, e - p)))
       if e == p then return end

@@ -7,6 +7,7 @@ local Message = require "lariat.wire.node".Message
 local compiled = require "lariat.wire.compiled"
 local misuse = require "lariat.misuse"
 local registry = require "lariat.wire.registry"
+local runtime = require "lariat.wire.runtime"
 
 local SHOWN = 8 -- bytes of a field
 
@@ -30,7 +31,8 @@ end
 
 local function shown(v)
   if type(v) == "string" then
-    return #v > 40 and ("%q.. (%d bytes)"):format(v:sub(1, 40), #v) or ("%q"):format(v):gsub("\n", "n")
+    return #v > 40 and ("%q.. (%d bytes)"):format(v:sub(1, 40), #v) or
+      ("%q"):format(v):gsub("\n", "n")
   elseif type(v) == "table" then
     return ("%d items"):format(#v)
   elseif math.type(v) == "integer" and v >= 10 then
@@ -59,7 +61,8 @@ local function collector()
     else
       local path = info[1]:format(...):gsub("^[^.]*", "")
       spans[#spans + 1] = { at = from - 1, size = size, value = value, bit = bit, width = width,
-        path = ((prefixes[#prefixes] or "") .. path):gsub("^%.", ""), what = info[2], lsb = info.lsb }
+        path = ((prefixes[#prefixes] or "") .. path):gsub("^%.", ""), what = info[2],
+        lsb = info.lsb }
     end
   end
   return spans, trace
@@ -81,13 +84,14 @@ function Message:spans(s)
   local value, next, info = self.plain(s, 1, #s, 1, 0)
   if value then return spans, nil, next - 1 end
   if type(next) ~= "number" then return spans, tostring(next), 0 end
-  return spans, ("%s: incomplete, at least %d bytes more"):format(info[1]:gsub("%[%%d%]", ""),
-    next - #s), 0
+  local _, why = runtime.lacking(s, next, info)
+  return spans, why, 0
 end
 
 local function line_of(s, span)
   if not span.width then
-    return ("%04x  %-26s %-32s %s"):format(span.at, hexadecimal(s:sub(span.at + 1, span.at + span.size)),
+    return ("%04x  %-26s %-32s %s"):format(span.at,
+      hexadecimal(s:sub(span.at + 1, span.at + span.size)),
       span.path ~= "" and span.path or span.what, shown(span.value))
   end
   local first, last = span.bit // 8, (span.bit + span.width - 1) // 8
@@ -104,6 +108,7 @@ end
 ---@return string
 function Message:dump(s)
   misuse.check_self(self, Message, "dump")
+  if type(s) ~= "string" then misuse.type(1, "dump", "string", s, s == nil) end
   local spans, err, size = self:spans(s)
   local lines, reached = {}, 0
   for i, span in ipairs(spans) do

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- Encoding fields that have no fixed size in a table: bytes, text, varints, words, headers, types of
--- one's own.
+-- Encoding fields that have no fixed size in a table: bytes, text, varints, words, headers, types
+-- of one's own.
 
 local Encoder = require "lariat.wire.encoder"
 local node = require "lariat.wire.node"
@@ -12,7 +12,9 @@ local quote = Source.quote
 -- A variable with what is written for a field.
 local function text_of(self, n)
   local v = self:as_variable("v", self:field(n.name))
-  if n.default ~= nil then self:w("if %s == nil then %s = %s end", v, v, Source.literal(n.default)) end
+  if n.default ~= nil then
+    self:w("if %s == nil then %s = %s end", v, v, Source.literal(n.default))
+  end
   if n.enum or n.from then self:w("%s = %s", v, self:raw(n, v)) end
   return v
 end

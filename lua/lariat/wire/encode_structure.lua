@@ -82,14 +82,21 @@ end
 function Encoder:on_check(n, last, nodes, i, after, weight)
   local mark = { prev = last, mark = true }
   self:sequence(n.fields, 1, mark, function(body)
-    local bytes, onto = pieces.build(body, mark), nil
+    local bytes = pieces.build(body, mark)
+    local onto
     if n.sums then
       local v = self:derived(n.sums[1])
       local function sum()
         self:w("%s = 0 %s = %s(%s%s)", v, v, self:outer(n.fn), bytes, self:uses(n.uses))
         for _, field in ipairs(n.sums) do self.unknown[field] = nil end
       end
-      if self.deferred then table.insert(self.deferred, sum) else sum() end
+      for _, field in ipairs(n.sums) do self.unknown[field] = nil end
+      if not self.deferred or not next(self.unknown) then
+        sum()
+      else -- once the lengths in it are known
+        for _, field in ipairs(n.sums) do self:awaits(field) end
+        table.insert(self.deferred, sum)
+      end
       onto = pieces.move(body, mark, last)
     else
       self:check_known()
@@ -179,7 +186,7 @@ function Encoder:on_switch(n, last, nodes, i, after, weight)
 end
 
 function Encoder:on_when(n, last)
-  local sel, condition = n.sel, nil
+  local sel, condition = n.sel
   if n.value ~= nil then
     condition = ("%s == %s"):format(deciding(self, n), literal(n.value))
   elseif sel.presence and not sel.derived then

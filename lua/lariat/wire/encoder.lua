@@ -4,8 +4,8 @@
 -- found out afterwards, by explain.lua. `d` is how deeply the message is nested.
 --
 -- Lengths, counts and checksums are not in the table m. What is as long as a string or a list is
--- written as #m.name where it is needed. The length of a scope gets a variable, set once the scope's
--- pieces are known: the bytes that have it in them are put together after that.
+-- written as #m.name where it is needed. The length of a scope gets a variable, set once the
+-- scope's pieces are known: the bytes that have it in them are put together after that.
 --
 -- Invariant: no part is put together while a length or checksum in it is unknown (`unknown` is the
 -- set of those): such a declaration is refused.
@@ -97,7 +97,8 @@ function Encoder:check_known()
     self.message.name, open.name)
 end
 
---- Runs f with what it adds to the lengths and what is to be finished seen by it alone: in a branch.
+--- Runs f with what it adds to the lengths and what is to be finished seen by it alone: in a
+--- branch.
 function Encoder:in_branch(f)
   local lengths, finish = self.lengths, self.finish
   self.lengths = setmetatable({}, { __index = lengths })
@@ -106,8 +107,8 @@ function Encoder:in_branch(f)
   self.lengths, self.finish = lengths, finish
 end
 
---- Writes a part that is put together by itself; returns the variable of its bytes. `condition`: the
---- part is empty if it does not hold.
+--- Writes a part that is put together by itself; returns the variable of its bytes. `condition`:
+--- the part is empty if it does not hold.
 function Encoder:part(seq, start, condition)
   local unknown, words = self.unknown, self.words
   self.unknown = {}
@@ -161,7 +162,8 @@ function Encoder:put_number(last, n, v)
   if n.kind == "varint" then
     local l = self:as_variable("l", v)
     if n.most < 10 then self:w("if %s < 0 or %s > %d then error('range', 0) end", l, l, n.max) end
-    return pieces.text(last, self:as_variable("x", ("%s < 128 and B[%s] or varint(%s)"):format(l, l, l)))
+    return pieces.text(last, self:as_variable("x",
+      ("%s < 128 and B[%s] or varint(%s)"):format(l, l, l)))
   elseif n.kind == "quicint" then
     return pieces.text(last, self:as_variable("x", ("quicint(%s)"):format(v)))
   end
@@ -170,7 +172,8 @@ end
 
 -- Bits -------------------------------------------------------------------------------------------
 
--- Bits of which some values mean that a larger number follows: the variables of the bits and of that.
+-- Bits of which some values mean that a larger number follows: the variables of the bits and of
+-- that.
 local function escape(self, f, v)
   local bits, tail = self:as_variable("v", "0"), self:as_variable("x", "''")
   local function finish(value)
@@ -201,7 +204,9 @@ local function terms_of(self, group)
       flags[i] = v
       v = ("(%s and 1 or 0)"):format(v)
     elseif f.derived and f.derived.kind == "size" then
-      self.finish[f] = function(value) self:w("if %s >> %d ~= 0 then error('range', 0) end", value, f.w) end
+      self.finish[f] = function(value)
+        self:w("if %s >> %d ~= 0 then error('range', 0) end", value, f.w)
+      end
     elseif f.const == nil and f.name then
       v = self:as_variable("v", f.derived and v or v .. " or 0")
       over[#over + 1] = f.w < 64 and ("%s >> %d"):format(v, f.w) or nil
@@ -217,7 +222,8 @@ local function byte_of(group, terms, i)
   for j, f in ipairs(group) do
     if f.off < i * 8 + 8 and f.off + f.w > i * 8 then
       local by = (i + 1) * 8 - f.off - f.w
-      parts[#parts + 1] = ("(%s %s %d & 255)"):format(terms[j], by >= 0 and "<<" or ">>", math.abs(by))
+      parts[#parts + 1] = ("(%s %s %d & 255)"):format(terms[j], by >= 0 and "<<" or ">>",
+        math.abs(by))
     end
   end
   return table.concat(parts, " | ")
@@ -237,8 +243,8 @@ function Encoder:group(last, group)
       shifted[i] = flags[i] and ("(%s and %d or 0)"):format(flags[i], 1 << shift) or
         shift > 0 and ("%s << %d"):format(terms[i], shift) or terms[i]
     end
-    last = pieces.number(last, { fmt = (group.lsb and "<I" or ">I") .. group.size, size = group.size,
-      kind = "int" }, table.concat(shifted, " | "))
+    local word = { fmt = (group.lsb and "<I" or ">I") .. group.size, size = group.size }
+    last = pieces.number(last, word, table.concat(shifted, " | "))
   end
   return tail and pieces.text(last, tail) or last
 end
@@ -283,7 +289,7 @@ function Encoder.compile(message, roomy)
     end, 0)
   end)
   self:w "end"
-  return self:build(message.name .. ":encode")
+  return self:build()
 end
 
 return Encoder

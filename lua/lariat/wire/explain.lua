@@ -18,7 +18,7 @@ local function wrong_integer(n, v)
   if not i then return "integer expected, got %s", shown(v) end
   if n.kind == "bits" and not n.wide then
     if n.w < 64 and i >> n.w ~= 0 then return "%d does not fit %d bits", i, n.w end
-  elseif n.min and (i < n.min or i > n.max) and n.size ~= 8 and (n.kind ~= "varint" or n.most < 10) then
+  elseif n.min and n.size ~= 8 and (i < n.min or i > n.max) then
     return "%d is out of the range of %s", i, node.title(n)
   end
 end

@@ -38,7 +38,7 @@ local function declare(name, fields)
     name = name, line = node.place(), limit = fields.limit or LIMIT,
     depth = fields.depth or DEPTH, infos = {}, done = {},
   }, Message)
-  for _, way in ipairs { "plain", "traced", "resumable", "encoder" } do
+  for _, way in ipairs { "direct", "plain", "traced", "resumable", "encoder" } do
     message[way] = function(...) return compiled(message, way)(...) end
   end
   message.seq = tree.flatten(fields, message)
@@ -52,35 +52,7 @@ end
 
 -- Bytes and tables -------------------------------------------------------------------------------
 
-local check_self, type = misuse.check_self, type
-
-local function check_decode(s, at)
-  if type(s) ~= "string" then misuse.type(1, "decode", "string", s, s == nil) end
-  if at ~= nil and (math.type(at) ~= "integer" or at < 1 or at > #s + 1) then
-    misuse.argument(2, "decode", "position in the string expected")
-  end
-end
-
--- What decode returns for what plain did.
-local function undecoded(s, next, info)
-  if type(next) ~= "number" then return nil, tostring(next) end
-  local lacking = next - #s
-  local path = info[1]:gsub("%[%%d%]", "")
-  return nil, ("%s: incomplete, at least %d bytes more"):format(path, lacking), lacking
-end
-
--- The method decode of one message, with its decoder at hand.
-local function decode_with(plain, message)
-  local limit = message.limit
-  return function(_, s, at)
-    if at or type(s) ~= "string" then check_decode(s, at) end
-    local from = at or 1
-    local value, next, info = plain(s, from, #s, from, 0)
-    if not value then return undecoded(s, next, info) end
-    if next - from > limit then return nil, registry.too_long(message) end
-    return value, next
-  end
-end
+local check_self = misuse.check_self
 
 --- The bytes of a message. Raises if a value is missing or does not fit.
 ---@param value table
@@ -106,8 +78,7 @@ end
 ---@return integer? lacking of a message that is cut: at least so many bytes more
 function Message:decode(s, at)
   check_self(self, Message, "decode")
-  check_decode(s, at)
-  self.decode = decode_with(compiled(self, "plain"), self)
+  self.decode = compiled(self, "direct") -- from now on without a detour
   return self:decode(s, at)
 end
 

@@ -4,9 +4,10 @@
 -- in the same table, and by what lies in it; cases of one switch may have fields of the same name.
 -- A field that serves as a length, a count or a checksum is derived: it is not in the table.
 --
--- After this, in the nodes: `lens` (the fields that may be the length), `inside` (the length is in the
--- scope itself), `sel` (the field that decides), `keys` (of a switch, in order), `sums` (the field of
--- a checksum), `derived` (what a field is computed from), `users` (all that have it as a length).
+-- After this, in the nodes: `lens` (the fields that may be the length), `inside` (the length is in
+-- the scope itself), `sel` (the field that decides), `keys` (of a switch, in order), `sums` (the
+-- field of a checksum), `derived` (what a field is computed from), `users` (all that have it as a
+-- length).
 
 local node = require "lariat.wire.node"
 
@@ -65,8 +66,10 @@ local function use_length(state, n)
       field.derived = field.derived or n
       field.users = field.users or {}
       table.insert(field.users, n)
-      if n.kind == "size" and #field.users > 1 or field.derived.kind == "size" and field.derived ~= n then
-        node.complain(n, "%s: '%s' is the length of another scope already", state.message.name, n.len)
+      if n.kind == "size" and #field.users > 1 or field.derived.kind == "size" and
+        field.derived ~= n then
+        node.complain(n, "%s: '%s' is the length of another scope already", state.message.name,
+          n.len)
       end
     elseif n.kind == "size" then
       node.complain(n, "%s: the length '%s' of a scope lies outside of its table",
@@ -95,7 +98,7 @@ local function use_sum(state, n)
   n.sums = found
   for _, field in ipairs(found) do
     if field.kind ~= "int" or field.derived or scope ~= state.scope then
-      node.complain(n, "%s: the checksum '%s' is no integer of fixed size beside it, or serves twice",
+      node.complain(n, "%s: the checksum '%s' is no integer of fixed size here, or serves twice",
         state.message.name, n.what)
     end
     field.derived = n

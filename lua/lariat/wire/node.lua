@@ -8,8 +8,8 @@
 --   u8(5)         a constant                      u8 "kind" { ping = 1, pong = 2 }
 --   list(u8)      a structure without its body    list(u8) "codes" (u16)
 --
--- Invariant: a node is never changed once a script has it; each call makes another one. So types and
--- groups of fields can be shared by any number of messages.
+-- Invariant: a node is never changed once a script has it; each call makes another one. So types
+-- and groups of fields can be shared by any number of messages.
 
 local core = require "lariat.core"
 
@@ -156,7 +156,9 @@ end
 
 --- A message where a field is expected: a field that is a whole message.
 function Message.__call(message, name)
-  if type(name) ~= "string" then node.refuse("message %s: a field's name expected", message.name) end
+  if type(name) ~= "string" then
+    node.refuse("message %s: a field's name expected", message.name)
+  end
   return node.new("ref", { msg = message, name = name })
 end
 
@@ -225,7 +227,8 @@ end
 --- Does the body of a scope take all that is there?
 function node.takes_all(seq)
   local last = seq[#seq]
-  return last and (last.kind == "rest" or last.kind == "list" and last.len == "rest") or false
+  if not last then return false end
+  return last.kind == "rest" or last.kind == "through" or last.kind == "list" and last.len == "rest"
 end
 
 return node

@@ -6,11 +6,13 @@
 -- A decoder returns its value and the next position; or nil and an Err; or nil, the position up to
 -- which the string must reach at least, and what was to be decoded there.
 
-local byte, char, concat, find, sub = string.byte, string.char, table.concat, string.find, string.sub
-local match, pack = string.match, string.pack
+local misuse = require "lariat.misuse"
+local registry = require "lariat.wire.registry"
+local byte, char, find, match, sub = string.byte, string.char, string.find, string.match, string.sub
+local concat, pack = table.concat, string.pack
 local tointeger, yield = math.tointeger, coroutine.yield
 
-local runtime = {}
+local runtime = { too_long = registry.too_long }
 
 -- Errors -----------------------------------------------------------------------------------------
 
@@ -49,6 +51,30 @@ function runtime.nest(err, info, e, at, sub_at, ...)
   return err
 end
 
+-- Of the method decode, which tells a script all this in words.
+local direct = {}
+runtime.direct = direct
+
+for _, name in ipairs { "bad", "cut", "nest" } do
+  local f = runtime[name]
+  direct[name] = function(...) return tostring(f(...)) end
+end
+
+--- A message that is cut.
+function runtime.lacking(s, position, info)
+  local lacking = position - #s
+  local path = info[1]:gsub("%[%%d%]", ""):gsub("%%%%", "%%")
+  return nil, ("%s: incomplete, at least %d bytes more"):format(path, lacking), lacking
+end
+
+--- The arguments of decode.
+function runtime.check_decode(s, at)
+  if type(s) ~= "string" then misuse.type(1, "decode", "string", s, s == nil) end
+  if at ~= nil and (math.type(at) ~= "integer" or at < 1 or at > #s + 1) then
+    misuse.argument(2, "decode", "position in the string expected")
+  end
+end
+
 -- Waiting ----------------------------------------------------------------------------------------
 
 -- What leaves s at its beginning is kept for the checks that are open.
@@ -65,8 +91,8 @@ local function shifted(s, p, g, keep)
   return s, 1, #s, g + p - 1
 end
 
---- In the coroutine of a resumable decode: waits until k bytes are there from p on. What lies before
---- p is dropped, unless `keep`; g counts what has been dropped.
+--- In the coroutine of a resumable decode: waits until k bytes are there from p on. What lies
+--- before p is dropped, unless `keep`; g counts what has been dropped.
 ---@return string s, integer p, integer e, integer g
 function runtime.more(s, p, k, e, g, check, keep)
   local have, parts = e - p + 1, { sub(s, keep and 1 or p, e) }
@@ -142,11 +168,12 @@ function runtime.token(v)
   return v
 end
 
---- Names and values up to an empty line, up to e.
+--- Names and values up to an empty line, up to e, added to t.
 ---@return table|false|nil headers nil: it is not all there; false: something is wrong
----@return integer? next or where it is wrong
-function runtime.read_headers(s, p, e)
-  local t = {}
+---@return integer next or where it is wrong, or where the line begins that is not all there
+---@return table? t those before it
+function runtime.read_headers(s, p, e, t)
+  t = t or {}
   while true do
     local name, value, q = match(s, "^([^:\r\n]+):[ \t]*([^\r\n]*)\r\n()", p)
     if name and q <= e + 1 then
@@ -158,7 +185,7 @@ function runtime.read_headers(s, p, e)
       local a, b = byte(s, p, p + 1)
       if a == 13 and b == 10 and p + 1 <= e then return t, p + 2 end
       local l = find(s, "\r\n", p, true)
-      if not l or l + 1 > e then return nil end
+      if not l or l + 1 > e then return nil, p, t end
       return false, p
     end
   end

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- Smaller values of the same message that still fail, and the check of a declaration that uses them.
+-- Smaller values of the same message that still fail, and the check of a declaration that uses
+-- them.
 
 local Message = require "lariat.wire.node".Message
 local compiled = require "lariat.wire.compiled"
@@ -67,7 +68,9 @@ end
 
 local function visit_string(state, path, s)
   local function try(new) return new ~= s and attempt(state, path, new) end
-  while #s > 0 and (try "" or try(s:sub(1, #s // 2)) or try(s:sub(1, -2))) do s = get(state.best, path) end
+  while #s > 0 and (try "" or try(s:sub(1, #s // 2)) or try(s:sub(1, -2))) do
+    s = get(state.best, path)
+  end
   if s:find "[^a]" then try(("a"):rep(#s)) end
 end
 
@@ -159,8 +162,8 @@ local function check_pieces(message, value, bytes, r)
   end
 end
 
--- A byte changed: an error, or a message that encodes and decodes to itself. With `canonical`, to the
--- same bytes.
+-- A byte changed: an error, or a message that encodes and decodes to itself. With `canonical`, to
+-- the same bytes.
 local function check_mutation(message, bytes, r, canonical)
   if bytes == "" then return end
   local at = r(#bytes)
@@ -170,8 +173,12 @@ local function check_mutation(message, bytes, r, canonical)
   local ok, again = pcall(message.encode, message, value)
   if not ok then return ("byte %d changed: decodes, but %s"):format(at - 1, again) end
   local read, why = message:decode(again)
-  if not read then return ("byte %d changed: encodes to what cannot be decoded: %s"):format(at - 1, why) end
-  if not same(read, value) then return ("byte %d changed: encodes to another message"):format(at - 1) end
+  if not read then
+    return ("byte %d changed: encodes to what cannot be decoded: %s"):format(at - 1, why)
+  end
+  if not same(read, value) then
+    return ("byte %d changed: encodes to another message"):format(at - 1)
+  end
   if canonical and again ~= changed:sub(1, next - 1) then
     return ("byte %d changed: encodes to other bytes"):format(at - 1)
   end
@@ -205,15 +212,17 @@ end
 local OPTIONS = { runs = "integer", seed = "integer", canonical = "boolean" }
 
 --- Checks a declaration with random messages: each decodes to what was encoded, also in pieces, its
---- beginnings are incomplete, and a changed byte is noticed or makes another message. Raises for the
---- smallest message that does not.
+--- beginnings are incomplete, and a changed byte is noticed or makes another message. Raises for
+--- the smallest message that does not.
 ---@param message lariat.wire.Message
 ---@param options? {runs?: integer, seed?: integer, canonical?: boolean}
 return function(message, options)
   options = misuse.check_options(2, "check", options or {}, OPTIONS)
   local first = options.seed or 1
   for seed = first, first + (options.runs or 100) - 1 do
-    local function problem_of(value) return check_value(message, value, generator(seed), options) end
+    local function problem_of(value)
+      return check_value(message, value, generator(seed), options)
+    end
     local value = message:random(seed)
     local problem = problem_of(value)
     if problem then

@@ -19,11 +19,14 @@ local ENVIRONMENT = {
   { "sub", string.sub }, { "char", string.char }, { "find", string.find },
   { "match", string.match }, { "concat", table.concat }, { "tointeger", math.tointeger },
   { "tostring", tostring }, { "error", error }, { "type", type }, { "bad", runtime.bad },
-  { "cut", runtime.cut }, { "expected", runtime.expected }, { "nest", runtime.nest }, { "more", runtime.more },
+  { "cut", runtime.cut }, { "expected", runtime.expected }, { "nest", runtime.nest },
+    { "more", runtime.more },
   { "more_upto", runtime.more_upto }, { "checked", runtime.checked },
   { "varint", runtime.varint }, { "quicint", runtime.quicint }, { "number", runtime.number },
   { "token", runtime.token }, { "read_headers", runtime.read_headers },
   { "write_headers", runtime.write_headers }, { "B", runtime.B },
+  { "lacking", runtime.lacking }, { "too_long", runtime.too_long },
+  { "check_decode", runtime.check_decode },
 }
 local names, values = {}, {}
 for i, entry in ipairs(ENVIRONMENT) do names[i], values[i] = entry[1], entry[2] end
@@ -57,12 +60,12 @@ end
 
 ---@param class table Source or what derives from it
 ---@param message lariat.wire.Message
----@param mode "plain"|"traced"|"resumable"|"encode"
+---@param mode "plain"|"traced"|"resumable"|"direct"|"encode"
 ---@param roomy boolean
 function Source.new(class, message, mode, roomy)
   return setmetatable({
     message = message, mode = mode, roomy = roomy, lines = {}, values = {}, value_of = {},
-    path = { message.name }, indexes = {}, count = 0,
+    path = { (message.name:gsub("%%", "%%%%")) }, indexes = {}, count = 0,
   }, class)
 end
 
@@ -129,18 +132,25 @@ function Source:deeper(name, f, indexed)
   if name then self.path[#self.path] = nil end
 end
 
+-- So that what is raised in generated code is told with the script's line, as for our own.
+local CHUNK = "=lariat.wire.compiled"
+
 --- Compiles what has been written.
 ---@return function
-function Source:build(name)
+function Source:build()
   local text = { HEAD }
   if not self.roomy then
     for i = 1, #self.values do text[#text + 1] = ("local U%d = U[%d]\n"):format(i, i) end
   end
   text[#text + 1] = table.concat(self.lines, "\n")
   text[#text + 1] = "\nreturn f\n"
-  local chunk, message = load(table.concat(text), "=" .. name, "t", { math_mininteger = math.mininteger })
+  local chunk, message = load(table.concat(text), CHUNK, "t",
+    { math_mininteger = math.mininteger })
   if not chunk then error(message, 0) end
   local arguments = table.move(values, 1, #values, 1, {})
+  if self.mode == "direct" then
+    for i, word in ipairs(names) do arguments[i] = runtime.direct[word] or arguments[i] end
+  end
   local n = #values
   arguments[n + 1], arguments[n + 2] = self.message.infos, self.message
   arguments[n + 3], arguments[n + 4] = self.trace, self.values

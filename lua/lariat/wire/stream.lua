@@ -4,10 +4,11 @@
 -- before; so whatever ends a read loses nothing, and who receives bytes in between gets them all.
 --
 -- What has been looked at is kept with the connection, as a cache: `seen` says how much had been
--- taken from the stream then, and skip(n, seen) takes nothing if somebody has taken something since;
--- then the cache is dropped. A message that is cut is tried again from its beginning RETRIES times,
--- which is the fastest for short ones; then it goes on in a coroutine of the resumable decoder, so
--- that each byte is decoded once. That coroutine never waits: the wait is in read's own frame.
+-- taken from the stream then, and skip(n, seen) takes nothing if somebody has taken something
+-- since; then the cache is dropped. A message that is cut is tried again from its beginning RETRIES
+-- times, which is the fastest for short ones; then it goes on in a coroutine of the resumable
+-- decoder, so that each byte is decoded once. That coroutine never waits: the wait is in read's own
+-- frame.
 --
 -- A reader:  s[p..e]  looked at, not decoded       have   bytes looked at and not taken
 --            co       a decode under way           need   bytes that are lacking, if known
@@ -40,12 +41,14 @@ end
 
 local function check_stream(conn, name)
   local kind = type(conn)
-  if kind ~= "userdata" and kind ~= "table" or not (conn.skip or conn.receive) then
+  if kind ~= "userdata" and kind ~= "table" or
+      not (conn.skip or conn.receive or conn.receivefrom) then
     misuse.type(1, name, "stream", conn, conn == nil)
   end
 end
 
--- The reader of a connection for a message. Compiles it, so that what cannot be in a stream is told.
+-- The reader of a connection for a message. Compiles it, so that what cannot be in a stream is
+-- told.
 local function reader_of(message, conn, name)
   local R = readers[conn]
   if not R then
@@ -104,8 +107,8 @@ end
 
 -- Waits for the bytes that are lacking. -> true | nil, message
 local function wait(conn, R)
-  local epoch, from = R.epoch, R.have
-  local x, seen = R.peek(conn, R.need or 1, CHUNK, from)
+  local epoch, from, need = R.epoch, R.have, R.need or 1
+  local x, seen = R.peek(conn, need, need > CHUNK and need or CHUNK, from)
   if not x then return nil, seen end
   if R.epoch ~= epoch or R.have ~= from or from > 0 and seen ~= R.seen then
     if R.epoch == epoch then forget(R) end -- another task has read in the meantime
@@ -161,7 +164,9 @@ local function step(message, conn, R)
         R.p, R.e, R.need = 1, #R.s, nil
       end
     end
-    if value == nil and not err and R.s and not R.need then value, err = attempt(message, conn, R) end
+    if value == nil and not err and R.s and not R.need then
+      value, err = attempt(message, conn, R)
+    end
     if value ~= nil or err then return value, err, 0 end
   end
 end
@@ -200,7 +205,7 @@ function Message:read(conn)
   local R = readers[conn]
   if not R or R.message ~= self then
     misuse.check_self(self, Message, "read")
-    if conn == nil then misuse.type(1, "read", "stream", conn, true) end
+    check_stream(conn, "read")
     if is_datagram(conn) then return read_datagram(self, conn) end
     R = reader_of(self, conn, "read")
   end
@@ -218,22 +223,33 @@ function Message:messages(conn)
   check_stream(conn, "messages")
   local R, plain, limit = reader_of(self, conn, "messages"), compiled(self, "plain"), self.limit
   local skip = R.skip
+  local s, p, e, seen, since, epoch -- the reader's, as long as nobody else uses it
+  local function next_message()
+    local reader = reader_of(self, conn, "messages")
+    local value, err, size = step(self, conn, reader)
+    if value then
+      s, p, e, seen, since, epoch = R.s, R.p, R.e, R.seen, R.seen, R.epoch
+      return value
+    end
+    if err == "closed" and size == 0 then return nil end
+    error(err == "closed" and ended(self, size) or err, 0)
+  end
   return function()
-    if R.s and R.message == self and not R.need then -- the usual case: it is there, whole
-      local p = R.p
-      local value, next = plain(R.s, p, R.e, p, 0)
-      if value and next - p <= limit then
+    if s then -- the usual case: the next one is there, whole
+      local value, next = plain(s, p, e, p, 0)
+      if value then
         local n = next - p
-        if skip(conn, n, R.seen) then
-          R.p, R.seen, R.have, R.tries = next, R.seen + n, R.have - n, 0
+        if n <= limit and skip(conn, n, seen) then
+          p, seen = next, seen + n
           return value
         end
       end
+      s = nil
+      if R.epoch == epoch and R.seen == since then -- else somebody has read on
+        R.p, R.seen, R.have, R.tries = p, seen, e - p + 1, 0
+      end
     end
-    local value, err, size = step(self, conn, reader_of(self, conn, "messages"))
-    if value then return value end
-    if err == "closed" and size == 0 then return nil end
-    error(err == "closed" and ended(self, size) or err, 0)
+    return next_message()
   end
 end
 
@@ -249,8 +265,8 @@ function Message:write(conn, value, host, port)
   return conn:send(bytes)
 end
 
---- An iterator over datagrams: message, host, port. What is no message is told to `refused` with why,
---- the datagram, host and port; without that function it is an error.
+--- An iterator over datagrams: message, host, port. What is no message is told to `refused` with
+--- why, the datagram, host and port; without that function it is an error.
 ---@param conn any
 ---@param refused? fun(message: string, data: string, host: string, port: integer)
 ---@return fun(): table?, string?, integer?
@@ -272,8 +288,8 @@ function Message:datagrams(conn, refused)
   end
 end
 
---- Without a connection: a function that takes bytes as they come and returns the messages that they
---- complete; or nil and why the next one cannot be decoded, and those before it.
+--- Without a connection: a function that takes bytes as they come and returns the messages that
+--- they complete; or nil and why the next one cannot be decoded, and those before it.
 ---@return fun(bytes: string): table[]?, string?, table[]?
 function Message:decoder()
   misuse.check_self(self, Message, "decoder")

@@ -20,7 +20,7 @@ end
 --- on the spot; or names a field, before the scope or in it: then it counts itself.
 ---@param len lariat.wire.Node|string
 ---@param name? string|table of the scope, in paths and dumps
----@param options? {unit?: integer, limit?: integer} unit: bytes that each step of the length stands for
+---@param options? {unit?: integer, limit?: integer} unit: bytes for each step of the length
 function structure.size(len, name, options)
   types.check_length("size", len)
   if type(name) == "table" then name, options = nil, name end

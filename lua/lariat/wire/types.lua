@@ -60,7 +60,9 @@ types.flag = new("bits", { type = "flag", w = 1, bool = true, max = 1, min = 0 }
 function types.lsb(fields)
   local list = {}
   for i, f in ipairs(fields) do
-    if not node.is(f) or f.kind ~= "bits" then node.refuse "lsb: only bits and flags can be in it" end
+    if not node.is(f) or f.kind ~= "bits" then
+      node.refuse "lsb: only bits and flags can be in it"
+    end
     list[i] = with(f)
     list[i].lsb = true
   end
