@@ -15,8 +15,7 @@ local tftp = require "wire.tftp"
 local ATTEMPTS = 5
 local NOT_FOUND, NOT_ALLOWED, DISK, BAD, EXISTS = 1, 2, 3, 4, 6 -- codes of errors
 
-local writable = arg[1] == "--write"
-if writable then table.remove(arg, 1) end
+local writable = arg[1] == "--write" and table.remove(arg, 1) ~= nil
 local root, host, port = arg[1] or ".", arg[2] or "127.0.0.1", math.tointeger(arg[3] or 6900)
 if not io.open(root .. "/.") or not port or port < 0 or port > 65535 or arg[4] then
   io.stderr:write "usage: lariat tftp_server.lua [--write] [EXISTING DIRECTORY [HOST [PORT]]]\n"

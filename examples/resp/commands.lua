@@ -22,7 +22,8 @@ local values = {} -- key -> string, or list { first =, last =, [first] ... [last
 
 local function add(key, amount)
   local text = values[key] or "0"
-  local n = type(text) == "string" and text:find "^-?%d+$" and math.tointeger(text)
+  if type(text) == "table" then return WRONG end
+  local n = text:find "^-?%d+$" and math.tointeger(text)
   if not n or not amount then return failure "value is not an integer or out of range" end
   values[key] = tostring(n + amount)
   return int(n + amount)
