@@ -218,6 +218,10 @@ describe("a mistake in a declaration", function()
     ["a field expected, got 5"] = function() message "m" { 5 } end,
     ["bits: 1 to 64 expected"] = function() bits(65) end,
     ["str: a number, a field's name or an integer type"] = function() str(f32) end,
+    ["option 'absnt'"] = function() str(u8, { absnt = -1 }) end,
+    ["option 'unit': a number of bytes expected"] = function() size("n", { unit = 0 }) end,
+    ["option 'limits'"] = function() list(u8, { limits = 5 }) end,
+    ["a constant of no bytes"] = function() message "m" { "" } end,
     ["the length of another scope already"] = function()
       message "m" { u8 "n", size "n" { rest "a" }, size "n" { rest "b" } }
     end,

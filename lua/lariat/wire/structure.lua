@@ -2,6 +2,7 @@
 --
 -- Structures: what has fields in it. Each is curried: first what it depends on, then its body.
 
+local misuse = require "lariat.misuse"
 local node = require "lariat.wire.node"
 local types = require "lariat.wire.types"
 local new = node.new
@@ -24,7 +25,8 @@ end
 function structure.size(len, name, options)
   types.check_length("size", len)
   if type(name) == "table" then name, options = nil, name end
-  local o = options or {}
+  local o = misuse.check_options(2, "size", options or {}, { unit = "integer", limit = "integer" })
+  if o.unit and o.unit < 1 then node.refuse "size: option 'unit': a number of bytes expected" end
   local n = new("size", { len = len, lenname = name, unit = o.unit, limit = o.limit })
   return function(fields)
         return node.with(n, "fields", body("size", fields))
@@ -58,14 +60,13 @@ function structure.optional(fields)
   return new("optional", { fields = body("optional", fields) })
 end
 
-local function item_limit(o)
-  return { absent = o and o.absent, limit = o and o.limit }
-end
+local LIST_OPTIONS = { absent = "integer", limit = "integer" }
 
 --- list(count) "name" (type), or { fields }. The count is a type, the name of a field, a number,
 --- `rest` for as many as fill the scope, or till(field, value).
 function structure.list(len, options)
-  local n = new("list", item_limit(options))
+  local o = misuse.check_options(2, "list", options or {}, LIST_OPTIONS)
+  local n = new("list", { absent = o.absent, limit = o.limit })
   if node.is(len) and len.kind == "rest" then
     n.len = "rest"
   elseif type(len) == "table" and len.till then
@@ -104,7 +105,8 @@ function structure.check(f, what, options)
   if type(what) ~= "string" and not (node.is(what) and what.kind == "int") then
     node.refuse "check: the name of a field, or an integer type, expected"
   end
-  local n = new("check", { fn = f, what = what, uses = options and options.uses })
+  local o = misuse.check_options(3, "check", options or {}, { uses = "table" })
+  local n = new("check", { fn = f, what = what, uses = o.uses })
   return function(fields)
         return node.with(n, "fields", body("check", fields))
   end

@@ -68,6 +68,7 @@ local function open(n, message)
 end
 
 local function as_node(x, message)
+  if x == "" then node.refuse("%s: a constant of no bytes", message.name) end
   if type(x) == "string" then
     return node.new("bytes", { size = #x, const = x, type = node.quote(x) })
   end

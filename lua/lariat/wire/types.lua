@@ -2,6 +2,7 @@
 --
 -- Types: numbers, bits, text and bytes, each a node that has no name yet.
 
+local misuse = require "lariat.misuse"
 local node = require "lariat.wire.node"
 local new, with = node.new, node.with
 
@@ -115,6 +116,8 @@ end
 --- What is left of the scope around it.
 types.rest = new("rest", { type = "rest" })
 
+local STR_OPTIONS = { absent = "integer", ends = "string", limit = "integer" }
+
 --- Bytes behind their length.
 ---@param len lariat.wire.Node|string|integer a type: the length comes right before; a field's name
 ---@param options? {absent?: integer, ends?: string, limit?: integer}
@@ -122,7 +125,8 @@ function types.str(len, options)
   if node.is(len) and len.kind == "rest" then return types.rest end
   check_length("str", len)
   if math.type(len) == "integer" then return types.bytes(len) end
-  local o = options or {}
+  local o = misuse.check_options(2, "str", options or {}, STR_OPTIONS)
+  if o.ends == "" then node.refuse "str: option 'ends': at least a byte expected" end
   local name = type(len) == "string" and len or node.title(len)
   return new("str", { type = ("str(%s)"):format(name), len = len, absent = o.absent,
     ends = o.ends, limit = o.limit })
