@@ -4,6 +4,7 @@
 -- in docs/types, nothing else is, the examples in them run, and the files they name exist.
 
 local core = require "socket.core"
+local dns = require "lariat.dns"
 local lariat = require "lariat"
 local sim = require "lariat.sim"
 local socket = require "socket"
@@ -26,6 +27,7 @@ local reference, readme = read "docs/reference.md", read "README.md"
 local TYPES = {
   "docs/types/socket.lua", "docs/types/socket_unix.lua", "docs/types/lariat.lua",
   "docs/types/lariat_task.lua", "docs/types/lariat_sim.lua", "docs/types/lariat_wire.lua",
+  "docs/types/lariat_dns.lua",
 }
 
 -- Each class of the types: its parents, and the names of its fields and functions.
@@ -153,7 +155,7 @@ OBJECTS["lariat.sim.Result"] =
   with_fields(result, "error", "events", "faults", "hash", "ok", "seed", "time")
 
 local MODULES = { socket = socket, lariat = module_lariat(), ["lariat.task"] = task,
-                  ["lariat.sim"] = sim,
+                  ["lariat.sim"] = sim, ["lariat.dns"] = dns,
                   ["socket.unix"] = unix, ["socket.dns"] = socket.dns }
 
 describe("docs/reference.md", function()

@@ -5,11 +5,11 @@
 
 local core = require "lariat.core"
 local config = require "lariat.dns.config"
-local dns = require "lariat.dns"
 local group = require "lariat.group"
 local hosts = require "lariat.dns.hosts"
 local order = require "lariat.dns.order"
 local query = require "lariat.dns.query"
+local resolve = require "lariat.dns.resolve"
 local resolver = core.resolver
 
 local TYPES = { inet = "A", inet6 = "AAAA" }
@@ -23,7 +23,7 @@ end
 local function ask_both(name, conf)
   local four, six, failure
   local function ask(kind)
-    local records, message, code = dns._resolve(name, kind, conf)
+    local records, message, code = resolve(name, kind, conf)
     if not records and (not failure or not code) then failure = { message, code } end
     return records or false
   end
@@ -44,7 +44,7 @@ local function find_addresses(name, family)
   local conf = config.current(state)
   local records, message, code
   if family then
-    records, message, code = dns._resolve(name, TYPES[family], conf)
+    records, message, code = resolve(name, TYPES[family], conf)
   else
     records, message, code = ask_both(name, conf)
   end
@@ -58,7 +58,7 @@ local function find_name(address)
   local state = query.state()
   local name = hosts.name(state, address)
   if name then return name end
-  local records, message, code = dns._resolve(address, "PTR", config.current(state))
+  local records, message, code = resolve(address, "PTR", config.current(state))
   return records and records[1].target, not records and (code or message) or nil
 end
 
