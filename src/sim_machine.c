@@ -242,7 +242,6 @@ void machine_crash(struct machine *m) {
     }
     m->wait_count = 0;
     drop_tasks(m);
-    resolver_forget_machine(m);
     close_sockets(m, socket_abort);
 }
 

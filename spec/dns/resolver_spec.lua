@@ -123,15 +123,19 @@ describe("a question", function()
     local good <close> = nameserver.start { ["a.test A"] = A }
     local dead = ("127.0.0.1:%d"):format(peers.free_port())
     local bad <close> = nameserver.start {}
-    for _, rcode in ipairs { "SERVFAIL", "REFUSED", "NOTIMP", 9, "silent" } do
+    for _, rcode in ipairs { "SERVFAIL", "REFUSED", "NOTIMP", 9, "BADVERS", "silent" } do
       bad.zone["a.test A"] = function(reply)
-        reply.rcode = rcode
+        reply.rcode = rcode ~= "BADVERS" and rcode or "NOERROR"
+        if rcode == "BADVERS" then
+          reply.additionals[1] = { name = "", type = "OPT", udp_size = 512, extended_rcode = 1,
+            version = 0, options = {} }
+        end
         return rcode ~= "silent" or nil
       end
       ask_only(good, { servers = { dead, bad.text, good.text }, timeout = 0.2 })
       assert.same({ "192.0.2.1" }, addresses(dns.resolve("a.test", "A")))
     end
-    assert.equal(5, good.questions)
+    assert.equal(6, good.questions)
     dns.configure { servers = dead, timeout = 30 }
     assert.same({ nil, "connection refused" }, { dns.resolve("a.test", "A") })
     assert.same({ nil, "connection refused" }, { dns.resolve("a.test", "A", { tcp = true }) })
@@ -296,6 +300,13 @@ describe("an answer", function()
     assert.equal("two.test", dns.resolve("one.test", "CNAME") == nil and "two.test")
     assert.same({ nil, "host not found", "NXDOMAIN" }, { dns.resolve("gone.test", "A") })
     assert.same({ nil, "host not found", "NXDOMAIN" }, { dns.resolve("gone.test", "A") })
+    dns.flush()
+    server.zone["gone.test A"] = function(reply, q)
+      nameserver.add(reply.answers, { { type = "CNAME", target = "nowhere.test" } }, q)
+      reply.rcode, reply.authorities = "NXDOMAIN", { nameserver.SOA }
+      return true
+    end
+    assert.same({ nil, "host not found", "NXDOMAIN" }, { dns.resolve("gone.test", "A") })
     server.zone["gone.test CNAME"] = { { target = "nowhere.test" } }
     assert.equal("nowhere.test", dns.resolve("gone.test", "CNAME")[1].target)
   end)
@@ -338,6 +349,14 @@ describe("a name", function()
     assert.same({ nil, "no such record", "NODATA" }, { dns.resolve("c", "A") })
     ask_only(server, { search = { "a.test" }, ndots = 2 })
     assert.equal("q.z.a.test A, q.z A", log_of "q.z")
+  end)
+
+  it("is not asked for with a domain that makes it too long, or is none", function()
+    local server <close> = nameserver.start { ["x.test A"] = A }
+    ask_only(server, { search = { ("long."):rep(50) .. "test", "a..b", "test" } })
+    assert.same({ "192.0.2.1" }, addresses(dns.resolve("x", "A")))
+    assert.same({ nil, "host not found", "NXDOMAIN" }, { dns.resolve(("y"):rep(60), "A") })
+    assert.same({ "x.test A", ("y"):rep(60) .. ".test A", ("y"):rep(60) .. " A" }, server.log)
   end)
 
   it("that is known without asking is not asked for", function()
@@ -431,6 +450,23 @@ describe("many at once", function()
     assert.same({ nil, "timeout" }, { hasty:join() })
     for i = 1, 5 do assert.same({ "192.0.2.1" }, addresses(others[i]:join())) end
     assert.equal(3, server.questions)
+  end)
+
+  it("have the failure of one that was in a hurry for themselves only if they are, too", function()
+    local server <close> = nameserver.start { ["a.test A"] = function(reply, q, context)
+      if context.server.questions < 2 then return nil end
+      nameserver.add(reply.answers, A, q)
+      return true
+    end }
+    local dead = ("127.0.0.1:%d"):format(peers.free_port())
+    ask_only(server, { servers = { dead, server.text }, timeout = 60, attempts = 1 })
+    local hasty = task.spawn(dns.resolve, "a.test", "A", { timeout = 0.6 }) -- half for each server
+    local patient = task.spawn(dns.resolve, "a.test", "A")
+    local as_hasty = task.spawn(dns.resolve, "a.test", "A", { timeout = 0.6 })
+    assert.same({ nil, "timeout" }, { hasty:join() })
+    assert.same({ "192.0.2.1" }, addresses(patient:join()))
+    as_hasty:join()
+    assert.equal(2, server.questions)
   end)
 
   it("are cancelled at once", function()

@@ -106,6 +106,24 @@ describe("on a simulated network", function()
     end)
 
   local calm = { seeds = 3, swarm = false }
+  sim.it("a server that refuses costs no time, one that is silent its own only", calm, function(net)
+    server(net, { ["a.test A"] = { { address = "192.0.2.1" } } })
+    net:host("silent", function()
+      local udp = socket.udp4()
+      udp:setsockname("*", 53)
+      task.event():wait()
+    end)
+    net:host("deaf", function() task.event():wait() end)
+    net:client("client", function()
+      local servers = {}
+      for i, name in ipairs { "deaf", "silent", "deaf", "ns" } do servers[i] = address_of(name) end
+      dns.configure { servers = servers, timeout = 5 }
+      local began = task.now()
+      assert.equal("192.0.2.1", assert(dns.resolve("a.test", "A"))[1].address)
+      assert.is_true(task.now() - began < 6)
+    end)
+  end)
+
   sim.it("each machine knows for itself, until it crashes", calm, function(net)
     local log = {}
     server(net, { ["a.test A"] = { { address = "192.0.2.1" } } }, log)

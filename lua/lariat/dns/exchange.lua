@@ -121,9 +121,19 @@ function try:remember(what)
   self.cache:put(what .. self.server.text, true, task.now() + REMEMBERED)
 end
 
+-- With the bits that EDNS adds to it.
+local function rcode_of(m)
+  for _, record in ipairs(m.additionals) do
+    if record.type == "OPT" and record.extended_rcode > 0 then
+      return record.extended_rcode << 4
+    end
+  end
+  return m.rcode
+end
+
 -- What an answer means for this server: the message, if it is one; nil: nothing has come of it yet.
 function try:judge(m, seconds)
-  local rcode = m.rcode
+  local rcode = rcode_of(m)
   if self.edns and (rcode == "FORMERR" or rcode == "NOTIMP") then
     self.edns = false
     self:remember "no EDNS "

@@ -55,11 +55,17 @@ end
 
 -- Asking -----------------------------------------------------------------------------------------
 
+-- A name that has become too long by a domain of the search list is not there.
+local function ask(candidate, kind, conf)
+  if malformed(candidate) then return { failure = "NXDOMAIN" } end
+  return query.run(candidate, kind, conf)
+end
+
 -- Tries what the name may mean. -> records | nil, message, code
 local function search(name, kind, conf)
   local failure, message = "NXDOMAIN", nil
   for _, candidate in ipairs(candidates(name, conf)) do
-    local said, why = query.run(candidate, kind, conf)
+    local said, why = ask(candidate, kind, conf)
     if said and said.records then
       said.records.canonical = said.canonical
       return said.records
