@@ -27,14 +27,17 @@ struct answer {
     struct lookup *lookup; /* NULL: it has been answered, or is gone */
 };
 
-static const char state_key; /* its address names the table of the world outside */
-
 /* ---- the program's table ---- */
+
+/* The registry reference to it; LUA_NOREF: there is none yet. */
+static int *reference(void) {
+    static int outside = LUA_NOREF; /* of all simulations */
+    return rt.simulated ? machine_resolver() : &outside;
+}
 
 /* Pushes it, or nil. */
 static int push_state(lua_State *L) {
-    return rt.simulated ? lua_rawgeti(L, LUA_REGISTRYINDEX, machine_current()->resolver)
-                        : lua_rawgetp(L, LUA_REGISTRYINDEX, &state_key);
+    return lua_rawgeti(L, LUA_REGISTRYINDEX, *reference());
 }
 
 /* state() -> the table of this program, made now if there is none */
@@ -42,18 +45,9 @@ static int state(lua_State *L) {
     if (push_state(L) != LUA_TTABLE) {
         lua_newtable(L);
         lua_pushvalue(L, -1);
-        if (rt.simulated) {
-            machine_current()->resolver = luaL_ref(L, LUA_REGISTRYINDEX);
-        } else {
-            lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);
-        }
+        *reference() = luaL_ref(L, LUA_REGISTRYINDEX);
     }
     return 1;
-}
-
-void resolver_forget_machine(struct machine *m) {
-    luaL_unref(rt.L, LUA_REGISTRYINDEX, m->resolver);
-    m->resolver = LUA_NOREF;
 }
 
 bool resolver_in_use(void) {

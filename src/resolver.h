@@ -11,15 +11,13 @@
 #include <stdbool.h>
 
 struct lookup;
-struct machine;
 
 bool resolver_in_use(void); /* by the running task's program */
 /* Starts a task that answers the lookup, which ends in lookup_done(). May raise; then the lookup has
  * been freed. */
 void resolver_begin(lua_State *L, struct lookup *lookup);
-void resolver_abandon(struct lookup *lookup);    /* nobody waits for it: its task is cancelled */
-void resolver_forget(struct lookup *lookup);     /* it is about to be freed */
-void resolver_forget_machine(struct machine *m); /* its program has ended: what it knew is gone */
-int resolver_open(lua_State *L);                 /* module lariat.core.resolver */
+void resolver_abandon(struct lookup *lookup); /* nobody waits for it: its task is cancelled */
+void resolver_forget(struct lookup *lookup);  /* it is about to be freed */
+int resolver_open(lua_State *L);              /* module lariat.core.resolver */
 
 #endif

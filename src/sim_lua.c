@@ -7,7 +7,6 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "resolver.h"
 #include "runtime.h"
 #include "sim.h"
 #include "sim_event.h"
@@ -213,7 +212,7 @@ static int fn_start(lua_State *L) {
     const char *name = luaL_checkstring(L, 2);
     luaL_checktype(L, 3, LUA_TFUNCTION);
     m->up = true;
-    resolver_forget_machine(m);
+    machine_forget_names(m);
     m->status = 0;
     machine_adopt(m, task_spawn(L, lua_gettop(L) - 3, name));
     return 1;

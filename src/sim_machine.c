@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "resolver.h"
 #include "runtime.h"
 #include "sim.h"
 #include "sim_event.h"
@@ -62,6 +61,15 @@ struct machine *machine_of(unsigned owner) {
 
 struct machine *machine_current(void) {
     return machine_of(rt.tasks.current ? rt.tasks.current->owner : SIM_OWNERS);
+}
+
+int *machine_resolver(void) {
+    return &machine_current()->resolver;
+}
+
+void machine_forget_names(struct machine *m) {
+    luaL_unref(rt.L, LUA_REGISTRYINDEX, m->resolver);
+    m->resolver = LUA_NOREF;
 }
 
 /* ---- addresses ---- */
@@ -279,7 +287,7 @@ void machines_close(void) {
     for (unsigned i = 0; i < sim.machine_count; i++) {
         struct machine *m = sim.machines[i];
         luaL_unref(rt.L, LUA_REGISTRYINDEX, m->globals);
-        resolver_forget_machine(m);
+        machine_forget_names(m);
         sim_paths_free(m);
         runtime_free(m->waits);
         runtime_free(m->input);
