@@ -31,7 +31,7 @@ CASE      ?=
 .SUFFIXES:
 .SECONDARY:
 .PHONY: all ready deps deps-peers demo test asan valgrind lint format bench-build bench bench-peers
-.PHONY: install uninstall clean help lint-lua lint-format lint-cppcheck lint-compile luasocket-tests
+.PHONY: install install-docs uninstall clean help lint-lua lint-format lint-cppcheck lint-compile luasocket-tests
 
 all: lariat  ## build ./lariat
 
@@ -197,13 +197,25 @@ MAN   = $(DESTDIR)$(PREFIX)/share/man/man1
 DOC   = $(DESTDIR)$(PREFIX)/share/doc/lariat
 SHARE = $(DESTDIR)$(PREFIX)/share/lariat
 
-install: lariat  ## install under PREFIX=/usr/local (DESTDIR= is put in front)
-	install -d $(BIN) $(MAN) $(DOC)/docs $(SHARE)/types
+# Installed documents keep the text of a link to what is not installed, and lose the link.
+NOT_INSTALLED = src|lua|spec|bench|Makefile
+UNLINK        = sed -E 's!\[([^]]+)\]\((\.\./)?($(NOT_INSTALLED))[^)]*\)!\1!g'
+PAGES         = README.md CHANGELOG.md $(wildcard docs/*.md)
+EXAMPLES      = $(shell find examples -name '*.lua')
+
+install: lariat install-docs  ## install under PREFIX=/usr/local (DESTDIR= is put in front)
+	install -d $(BIN)
 	install -m 755 lariat $(BIN)/lariat
+
+install-docs:
+	install -d $(MAN) $(DOC)/docs/types $(SHARE)/types $(sort $(dir $(EXAMPLES:%=$(DOC)/%)))
 	install -m 644 docs/lariat.1 $(MAN)/lariat.1
-	install -m 644 README.md CHANGELOG.md LICENSE $(DOC)
-	install -m 644 $(wildcard docs/*.md docs/*.svg) $(DOC)/docs
+	install -m 644 docs/lariat.1 $(wildcard docs/*.svg) $(DOC)/docs
+	install -m 644 LICENSE $(DOC)
 	install -m 644 $(wildcard docs/types/*.lua) $(SHARE)/types
+	install -m 644 $(wildcard docs/types/*.lua) $(DOC)/docs/types
+	for file in $(EXAMPLES); do install -m 644 $$file $(DOC)/$$file || exit; done
+	for page in $(PAGES); do $(UNLINK) $$page >$(DOC)/$$page && chmod 644 $(DOC)/$$page || exit; done
 
 uninstall:  ## remove what install put there
 	rm -f $(BIN)/lariat $(MAN)/lariat.1

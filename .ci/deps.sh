@@ -22,7 +22,7 @@ build    gcc             command:gcc           the C compiler
 build    make            command:make          runs the Makefile
 build    pkg-config      command:pkg-config    finds Lua and libuv
 build    liblua5.4-dev   library:lua5.4        Lua, which lariat embeds
-build    libuv1-dev      library:libuv         the event loop
+build    libuv1-dev      library:libuv         name lookups, signals, child processes
 build    libreadline-dev library:readline      line editing for lariat -i
 test     lua5.4          command:lua5.4        stock Lua, to compare with
 test     lua-busted      module:busted         the test framework

@@ -9,6 +9,8 @@ run_growth() {
     grow_connections
     grow_tasks
     grow_lines
+    grow_crowds
+    grow_exit
 }
 
 # growth CURVE AMOUNT VALUE REFERENCE UNIT
@@ -85,4 +87,26 @@ grow_lines() {
         esac
     done < <("${first[@]}" "${on_server_core[@]}" "$lariat" "$here/long_line.lua" \
         "$(sized 64 1)" "$(sized 100 2)")
+}
+
+grow_crowds() {
+    local curve tasks
+    for curve in event event-and-conn semaphore-fail semaphore-time senders cancel close; do
+        for tasks in $(sized "1000 10000 100000" "100"); do
+            growth "$curve" "$tasks" "$("${first[@]}" "${on_server_core[@]}" "$lariat" \
+                "$here/crowds.lua" "$curve" "$tasks")" 0 us
+        done
+    done
+}
+
+# From the call of os.exit to the end of the process.
+grow_exit() {
+    local kind tasks
+    for kind in swallow semaphore close; do
+        for tasks in $(sized "1000 10000 100000" "100"); do
+            growth "exit-$kind" "$tasks" "$("${first[@]}" "${on_server_core[@]}" "$lariat" \
+                "$here/exit.lua" "$kind" "$tasks" |
+                awk '{ start = $1 } END { getline <"/proc/uptime"; printf "%.2f", $1 - start }')" 0 s
+        done
+    done
 }

@@ -240,7 +240,8 @@ local function write_markdown(path, found, rows, options)
     parts[#parts + 1] = "\n## Other runtimes\n\nRates, and inverse processor time for a message, to"
       .. " C on libuv; by `make bench-peers`.\n\n" .. peers
   end
-  if growth then parts[#parts + 1] = "\n## Growth\n\nBy `bench/run.sh growth`.\n\n" .. growth end
+  if growth then parts[#parts + 1] = "\n## Growth\n\nBy `bench/run.sh growth`; bench/crowds.lua and"
+    .. " bench/exit.lua say what their curves are.\n\n" .. growth end
   local file <close> = assert(io.open(path, "w"))
   assert(file:write(table.concat(parts, "\n"), "\n", by_hand))
 end

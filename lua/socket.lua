@@ -5,9 +5,8 @@
 -- helpers, try/protect, sinks and sources, and the conveniences of servers.
 
 local core = require "socket.core"
-local lariat = require "lariat.core"
 local misuse = require "lariat.misuse"
-local task = lariat.task
+local resolver = require "lariat.core".resolver
 
 local socket = {
   _VERSION = "LuaSocket 3.0.0", -- what LuaSocket 3.1 says of itself
@@ -30,7 +29,7 @@ local socket = {
 ---@param which? "lariat"|"system" default: leave it
 ---@return "lariat"|"system" before
 function socket.dns.use(which)
-  local state = lariat.resolver.state()
+  local state = resolver.state()
   local before = state[1] and "lariat" or "system"
   if which == "lariat" then
     state[1] = require "lariat.dns.lookup"
@@ -68,8 +67,13 @@ function socket.newtry(finalizer)
   end
 end
 
+local try = socket.newtry()
+
 --- Returns its arguments, or raises the second if the first is false or nil.
-socket.try = socket.newtry()
+function socket.try(...)
+  if (...) == socket then misuse.type(1, "try", "value", socket) end
+  return try(...)
+end
 
 local function unwrap(ok, ...)
   if ok then return ... end
@@ -82,6 +86,7 @@ end
 ---@param f function
 ---@return function
 function socket.protect(f)
+  if f == socket then misuse.type(1, "protect", "function", f) end
   return function(...)
     if not misuse.callable(f) then misuse.error("attempt to call a %s value", type(f)) end
     return unwrap(pcall(f, ...))
@@ -107,12 +112,31 @@ local function check_backlog(name, n, backlog)
   end
 end
 
+-- A port that is missing is often in the host, as "localhost:80".
+local function check_port(name, ...)
+  local host, port = ...
+  local given = type(port) == "string" or type(port) == "number"
+  local fault = not given and core.host_fault(host)
+  if fault then misuse.argument(1, name, "%s", fault) end
+  check_string(name, 2, ...)
+end
+
 local FAMILIES = { inet = core.tcp4, inet6 = core.tcp6, unspec = core.tcp }
+
+-- What getsockname and getpeername return after address and port: no host has such a name.
+local NAMED_FAMILIES = { inet = true, inet6 = true }
 
 local function unix_path(name, address)
   local path = type(address) == "string" and address:match "^unix:(.*)$"
   if path == "" then misuse.argument(1, name, "path expected after 'unix:'") end
   return path
+end
+
+-- A path as a unix socket's getsockname returns it: absolute, or in the abstract namespace. No name
+-- of a host begins so.
+local function bare_path(address, port)
+  if port ~= nil and type(port) ~= "table" then return nil end
+  return type(address) == "string" and address:find "^[/\0]" and address or nil
 end
 
 local function connect_unix(path, options)
@@ -155,6 +179,9 @@ local function connect_options(...)
   if local_port ~= nil then check_string("connect", 4, ...) end
   if family ~= nil then check_string("connect", 5, ...) end
   check_family(5, family, "invalid option '%s'")
+  if NAMED_FAMILIES[third] and local_port == nil then
+    third, family = nil, family or third
+  end
   return { local_address = third, local_port = local_port, family = family }
 end
 
@@ -165,7 +192,8 @@ local function unix_options(options, ...)
   return options
 end
 
---- Connects a new client, to a host and port or to "unix:/path".
+--- Connects a new client, to a host and port or to "unix:/path". Takes what getsockname and
+--- getpeername return: connect(server:getsockname()).
 ---@param address string
 ---@param port? integer|string
 ---@param local_address? string|{ timeout?: number, local_address?: string, local_port?: integer,
@@ -178,12 +206,12 @@ end
 function socket.connect(...)
   check_string("connect", 1, ...)
   local address, port = ...
-  local path = unix_path("connect", address)
+  local path = unix_path("connect", address) or bare_path(address, port)
   local options
   if path then
     options = unix_options(select(2, ...))
   else
-    check_string("connect", 2, ...)
+    check_port("connect", ...)
     options = connect_options(...)
   end
   local client, ok, message
@@ -237,7 +265,7 @@ local function bind(name, host, port, backlog)
     if port ~= nil then misuse.argument(2, name, "a unix socket has no port") end
     return bind_unix(path, backlog)
   end
-  check_string(name, 2, host, port)
+  check_port(name, host, port)
   if host == "*" then host = "0.0.0.0" end
   local found, message = core.dns.getaddrinfo(host)
   if not found then return nil, message end
@@ -263,7 +291,7 @@ end
 
 --- Makes a function that picks from `choices` by name; what is not a string means "default".
 function socket.choose(choices)
-  if type(choices) ~= "table" then misuse.type(1, "choose", "table", choices) end
+  if not misuse.is_table(choices) then misuse.type(1, "choose", "table", choices) end
   return function(name, option, more)
     if type(name) ~= "string" then
       name, option, more = "default", name, option
@@ -370,8 +398,12 @@ local serve = require "lariat.serve"
 
 for _, family in ipairs { "tcp", "unixstream" } do
   core.methods(family .. "{server}").serve = serve.serve
-  core.methods(family .. "{master}").serve = function()
-    misuse.error("calling 'serve' on bad self (%s{server} expected)", family)
+  for state, hint in pairs {
+    master = "it does not listen", client = "it is a client, by connect or accept",
+  } do
+    core.methods(("%s{%s}"):format(family, state)).serve = function()
+      misuse.error("calling 'serve' on bad self (%s{server} expected): %s", family, hint)
+    end
   end
 end
 
@@ -387,6 +419,7 @@ for option, kind in pairs(serve.OPTIONS) do SERVE_OPTIONS[option] = kind end
 ---@return true?
 ---@return string? message
 function socket.serve(host, port, handler, options)
+  check_string("serve", 1, host)
   local n = 3 -- which argument the handler is
   if type(port) == "function" then n, port, handler, options = 2, nil, port, handler end
   if options == nil then options = {} end
@@ -414,23 +447,23 @@ end
 function socket.relay(a, b)
   check_relayed(1, a)
   check_relayed(2, b)
-  local gate, running, failure = task.gate(), 2, nil
-  local function copy(from, to)
-    local ok, moved, message = pcall(from.pipe, from, to)
-    running = running - 1
-    if not (ok and moved) then
-      failure = failure or { message = message, raised = not ok and moved }
+  local moved, failed, failure = {}, false, nil
+  -- However it ends, both ways have ended when the group has: neither stream is busy any more.
+  local _, why = require "lariat.group".group(function(g)
+    local function copy(way, from, to)
+      local bytes, message = from:pipe(to)
+      moved[way] = bytes
+      if bytes or failed then return end
+      failed, failure = true, message
+      g:cancel() -- the other way has nothing to wait for
     end
-    gate:wake()
-    return moved
-  end
-  -- When one way fails the other has nothing to wait for: it is cancelled on leaving.
-  local forth <close> = task.scoped(copy, a, b)
-  local back <close> = task.scoped(copy, b, a)
-  while running > 0 and not failure do gate:wait() end
-  if failure and failure.raised then error(failure.raised, 0) end
-  if failure then return nil, failure.message end
-  return (forth:join()), (back:join())
+    g:spawn(copy, 1, a, b)
+    g:spawn(copy, 2, b, a)
+  end)
+  if failed then return nil, failure end
+  if not (moved[1] and moved[2]) then return nil, why end
+  return moved[1], moved[2]
 end
 
-return socket
+misuse.module("socket.dns", socket.dns)
+return misuse.module("socket", socket)

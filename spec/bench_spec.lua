@@ -47,7 +47,9 @@ describe("the benchmark", function()
 
   it("shows how costs grow", function()
     local output = smoke "growth"
-    for _, curve in ipairs { "connections", "tasks", "line", "flow" } do
+    for _, curve in ipairs { "connections", "tasks", "line", "flow", "event", "event-and-conn",
+      "semaphore-fail", "semaphore-time", "senders", "cancel", "close", "exit-swallow",
+      "exit-semaphore", "exit-close" } do
       assert.truthy(output:find("growth of " .. curve .. ": ", 1, true), output)
     end
   end)

@@ -3,6 +3,7 @@
 -- `lariat --test`: busted inside the host, on small spec files written for each test.
 
 local run = require "spec.support.program"
+local task = require "lariat.task"
 
 -- Runs a spec file with this content; what was printed, the exit status, and the errors printed.
 local function test_with(arguments, content)
@@ -202,5 +203,88 @@ describe("lariat --test", function()
     ]]
     assert.matches("success", out)
     assert.equal("integer", math.type(status))
+  end)
+
+  it("takes no other interpreter, whatever .busted says", function()
+    local config <close> = run.file [[return { default = { lua = "/no/such/interpreter" } }]]
+    local out, status = test("it('runs', function() assert.truthy(require 'lariat') end)", "-f",
+      config.path)
+    assert.matches("1 success / 0 failures / 0 errors", out)
+    assert.equal(0, status)
+    out, status = test("it('runs', function() assert.equal('--lua=x', arg[3]) end)", "--lua=x")
+    assert.matches("1 success / 0 failures / 0 errors", out)
+    assert.equal(0, status)
+  end)
+
+  it("has in `arg` what busted under `lua` has: the interpreter, busted, its arguments", function()
+    local out, status = test([[
+      it("starts this interpreter, from anywhere", function()
+        local first = 0
+        while arg[first - 1] do first = first - 1 end
+        assert.equal(-1, first)
+        local script = "print(require 'lariat'.version)"
+        local output = assert(io.popen(("cd / && '%s' -e \"%s\""):format(arg[first], script)))
+        assert.equal(require "lariat".version .. "\n", output:read "a")
+      end)
+      it("names busted, and no option of lariat's", function()
+        assert.matches("busted$", arg[0])
+        assert.same({ "-o", "plainTerminal" }, { arg[1], arg[2] })
+        assert.matches("_spec.lua$", arg[3])
+        assert.is_nil(arg[4])
+      end)
+    ]], "--timeout=60", "--allow-leaks")
+    assert.matches("2 successes / 0 failures / 0 errors", out)
+    assert.equal(0, status)
+  end)
+
+  describe("names a test that cannot be stopped, and tells what came before it,", function()
+    local function run_it(body, ...)
+      return test_with({ "--timeout=0.2", ... }, ([[
+        it("passes", function() end)
+        it("fails", function() assert.equal("this", "that") end)
+        describe("a block", function()
+          it("goes on", function() %s end)
+        end)
+        it("is not run", function() end)
+      ]]):format(body))
+    end
+
+    for what, body in pairs {
+      ["that computes"] = "while true do pcall(function() while true do end end) end",
+      ["that waits"] = "while true do pcall(require 'lariat.task'.sleep, 1000) end",
+    } do
+      it(what, function()
+        local report <close> = run.file ""
+        local junit = task.spawn(run_it, body, "-o", "junit", "-Xoutput", report.path)
+        local out, status = run_it(body, "-o", "plainTerminal")
+        assert.matches("1 success / 1 failure / 1 error / 0 pending", out)
+        assert.matches("\nfails\n", out)
+        assert.matches("_spec.lua @ 4\na block goes on\n" ..
+          "test exceeded its time limit of 0.2 s, and could not be stopped\n", out)
+        assert.equal(1, status)
+        assert.equal(1, select(2, junit:join()))
+        local file <close> = assert(io.open(report.path))
+        assert.matches("</testsuites?>%s*$", file:read "a")
+      end)
+    end
+
+    it("in a function written in C", function()
+      local _, status, err = run_it("(('a'):rep(1e6)):find(('.-'):rep(20) .. 'b')", "-o", "TAP")
+      assert.matches("\nlariat: test exceeded its time limit of 0.2 s, " ..
+        "and could not be stopped: [^\n]*_spec.lua:4: a block goes on\n" ..
+        "before it: 1 successes, 1 failures, 0 errors, 0 pending\n\nfails:\n", err)
+      assert.matches("that", err)
+      assert.equal(1, status)
+    end)
+  end)
+
+  it("fails if a task fails that is no test's", function()
+    local out, status = test [[
+      require "lariat.task".spawn(error, "outside")
+      require "lariat.task".yield()
+      it("passes", function() end)
+    ]]
+    assert.matches("1 success", out)
+    assert.equal(1, status)
   end)
 end)

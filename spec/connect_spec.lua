@@ -161,6 +161,27 @@ describe("connecting", function()
     assert.same({ nil, message }, { socket.connect("127.0.0.1", 1, "192.0.2.77", 0) })
   end)
 
+  it("to what getsockname returns takes the family for no local address", function()
+    local server <close> = assert(socket.bind("127.0.0.1", 0))
+    local host, port, family = server:getsockname()
+    assert.equal("inet", family)
+    local client <close> = assert(socket.connect(host, port, family))
+    assert.equal("127.0.0.1", (client:getsockname()))
+    -- with a local port, or where it names no family, it is a local address as ever
+    assert.is_nil((socket.connect(host, port, family, 0)))
+    assert.is_nil((socket.connect(host, port, "no-such-host.invalid")))
+    assert.same({ nil, "Address family for hostname not supported" },
+      { socket.connect(host, port, "inet6") })
+  end)
+
+  it("to a path is no host with a port", function()
+    assert.same({ nil, "No such file or directory" }, { socket.connect "/no/such/path" })
+    assert.same({ nil, "No such file or directory" },
+      { socket.connect("/no/such/path", { timeout = 5 }) })
+    assert.is_nil((socket.connect("/no/such/path", 80)))
+    assert.error_matches(function() socket.connect "nowhere" end, "#2 to 'connect'")
+  end)
+
   it("with a bad port or host says so", function()
     local client <close> = socket.tcp()
     for _, port in ipairs { 70000, -1 } do
@@ -183,7 +204,10 @@ describe("connecting", function()
   it("or binding without a descriptor left says so, in every form", function()
     local script = [[
       local socket, held = require "socket", {}
-      repeat held[#held + 1] = socket.udp4() until not socket.udp4()
+      repeat
+        local one = socket.udp4()
+        held[#held + 1] = one -- all of them: what is collected would make room
+      until not one
       print(socket.connect("127.0.0.1", 9))
       print(socket.connect4("127.0.0.1", 9))
       print(socket.connect6("::1", 9))

@@ -8,6 +8,10 @@ local test = require "lariat.test"
 
 local EXPIRED = { nil, "deadline" }
 
+local function compute_until(at)
+  while task.now() < at do end
+end
+
 describe("a deadline", function()
   it("ends any wait, and only the scope says so", function()
     local a = test.pair()
@@ -68,6 +72,67 @@ describe("a deadline", function()
     assert.same(EXPIRED, { task.timeout(0.001, task.group, function(g)
       child = g:spawn(task.sleep, 1000)
     end) })
+    assert.equal("cancelled", child:status())
+  end)
+
+  it("that passes while a child computes ends the waits of the child's group as well", function()
+    local ended = {}
+    local function wait(name, f, ...)
+      local _, err = pcall(f, ...)
+      ended[name] = err
+      error(err, 0)
+    end
+    assert.same(EXPIRED, { task.timeout(0.002, task.group, function(g)
+      local at = task.now() + 0.004
+      g:spawn(function()
+        compute_until(at)
+        wait("first", task.sleep, 1000) -- the first wait after the deadline
+      end)
+      g:spawn(wait, "sleep", task.sleep, 1000)
+      wait("body", task.event().wait, task.event())
+    end) })
+    assert.same({ first = task.cancelled, sleep = task.cancelled, body = task.cancelled }, ended)
+  end)
+
+  it("ends a group of which some compute and one is slow", function()
+    local found = task.channel()
+    assert.same(EXPIRED, { task.timeout(0.02, task.group, function(g)
+      for _ = 1, 4 do
+        g:spawn(function()
+          task.sleep(0.015)
+          compute_until(task.now() + 0.004)
+          found:send "parsed"
+        end)
+      end
+      g:spawn(function()
+        task.sleep(1000)
+        found:send "late"
+      end)
+      for _ = 1, 5 do found:receive() end
+    end) })
+  end)
+
+  it("reaches a generator that is resumed inside, and the generator's group", function()
+    local child, resumed
+    local generator = coroutine.wrap(function()
+      task.timeout(1000, task.group, function(g)
+        child = g:spawn(task.sleep, 1000)
+        coroutine.yield() -- and leaves its first consumer, who has no deadline
+        resumed = true
+        task.shield(1000, coroutine.yield)
+        task.sleep(1000)
+      end)
+    end)
+    generator()
+    task.yield()
+    assert.equal("waiting", child:status())
+    assert.same(EXPIRED, { task.timeout(0.002, function()
+      generator()
+      assert.is_true(resumed)
+      child:join() -- in this scope no more: the generator has left it
+    end) })
+    assert.equal("waiting", child:status())
+    assert.same(EXPIRED, { task.timeout(0.002, generator) })
     assert.equal("cancelled", child:status())
   end)
 

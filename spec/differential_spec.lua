@@ -15,6 +15,11 @@ local function output_of(program)
   return text
 end
 
+-- Behind LuaSocket's words about a wrong object or host, ours say what is wrong with it.
+local function without_reason(line)
+  return (line:gsub('( expected%)): [^"]*"', '%1"'):gsub('(, or not known): [^"]*"', '%1"'))
+end
+
 -- "section/scenario/number rest of the line" -> line by its first three parts
 local function by_probe(text)
   local lines, count = {}, 0
@@ -46,7 +51,7 @@ describe("the same script under LuaSocket and under lariat", function()
 
   setup(function()
     stock, count = by_probe(output_of "lua5.4")
-    ours = by_probe(output_of(os.getenv "LARIAT" or "./lariat"))
+    ours = by_probe(without_reason(output_of(os.getenv "LARIAT" or "./lariat")))
   end)
 
   it("makes more than a hundred probes", function()

@@ -65,7 +65,7 @@ describe("socket.dns", function()
 
   it("says of what cannot be a name that nobody knows it, as LuaSocket does", function()
     local unknown = { nil, "host or service not provided, or not known" }
-    for _, name in ipairs { "", ("a"):rep(300), ("a."):rep(2000), "\xff\xfe" } do
+    for _, name in ipairs { ("a"):rep(300), ("a."):rep(2000), "\xff\xfe" } do
       assert.same(unknown, { dns.getaddrinfo(name) })
       assert.same(unknown, { socket.connect(name, 1) })
       assert.same(unknown, { socket.bind(name, 0) })
@@ -112,14 +112,14 @@ describe("a lookup", function()
 
   it("in flight is left behind by a cancelled task", function()
     for _, call in ipairs {
-      function() return dns.toip "localhost" end,
+      function() return dns.toip "no-such-host.invalid" end,
       function() return dns.getaddrinfo "no-such-host.invalid" end,
-      function() return dns.tohostname "127.0.0.1" end,
-      function() return socket.connect("localhost", 9) end,
-      function() return socket.bind("localhost", 0) end,
+      function() return dns.tohostname "192.0.2.1" end,
+      function() return socket.connect("no-such-host.invalid", 9) end,
+      function() return socket.bind("no-such-host.invalid", 0) end,
       function()
         local udp <close> = socket.udp4()
-        return udp:sendto("x", "localhost", 9)
+        return udp:sendto("x", "no-such-host.invalid", 9)
       end,
     } do
       local looking = task.spawn(call)

@@ -55,12 +55,67 @@ describe("an error nobody joins", function()
 
   it("of any type is printed", function()
     for value, printed in pairs {
-      ["{}"] = "table: 0x", ["nil"] = "nil", ["42"] = "42",
+      ["{}"] = "(error object is a table value)", ["nil"] = "(error object is a nil value)",
+      ["print"] = "(error object is a function value)", ["42"] = "42",
       ["setmetatable({}, { __tostring = function() return 'mine' end })"] = "mine",
     } do
       local err, status = outcome(("task.spawn(function() error(%s, 0) end)"):format(value))
       assert.matches(printed, err, 1, true)
       assert.equal(1, status)
+    end
+  end)
+
+  it("is told whatever its __tostring does", function()
+    for tostring, printed in pairs {
+      ["error('in it', 0)"] = "(error object is a table value; __tostring failed: in it)",
+      ["error {}"] = "(error object is a table value; __tostring failed: with an error that is",
+      ["return 42"] = "(error object is a table value; __tostring failed: it returned no string)",
+      ["task.sleep(1)"] = "(error object is a table value; __tostring failed: ",
+    } do
+      local object = ("setmetatable({}, { __tostring = function() %s end })"):format(tostring)
+      for _, body in ipairs {
+        "error(%s)",
+        "task.spawn(function() error(%s) end)",
+        "task.group(function(g) g:spawn(function() error(%s) end) end)",
+        "require 'lariat'.onerror(function() error(%s) end) task.spawn(error, 'first')",
+      } do
+        local err, status = outcome(body:format(object))
+        assert.matches(printed, err, 1, true)
+        assert.equal(1, status)
+      end
+    end
+  end)
+
+  it("and its __tostring fails keeps its identity", function()
+    local thrown = setmetatable({}, { __tostring = function() error "in it" end })
+    local ok, err = pcall(task.group, function(g) g:spawn(error, thrown) end)
+    assert.is_false(ok)
+    assert.is_true(rawequal(thrown, err))
+  end)
+
+  it("has a traceback that ends at the script's frames", function()
+    local body = "local function fail() error 'boom' end\nfail()"
+    assert.equal([[
+lariat: script:2: boom
+stack traceback:
+	[C]: in function 'error'
+	script:2: in local 'fail'
+	script:3: in main chunk
+]], (outcome(body)))
+    local err = outcome("task.timeout(9, task.group, function(g) " .. body .. " end)")
+    assert.is_nil(err:match("main chunk\n.+"))
+    err = outcome "task.spawn(function() local c <close> = setmetatable({}, {}) end)"
+    assert.matches("script:2: in function <script:2>\nspawn traceback:\n\tscript:2\n$", err)
+  end)
+
+  it("of the script is told as lua5.4 tells it", function()
+    for _, value in ipairs { "{}", "nil", "true", "42", "print", "'text'",
+      "setmetatable({}, { __tostring = function() return 'mine' end })" } do
+      local script <close> = run.file(("error(%s)"):format(value))
+      local stock <close> = assert(lariat.run { "lua5.4", script.path, stderr = "pipe" })
+      local expected = stock.stderr:receive():gsub("^lua5.4: ", "lariat: ")
+      local _, err = run.lariat { script.path }
+      assert.equal(expected, err:match "^[^\n]*")
     end
   end)
 
@@ -174,6 +229,30 @@ describe("an error that is no string keeps its identity", function()
   end
 end)
 
+describe("os.exit after an error nobody joined", function()
+  for call, expected in pairs {
+    ["os.exit(0)"] = 0, ["os.exit(true)"] = 0, ["os.exit()"] = 0, ["os.exit(3)"] = 3,
+  } do
+    it(call .. " is the exit status", function()
+      for _, before in ipairs { "", "require 'lariat'.onerror(function() end)" } do
+        local _, status = outcome(before .. " task.spawn(error, 'boom') task.yield() " .. call)
+        assert.equal(expected, status)
+      end
+    end)
+  end
+
+  it("does not hide an error of the script itself", function()
+    local _, status = outcome [[
+      task.spawn(function()
+        local c <close> = setmetatable({}, { __close = function() os.exit(0) end })
+        task.sleep(1000)
+      end)
+      task.yield()
+      error "boom"]]
+    assert.equal(1, status)
+  end)
+end)
+
 describe("a deadlock", function()
   it("lists each task: its name, who spawned it, where and for what it waits", function()
     local err, status = outcome [[
@@ -187,6 +266,17 @@ describe("a deadlock", function()
     assert.matches("^lariat: deadlock: every task waits", err)
     assert.matches("task main [^\n]*waits in join at script:7 for task reader since", err)
     assert.matches("task reader %(spawned at script:3%) waits in channel receive at script:4", err)
+    assert.equal(1, status)
+  end)
+
+  it("is found although a deadline passed before, and names a semaphore's wait", function()
+    local err, status = outcome [[
+      local permit = task.semaphore(1)
+      task.timeout(0.001, task.sleep, 1000)
+      task.timeout(1000, permit.acquire, permit)
+      permit:acquire()]]
+    assert.matches("^lariat: deadlock: every task waits", err)
+    assert.matches("task main [^\n]*waits in semaphore at script:5", err)
     assert.equal(1, status)
   end)
 end)

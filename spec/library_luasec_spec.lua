@@ -6,6 +6,7 @@
 local lariat = require "lariat"
 local net = require "spec.support.net"
 local peers = require "spec.support.peers"
+local run = require "spec.support.program"
 local socket = require "socket"
 local ssl = require "ssl"
 local task = require "lariat.task"
@@ -107,6 +108,75 @@ describe("LuaSec's connection", function()
     assert.equal("the rest", a:receive "*a")
     assert.same({ nil, "closed", "" }, { a:receive "*a" })
     writer:join()
+  end)
+
+  it("returns as many values as LuaSec does, whether it had to wait or not", function()
+    local a, b, closer <close> = pair()
+    assert.is_table(closer)
+    for _, pattern in ipairs { "*l", 8, "*a" } do
+      for _, waits in ipairs { false, true } do
+        local writer = task.spawn(function()
+          b:send "half a "
+          if waits then
+            task.yield()
+            task.yield()
+          end
+          b:send "\n"
+          if pattern == "*a" and waits then b:close() end
+        end)
+        if pattern ~= "*a" or waits then
+          local results = table.pack(a:receive(pattern))
+          assert.equal(3, results.n, pattern)
+          assert.same({ nil, nil }, { results[2], results[3] })
+        end
+        writer:join()
+      end
+    end
+    assert.equal(3, select("#", a:receive()))
+    local c, d, both <close> = pair()
+    assert.is_table(both)
+    assert.equal(1, select("#", c:dohandshake()))
+    assert.equal(3, select("#", c:send "x"))
+    local data = ("x"):rep(1 << 20)
+    local sending = task.spawn(function() return select("#", c:send(data)) end)
+    assert.equal(1 + #data, #d:receive(1 + #data))
+    assert.equal(3, (sending:join()))
+  end)
+
+  it("told a wrong argument says so at the script's line, as LuaSec does", function()
+    local a, b, closer <close> = pair()
+    assert.is_table(closer)
+    assert.is_userdata(b)
+    for what, f in pairs {
+      ["#1 to 'receive' (invalid receive pattern)"] = function() local _ = a:receive "*x" end,
+      ["#2 to 'receive' (string expected, got table)"] = function() local _ = a:receive(1, {}) end,
+      ["#1 to 'send' (string expected, got table)"] = function() local _ = a:send {} end,
+      ["#1 to 'settimeout' (number expected, got table)"] = function()
+        local _ = a:settimeout {}
+      end,
+      ["#1 to 'dohandshake' (SSL:Connection expected, got table)"] = function()
+        local _ = a.dohandshake {}
+      end,
+    } do
+      local ok, message = pcall(f)
+      assert.is_false(ok)
+      assert.equal("library_luasec_spec.lua: bad argument " .. what,
+        (message:gsub("^.*/", ""):gsub(":%d+:", ":")))
+    end
+  end)
+
+  it("closed before the request was read delivers what it sent", function()
+    local a, b, closer <close> = pair()
+    assert.is_table(closer)
+    local answer = ("0123456789"):rep(30000)
+    for _ = 1, 10 do a:send(("unread"):rep(1000)) end
+    local answering = task.spawn(function()
+      assert.equal(#answer, b:send(answer))
+      b:close()
+    end)
+    assert.is_true(a:receive(#answer) == answer)
+    assert.same({ nil, "closed", "" }, { a:receive() })
+    answering:join()
   end)
 
   it("keeps what came before the time was up", function()
@@ -259,5 +329,35 @@ describe("LuaSec's connection", function()
     local curl <close> = assert(lariat.run { "curl", "-s", "--cacert", certificate,
       ("https://localhost:%d/"):format(port) })
     assert.equal("by LuaSec", curl.stdout:receive "a")
+  end)
+end)
+
+describe("LuaSec in a simulation", function()
+  it("says that it is not simulated, at the line that calls it", function()
+    local sim = require "lariat.sim"
+    local result = sim.try({ echo = false }, function(network)
+      network:host("server", function()
+        socket.serve("*", 443, function(conn) conn:receive() end)
+      end)
+      client_of(assert(socket.connect("server", 443)))
+    end)
+    assert.is_false(result.ok)
+    assert.matches("library_luasec_spec.lua:%d+: LuaSec is not simulated: ", result.error)
+  end)
+
+  it("is none of the connections outside: a host that loads it changes nothing for them", function()
+    local sim = require "lariat.sim"
+    local script <close> = run.file [[print(require "ssl".wrap)]]
+    local result = sim.try({ echo = false }, function(network)
+      network:client("host", script.path)
+    end)
+    assert.is_true(result.ok)
+    local client, server, closer <close> = pair()
+    assert.is_table(closer)
+    client:settimeout(0.01)
+    assert.same({ nil, "wantread", "" }, { client:receive() })
+    server:send "hello\n"
+    client:settimeout(5)
+    assert.equal("hello", client:receive())
   end)
 end)

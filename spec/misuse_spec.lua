@@ -206,7 +206,8 @@ describe("misuse names the script's line and the argument", function()
     check {
       function() lariat.run(5) end, "bad argument #1 to 'run' (table expected, got number)",
       function() lariat.run {} end, "name of a program expected",
-      function() lariat.run { "true", stdni = "pipe" } end, "bad field 'stdni' of 'run'",
+      function() lariat.run { "true", stdni = "pipe" } end,
+      "bad argument #1 to 'run' (no such option 'stdni': did you mean 'stdin'?)",
       function() lariat.run { "true", clearenv = 1 } end, "bad field 'clearenv' of 'run' (boolean",
       function() child.wait(5) end, "calling 'wait' on bad self (process expected, got number)",
       function() child:wait(NAN) end, "bad argument #1 to 'wait' (seconds expected, got nan)",
@@ -235,7 +236,7 @@ describe("misuse names the script's line and the argument", function()
     check {
       function() sim.run(5, nothing) end, "bad argument #1 to 'run' (table of options expected",
       function() sim.try({}, 5) end, "bad argument #2 to 'try' (function expected, got number)",
-      function() sim.run({ lost = 1 }, nothing) end, "there is no option 'lost'",
+      function() sim.run({ lost = 1 }, nothing) end, "no such option 'lost': did you mean 'loss'?",
       function() sim.run({ seeds = "x" }, nothing) end, "option 'seeds': a positive integer",
       function() sim.run({ timeout = {} }, nothing) end, "option 'timeout': seconds expected",
       function() sim.run({ without = { los = 1 } }, nothing) end, "list of fault families expected",
@@ -244,7 +245,8 @@ describe("misuse names the script's line and the argument", function()
       function() sim.check(1.5, {}, nothing) end, "bad argument #1 to 'check'",
       function() sim.check(1, 5, nothing) end, "bad argument #2 to 'check'",
       function() sim.check(1, {}, 5) end, "bad argument #3 to 'check'",
-      function() sim.check(1, { lost = 1 }, nothing) end, "bad argument #2 to 'check' (there is no",
+      function() sim.check(1, { lost = 1 }, nothing) end,
+      "bad argument #2 to 'check' (no such option 'lost'",
     }
     local result = sim.run({ echo = false }, function(n)
       n:host("a", nothing)
@@ -262,7 +264,7 @@ describe("misuse names the script's line and the argument", function()
         function() n:faults { seed = 5 } end,
         "bad argument #1 to 'faults' (option 'seed' cannot be changed while the simulation runs)",
         function() n:faults { max_time = 5 } end, "option 'max_time' cannot be changed",
-        function() n:faults { lost = 5 } end, "there is no option 'lost'",
+        function() n:faults { lost = 5 } end, "no such option 'lost': did you mean 'loss'?",
         function() n:at(NAN, nothing) end, "bad argument #1 to 'at'",
       }
     end)

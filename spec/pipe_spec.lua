@@ -342,6 +342,17 @@ describe("relay", function()
     assert.equal("same here", right:receive())
   end)
 
+  it("whose time is up has left both streams to others when it returns", function()
+    assert.same({ nil, "deadline" }, { task.timeout(0.01, socket.relay, left, right) })
+    for _, stream in ipairs { left, right } do
+      stream:settimeout(0)
+      assert.same({ nil, "timeout", "" }, { stream:receive() })
+      stream:settimeout(nil)
+    end
+    source:send "not relayed\n"
+    assert.equal("not relayed", left:receive())
+  end)
+
   it("forwards what curl asks of a web server", function()
     local body = ("0123456789"):rep(100000)
     local port, web <close> = net.server(function(conn)

@@ -260,6 +260,64 @@ describe("a child nobody needs any more", function()
   end)
 end)
 
+describe("a child of os.execute and io.popen", function()
+  -- What it prints, run by a lariat whose soft limit of descriptors is 100.
+  local function both(command)
+    return (output { "sh", "-c", "ulimit -S -n 100; exec $L -e \"$S\"", env = {
+      L = os.getenv "LARIAT" or "./lariat", UV_THREADPOOL_SIZE = false, C = command, S = [[
+        local command = os.getenv "C"
+        local got = io.popen(command):read "a"
+        io.write(got)
+        io.stdout:flush()
+        print(os.execute(command))]] } })
+  end
+
+  it("has the limits of descriptors that lariat was started with, soft and hard", function()
+    local hard = output { "sh", "-c", "ulimit -H -n" }
+    local text = "100\n" .. hard
+    assert.equal(text .. text .. "true\texit\t0\n", both "ulimit -S -n; ulimit -H -n")
+  end)
+
+  it("has them also where more descriptors are open than they allow", function()
+    local text = output { "sh", "-c", "ulimit -S -n 20; exec $L -e \"$S\"", env = {
+      L = os.getenv "LARIAT" or "./lariat", S = [[
+        local files = {}
+        for i = 1, 100 do files[i] = assert(io.open "/dev/null") end
+        print(io.popen("ulimit -n"):read(), (os.execute "test $(ulimit -n) = 20"))
+        print(#files)]] } }
+    assert.equal("20\ttrue\n100\n", text)
+  end)
+
+  it("has no UV_THREADPOOL_SIZE of ours, and keeps one that was set", function()
+    assert.equal("none\nnone\ntrue\texit\t0\n", both "echo ${UV_THREADPOOL_SIZE-none}")
+    local text = output { "sh", "-c", "exec $L -e \"$S\"", env = { UV_THREADPOOL_SIZE = 3,
+      L = os.getenv "LARIAT" or "./lariat", S = "os.execute 'echo $UV_THREADPOOL_SIZE'" } }
+    assert.equal("3\n", text)
+  end)
+
+  it("dies of a broken pipe as usual", function()
+    assert.equal("y\ny\ntrue\texit\t0\n", both "yes | head -1")
+    assert.same({ nil, "signal", 13 }, { os.execute "kill -PIPE $$; echo survived" })
+    assert.same({ nil, "signal", 13 }, { io.popen "kill -PIPE $$; echo survived":close() })
+  end)
+
+  it("ends as in stock Lua: its status, its signal, its input and its output", function()
+    assert.same({ true, "exit", 0 }, { os.execute "exit 0" })
+    assert.same({ nil, "exit", 3 }, { os.execute "exit 3" })
+    assert.same({ nil, "signal", 9 }, { os.execute "kill -9 $$" })
+    assert.is_true(os.execute())
+    local file = io.popen "echo out; exit 5"
+    assert.same({ "out", nil }, { file:read("l", "l") })
+    assert.same({ nil, "exit", 5 }, { file:close() })
+    assert.equal("closed file", io.type(file))
+    file = io.popen("read x; test \"$x\" = in", "w")
+    assert(file:write "in\n")
+    assert.same({ true, "exit", 0 }, { file:close() })
+    assert.error_matches(function() io.popen("true", "rw") end,
+      "bad argument #2 to 'popen' %(invalid mode%)")
+  end)
+end)
+
 describe("misuse of run", function()
   local function fails(message, options)
     local ok, err = pcall(function() lariat.run(options) end)
@@ -273,7 +331,8 @@ describe("misuse of run", function()
     fails("bad field '1' of 'run' (name of a program expected)", {})
     fails("bad field '2' of 'run' (string expected, got boolean)", { "ls", true })
     fails("bad field '2' of 'run' (contains a zero byte)", { "ls", "a\0b" })
-    fails("bad field 'stdni' of 'run' (no such option)", { "ls", stdni = "pipe" })
+    fails("bad argument #1 to 'run' (no such option 'stdni': did you mean 'stdin'?)",
+      { "ls", stdni = "pipe" })
     fails("bad field 'stdin' of 'run' ('pipe', 'inherit', 'null', a listener or a stream expected, "
       .. "got 'x')", { "ls", stdin = "x" })
     fails("bad field 'stdout' of 'run'", { "ls", stdout = "stdout" })

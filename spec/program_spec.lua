@@ -2,6 +2,7 @@
 --
 -- The program's command line, script arguments and exit statuses.
 
+local lariat = require "lariat"
 local run = require "spec.support.program"
 
 local USAGE = 2
@@ -60,6 +61,27 @@ describe("the program", function()
       (run.lariat({ "-e", "" }, nil, { LUA_INIT_5_4 = "@" .. script.path, LUA_INIT = "error()" })))
   end)
 
+  it("runs standard input after -l and -W alone", function()
+    local out, err, status = run.lariat({ "-l", "socket" }, "print(socket._VERSION)")
+    assert.same({ "LuaSocket 3.0.0\n", "", 0 }, { out, err, status })
+    out, err, status = run.lariat({ "-W" }, "warn 'watch out'")
+    assert.same({ "", "lariat: warning: watch out\n", 0 }, { out, err, status })
+    assert.equal("", (run.lariat({ "-l", "socket", "-e", "x = 1" }, "print 'not read'")))
+    assert.matches("^lariat [^\n]*\n$", (run.lariat({ "-W", "-v" }, "print 'not read'")))
+  end)
+
+  it("names the switch that a misspelt one is nearest to", function()
+    for given, meant in pairs { ["--tset"] = "--test", ["--smi=4"] = "--sim", ["--hepl"] = "--help",
+      ["--versoin"] = "--version" } do
+      local _, err, status = run.lariat { given }
+      assert.equal(USAGE, status)
+      local text = ("lariat: no such option '%s': did you mean '%s'?\n"):format(
+        given:match "^[^=]*", meant)
+      assert.equal(text, err:sub(1, #text))
+    end
+    assert.matches("^lariat: no such option '%-x'\n", (select(2, run.lariat { "-x" })))
+  end)
+
   it("stops handling options at --", function()
     local script <close> = run.file "print(...)"
     assert.equal("-e\n", (run.lariat { "--", script.path, "-e" }))
@@ -101,6 +123,81 @@ describe("the program", function()
     _, err, status = run.lariat { "-l", "no.such.module" }
     assert.equal(1, status)
     assert.matches("module 'no%.such%.module' not found", err)
+  end)
+end)
+
+-- Runs a command of the shell, in which $L is lariat.
+local function shell(command)
+  local child <close> = assert(lariat.run { "sh", "-c", command, stderr = "stdout",
+    env = { L = run.path } })
+  local text = child.stdout:receive "*a" or ""
+  return text, select(2, child:wait())
+end
+
+describe("too small a limit of descriptors", function()
+  it("is told, with the limit and one that will do", function()
+    for limit = 6, 9 do
+      local text, status = shell(("ulimit -n %d; exec $L -e 'print(1)'"):format(limit))
+      assert.equal(("lariat: cannot start: Too many open files: a limit of %d descriptors "
+        .. "(ulimit -n) is too small, 16 will do\n"):format(limit), text)
+      assert.equal(1, status)
+    end
+  end)
+
+  it("is not the one that the message names", function()
+    local text = shell [[ulimit -n 16; exec $L -e '
+      local socket = require "socket"
+      local server = assert(socket.bind("127.0.0.1", 0))
+      print(socket.connect(server:getsockname()) ~= nil)']]
+    assert.equal("true\n", text)
+  end)
+end)
+
+describe("a program whose output nobody reads any more", function()
+  -- `yes` is what a shell's user compares with.
+  local function piped(writer)
+    return (shell(("{ { %s; echo $? >&3; } | { read x; echo $x; }; } 3>&1"):format(writer)))
+  end
+
+  it("ends by SIGPIPE, quietly, whichever function it prints by", function()
+    assert.equal("y\n141\n", piped "yes")
+    for _, print in ipairs { "print 'y'", "io.write 'y\\n'", "io.stdout:write('y', '\\n')" } do
+      assert.equal("y\n141\n", piped(([[$L -e "while true do %s end"]]):format(print)))
+    end
+  end)
+
+  it("ends while a task prints and the others wait", function()
+    assert.equal("y\n141\n", piped [[$L -e "
+      local task = require 'lariat.task'
+      task.spawn(task.sleep, 1e6)
+      while true do print 'y' task.yield() end"]])
+  end)
+
+  it("runs <close> variables, and what they print is lost", function()
+    assert.equal("y\nclosed\n141\n", piped [[$L -e "
+      local c <close> = setmetatable({}, { __close = function()
+        print 'lost'
+        io.stderr:write 'closed\n'
+      end })
+      while true do print 'y' end" 2>&3]])
+  end)
+
+  it("goes on where a stream says so, or another pipe breaks that says so", function()
+    assert.equal("y\nnil closed\nnil closed\n0\n", piped [[$L -e "
+      local lariat = require 'lariat'
+      local function tell(ok, message) io.stderr:write(tostring(ok), ' ', message, '\n') end
+      local ok, message
+      repeat ok, message = lariat.stdout:send 'y\n' until not ok
+      tell(ok, message)
+      local child = lariat.run { 'true', stdin = 'pipe' }
+      child:wait()
+      child.stdin:send 'x'
+      tell(child.stdin:flush())" 2>&3]])
+    assert.equal("nil\tBroken pipe\n", (shell [[$L -e "
+      local to, ok, message = io.popen('true', 'w')
+      to:setvbuf 'no'
+      repeat ok, message = to:write(('x'):rep(1000)) until not ok
+      print(ok, message)"]]))
   end)
 end)
 

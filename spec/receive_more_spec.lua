@@ -108,7 +108,7 @@ describe("a stream", function()
       assert.error_matches(function() near:receiveuntil(";", 5) end, "bad argument #2")
       assert.error_matches(function() near:receiveuntil(";", { max = 0 }) end, "bad argument #2")
       assert.error_matches(function() near:receiveuntil(";", { maxx = 1 }) end,
-        "there is no option .maxx.")
+        "no such option .maxx.: did you mean .max.?")
       assert.error_matches(function() near:receiveuntil(";", { max = {} }) end, "max")
     end)
   end)
@@ -271,6 +271,33 @@ describe("a stream", function()
       assert.equal("two", near:receive())
     end)
 
+    it("of a socket that is closed raise it, closed before the wait or in it", function()
+      for _, when in ipairs { "before", "in the wait", "between" } do
+        local a, b = net.pair()
+        b:send "one\ntw"
+        b:flush()
+        local found = {}
+        if when == "before" then a:close() end
+        local reading = task.spawn(function()
+          local ok, message = pcall(function()
+            for line in a:lines() do
+              found[#found + 1] = line
+              if when == "between" then a:close() end
+            end
+          end)
+          return ok, message
+        end)
+        task.yield()
+        task.yield()
+        a:close()
+        local ok, message = reading:join()
+        assert.is_false(ok, when)
+        assert.matches("closed$", message)
+        assert.same(when == "before" and {} or { "one" }, found)
+        b:close()
+      end
+    end)
+
     it("that are too long raise it", function()
       near:setoption("maxreceive", 3)
       given "one\nthree\n"
@@ -308,6 +335,46 @@ describe("a stream", function()
       assert.same({ "too long", "hello" }, { message, partial })
       _, message, partial = in_pieces({ "hello" }, near.receive)
       assert.same({ "too long", "!hell" }, { message, partial })
+    end)
+
+    it("at the end of the stream says too long while bytes are unread, then closed", function()
+      for text, options in pairs {
+        ["12345;;"] = { delimiter = ";;;", rest = ";;" },
+        ["12345\r"] = { rest = "" }, -- a line drops its CR
+        ["1234567"] = { delimiter = "89", rest = "67" },
+      } do
+        local a, b = net.pair()
+        a:setoption("maxreceive", 5)
+        b:send(text)
+        b:shutdown "send"
+        local function receive()
+          if options.delimiter then return a:receiveuntil(options.delimiter) end
+          return a:receive()
+        end
+        assert.same({ nil, "too long", "12345" }, { receive() }, text)
+        assert.same({ nil, "closed", options.rest }, { receive() }, text)
+        assert.same({ nil, "closed", "" }, { receive() }, text)
+        a:close()
+        b:close()
+      end
+    end)
+
+    it("given as an option of one call says the same at the end of the stream", function()
+      far:send "12345;;"
+      far:shutdown "send"
+      assert.same({ nil, "too long", "12345" }, { near:receiveuntil(";;;", { max = 5 }) })
+      assert.same({ nil, "closed", ";;" }, { near:receiveuntil(";;;", { max = 5 }) })
+    end)
+
+    it("after a reset says too long while bytes are unread", function()
+      near:setoption("maxreceive", 5)
+      far:send "12345;;"
+      far:flush()
+      assert.equal("12345;;", near:peek(7))
+      far:setoption("linger", { on = true, timeout = 0 })
+      far:close()
+      assert.same({ nil, "too long", "12345" }, { near:receiveuntil ";;;" })
+      assert.same({ nil, "closed", ";;" }, { near:receiveuntil ";;;" })
     end)
 
     it("does not limit counted receives", function()

@@ -122,6 +122,98 @@ setmetatable({}, { __tostring = function() error("no text", 0) end })
       (piped "+\n2\nfor i = 1, 2 do"))
   end)
 
+  it("prints tables with their content, keys sorted", function()
+    assert.equal([[
+{ 1, 2, nested = { "x\n", {} }, ["not a name"] = 1.5, x = true, [false] = 0 }
+{}	1	{ 2 }	text
+]], (piped [[
+{ 1, 2, x = true, nested = { "x\n", {} }, ["not a name"] = 1.5, [false] = 0 }
+{}, 1, { 2 }, "text"
+]]))
+  end)
+
+  it("prints a table in lines of its own where one is too short", function()
+    assert.equal([[
+{
+  "a long string that takes its room",
+  "a long string that takes its room",
+  nested = { 1 },
+}
+{
+  10000, 10001, 10002, 10003, 10004, 10005, 10006, 10007, 10008, 10009, 10010,
+  10011, 10012,
+}
+]], (piped [[
+s = "a long string that takes its room" return { s, s, nested = { 1 } }
+t = {} for i = 0, 12 do t[i + 1] = 10000 + i end return t
+]]))
+  end)
+
+  it("bounds what it prints of a table: its depth, its entries, its strings, itself", function()
+    local text = piped [[
+t = {} t.t = { t } return t
+{ { { { 1 } } } }
+big = {} for i = 1, 1e5 do big[i] = { i, { i } } end return big
+{ ("x"):rep(1e6) }
+{ setmetatable({}, { __tostring = function() return ("y"):rep(1e6) end }) }
+]]
+    local lines = {}
+    for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
+    assert.equal("{ t = { {...} --[[ itself ]" .. "] } }", lines[1])
+    assert.equal("{ { { {...} } } }", lines[2])
+    assert.truthy(text:find("... 99900 more,\n}", 1, true))
+    assert.truthy(text:find('"' .. ("x"):rep(200) .. '"...', 1, true))
+    assert.truthy(text:find("{\n  " .. ("y"):rep(200) .. "...,\n}", 1, true))
+    assert.is_true(#text < 10000)
+  end)
+
+  it("prints an object by its __tostring, also in a table, and calls no other method", function()
+    assert.equal([[
+an object
+{ an object, {} }
+{ secret = 1 }
+class { x = 1 }
+]], (piped [[
+object = setmetatable({ 1 }, { __tostring = function() return "an object" end }) return object
+{ object, setmetatable({}, { __len = error, __index = error, __pairs = error }) }
+setmetatable({ secret = 1 }, { __metatable = "hidden" })
+setmetatable({ x = 1 }, { __name = "class" })
+]]))
+  end)
+
+  it("shows tasks and sockets by the line that a dump has of each", function()
+    local text = piped [[
+require "lariat.task".list()
+server = require "socket".bind("127.0.0.1", 0)
+list = require "lariat".sockets() return list[#list]
+]]
+    assert.matches("^{ task main %(spawned at %?%) is running }\n", text)
+    assert.matches("\nsocket tcp{server} 127%.0%.0%.1:%d+: received 0, [^\n]*stdin:1\n$", text)
+  end)
+
+  it("helps: with a text, and with what a value has", function()
+    local text = piped "help\n"
+    assert.matches("task%.spawn", text)
+    assert.equal(text, (piped "help()\n"))
+    text = piped "help(require 'socket'.udp())\n"
+    assert.matches("^udp{unconnected}: 0x%x+ has\n", text)
+    assert.matches(" sendto%(%)", text)
+    assert.equal("mine\n", (piped "help = 'mine'\nhelp\n"))
+  end)
+
+  it("ends with status 0 after errors of tasks in the background, which it tells", function()
+    local text, status = piped [[
+task = require "lariat.task"
+t = task.spawn(error, "in the background")
+task.yield()
+"on"
+]]
+    assert.matches("lariat: error in task .*: in the background\n.*\non\n$", text)
+    assert.equal(0, status)
+    assert.equal(3, select(2, piped(
+      "require 'lariat.task'.spawn(error, 'x') require 'lariat.task'.yield() os.exit(3)\n")))
+  end)
+
   it("lets what runs wait for the network", function()
     local port, server <close> = net.server(function(conn) conn:send "hello\n" end)
     local text = piped(([[
@@ -182,6 +274,39 @@ describe("a session at a terminal", function()
     t:expect "\n> "
     t:type "\4"
     assert.same({ "\n", 0 }, { t:finish() })
+  end)
+
+  it("begins after -l and -W alone", function()
+    for _, switch in ipairs { "-l socket", "-W" } do
+      local t <close> = at_terminal(LARIAT .. " " .. switch)
+      t:expect "\n> "
+      t:type "socket ~= nil\n"
+      t:expect(switch == "-W" and "\nfalse\n> " or "\ntrue\n> ")
+    end
+  end)
+
+  it("ends with status 0 after errors of tasks in the background", function()
+    local t <close> = session()
+    t:type "require 'lariat.task'.spawn(error, 'oops') return\n"
+    t:expect "spawn traceback:\n\tstdin:1\n> "
+    t:type "\4"
+    assert.same({ "\n", 0 }, { t:finish() })
+  end)
+
+  it("goes on as before when Ctrl-D has ended an incomplete statement", function()
+    local t <close> = at_terminal(LARIAT .. " -i", { TERM = "xterm" })
+    t:expect "> "
+    local function enter(line)
+      t:type(line .. "\n")
+      return (t:expect "> ":gsub("\27%[%?2004[hl]", ""):gsub("^" .. line .. "\n", ""))
+    end
+    local before = enter "1 + 1"
+    enter "for i = 1, 2 do"
+    t:type "\4"
+    t:expect "'end' expected near <eof>\n"
+    t:expect "> "
+    assert.equal(before, enter "1 + 1")
+    assert.equal("", enter "")
   end)
 
   it("asks for the rest of an incomplete statement with another prompt", function()
@@ -299,6 +424,9 @@ describe("a session at a terminal", function()
     t:type "string.revers\t('abc')\n"
     t:expect "\ncba\n> "
     t:type "file = io.stdout\n"
+    t:expect "\n> "
+    t:type "string.reverse\t('abc')\n"
+    t:expect "string.reverse('abc')" -- no space
     t:expect "\n> "
     t:type "file:setv\t'no', tost\t(12)\n"
     t:expect "\n> "

@@ -5,6 +5,7 @@
 local socket = require "socket"
 local task = require "lariat.task"
 local net = require "spec.support.net"
+local program = require "spec.support.program"
 
 local select = socket.select
 
@@ -316,5 +317,72 @@ describe("a long select", function()
     local other = task.spawn(function() ran = true end)
     repeat select(nil, { a }) until ran
     other:join()
+  end)
+end)
+
+-- The collector runs whole cycles, each after ever more allocations, and so in one place after the
+-- other, until one comes before the call: the heap of a child is small. Prints whether one came
+-- inside the call, and how many calls hung.
+describe("a finalizer that runs while a task begins to wait", function()
+  local SWEEP = [[
+    local socket, task = require "socket", require "lariat.task"
+    local function sweep(situation)
+      local inside, hung, events = 0, 0, {}
+      for i = 1, 60 do events[i] = task.event() end
+      collectgarbage("incremental", 110, 100, 40)
+      for pad = 0, 1000000, 256 do
+        local ran, before = false, false
+        local object, finalize = situation()
+        local objects = table.move(events, 1, #events, 2, { object })
+        local waiting = task.spawn(function()
+          collectgarbage()
+          setmetatable({}, { __gc = function() finalize() ran = true end })
+          local padding = ("x"):rep(pad)
+          before = ran
+          return task.wait(objects), #padding
+        end)
+        task.yield()
+        if ran and not before then
+          for _ = 1, 3 do task.yield() end
+          inside = inside + 1
+          hung = hung + (waiting:status() == "done" and 0 or 1)
+        end
+        waiting:cancel()
+        if before then break end
+      end
+      print(inside > 0, hung)
+    end
+  ]]
+
+  local function sweep(situation)
+    local script <close> = program.file(SWEEP .. "sweep(function()" .. situation .. " end)")
+    assert.same({ "true\t0\n", "", 0 }, { program.lariat { script.path } })
+  end
+
+  it("may close the socket that is waited for", function()
+    sweep [[
+      local a = assert(socket.udp4())
+      return a, function() a:close() end
+    ]]
+  end)
+
+  it("may set the event that is waited for", function()
+    sweep [[
+      local event = task.event()
+      return event, function() event:set() end
+    ]]
+  end)
+
+  it("may read ahead from the stream that is waited for", function()
+    sweep [[
+      local listener <close> = assert(socket.bind("127.0.0.1", 0))
+      local peer = assert(socket.connect("127.0.0.1", (select(2, listener:getsockname()))))
+      local conn = assert(listener:accept())
+      return conn, function()
+        peer:send "two"
+        conn:settimeout(0)
+        assert(conn:receive(1) == "t")
+      end
+    ]]
   end)
 end)

@@ -111,6 +111,84 @@ describe("a server", function()
     assert.equal(7, errors[2][1].code)
   end)
 
+  -- Serves one client at a time, which `provoke` is given; what onerror is told of each.
+  local function told(handler, options, provoke)
+    local reports = {}
+    local before = lariat.onerror(function(_, traceback, title)
+      table.insert(reports, { traceback = traceback, title = title })
+    end)
+    local port, server <close> = net.server(handler, options)
+    local client <close> = connect(port)
+    local _, own = client:getsockname()
+    provoke(client, server)
+    server()
+    lariat.onerror(before)
+    return reports, ("127.0.0.1:%d"):format(own), ("127.0.0.1:%d"):format(port)
+  end
+
+  it("whose handler fails names the peer and the task", function()
+    local reports, client, address = told(function() error "it broke" end, nil,
+      function(conn) conn:receive() end)
+    assert.equal(1, #reports)
+    assert.equal(("error in handler of %s: task %s, peer %s"):format(address, address, client),
+      reports[1].title)
+    reports, client = told(function()
+      task.current():name "its own name"
+      error "it broke"
+    end, { name = "the shop" }, function(conn) conn:receive() end)
+    assert.equal("error in handler of the shop: task its own name, peer " .. client,
+      reports[1].title)
+  end)
+
+  it("whose handler fails names a peer that has reset the connection", function()
+    local reset = task.event()
+    local reports, client = told(function(conn)
+      reset:wait()
+      repeat local line, message = conn:receive() until not line and message == "closed"
+      assert.is_nil(conn:getpeername()) -- the kernel no longer says so
+      error "it broke"
+    end, nil, function(conn)
+      conn:send "x\n"
+      conn:flush()
+      conn:setoption("linger", { on = true, timeout = 0 })
+      conn:close()
+      reset:set()
+    end)
+    assert.matches(", peer " .. client .. "$", reports[1].title)
+  end)
+
+  it("whose client says nothing in time is told in a line, without a traceback", function()
+    local reports, client = told(function(conn)
+      for line in conn:lines() do error(line) end
+    end, { timeout = 0.01, name = "the shop" }, function(conn) conn:receive() end)
+    assert.equal(1, #reports)
+    assert.matches("^[^\n]*serve_spec.lua:%d+: timeout$", reports[1].traceback)
+    assert.matches("^error in handler of the shop: .* peer " .. client, reports[1].title)
+  end)
+
+  it("whose handler fails otherwise in lines() has its traceback", function()
+    local near, far = net.pair()
+    local other = told(function()
+      near:settimeout(0.01)
+      for line in near:lines() do error(line) end -- no client of its own
+    end, nil, function(conn) conn:receive() end)
+    assert.matches("timeout\nstack traceback:", other[1].traceback)
+    far:close()
+    near:close()
+    local lined = told(function(conn)
+      for _ in conn:lines() do error "it broke" end
+    end, { timeout = 9 }, function(conn) ask(conn, "x") end)
+    assert.matches("it broke\nstack traceback:", lined[1].traceback)
+  end)
+
+  it("whose handler returns when nothing comes in time ends it quietly", function()
+    local reports = told(function(conn)
+      local line, message = conn:receive()
+      assert.same({ nil, "timeout" }, { line, message })
+    end, { timeout = 0.01 }, function(conn) conn:receive() end)
+    assert.same({}, reports)
+  end)
+
   it("whose handler fails reports it to stderr, and the exit status is 0", function()
     local child <close> = assert(lariat.run { LARIAT, "-e", [[
       local socket = require "socket"
@@ -124,11 +202,13 @@ describe("a server", function()
     ]], stderr = "pipe" })
     local port = tonumber(child.stdout:receive())
     local failing <close> = connect(port)
+    local _, own_port = failing:getsockname()
     assert.is_nil(ask(failing, "x"))
     local client <close> = connect(port)
     assert.is_nil(ask(client, "stop"))
     local output = child.stderr:receive "*a"
-    assert.matches("error in handler of the shop: [^\n]*it broke\nstack traceback:", output)
+    assert.matches("error in handler of the shop: task the shop, peer 127.0.0.1:" .. own_port
+      .. ": [^\n]*it broke\nstack traceback:", output)
     assert.same({ "exit", 0 }, { child:wait() })
   end)
 

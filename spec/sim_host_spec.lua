@@ -223,7 +223,7 @@ local MISUSES = {
   { "a second host of one name", function(net) net:client("world", print) end,
     "#1 to 'client' %(there is a host 'world' already%)" },
   { "a misspelt setting", function(net) net:host({ name = "a", stdn = "" }, print) end,
-    "there is no setting 'stdn'" },
+    "no such option 'stdn': did you mean 'stdin'?" },
   { "a setting of a wrong type", function(net) net:host({ name = "a", echo = 1 }, print) end,
     "echo: boolean expected, got number" },
   { "standard input for a function", function(net) net:host({ name = "a", stdin = "" }, print) end,

@@ -253,6 +253,59 @@ describe("sim.it", function()
     end
   end)
 
+  it("hands busted's -f, -r, -e and -C to its worker and to the command that repeats it", function()
+    local folder = os.tmpname()
+    os.remove(folder)
+    local function write(name, text)
+      local file <close> = assert(io.open(folder .. "/" .. name, "w"))
+      file:write(text)
+    end
+    assert(os.execute(("mkdir -p '%s/inner/lib'"):format(folder)))
+    local remove <close> = setmetatable({}, { __close = function()
+      os.execute(("rm -r '%s'"):format(folder))
+    end })
+    assert(remove)
+    write("conf.lua", "return { special = { lpath = './lib/?.lua', ['repeat'] = 2 } }")
+    write("inner/lib/local_module.lua", "return 'found'")
+    write("inner/one_spec.lua", HEAD .. [[
+      local found = require "local_module"
+      sim.it("sees them", { seeds = 2 }, function(options)
+        assert.same({ "found", 17 }, { found, MARK })
+        if options.seed == 2 then error "on purpose" end
+      end)
+    ]])
+    local child <close> = assert(lariat.run { run.path, "--test", "-o", "plainTerminal", "-f",
+      "conf.lua", "--run=special", "-C", "inner", "-e", "MARK = 17", "one_spec.lua", cwd = folder,
+      stdout = "pipe", stderr = "stdout" })
+    local out = child.stdout:receive "*a"
+    child:wait()
+    assert.matches("seed 2: [^\n]*on purpose", out)
+    local command = assert(out:match "again:  ([^\n]*)")
+    local again <close> = assert(lariat.run { "sh", "-c", command, cwd = folder })
+    assert.matches("seed 2: [^\n]*on purpose", again.stdout:receive "*a")
+    again:wait()
+  end)
+
+  it("is pending if the body says so, in whatever host", function()
+    local spec <close> = run.file([[
+      local sim = require "lariat.sim"
+      sim.it("is for later", { seeds = 9 }, function() pending "not yet written" end)
+      sim.it("is for later, too", { seeds = 9 }, function(net)
+        net:client("client", function() pending "nor this" end)
+      end)
+      sim.it("sometimes", { seeds = 9 }, function()
+        if require "lariat.sim".network() and math.random(3) == 3 then pending "by chance" end
+      end)
+      sim.it("passes", { seeds = 2 }, function() end)
+    ]], "_spec.lua")
+    local out, err, status = run.lariat { "--test", "-o", "plainTerminal", spec.path }
+    assert.matches("1 success / 0 failures / 0 errors / 3 pending", out)
+    for _, message in ipairs { "not yet written", "nor this", "by chance" } do
+      assert.matches("_spec.lua:%d+: " .. message .. "\n", out)
+    end
+    assert.same({ 0, "" }, { status, err })
+  end)
+
   it("raises on misuse, at the line of the call", function()
     for code, message in pairs {
       ["sim.it()"] = "bad argument #1 to 'it' (string expected, got nil)",
@@ -262,7 +315,7 @@ describe("sim.it", function()
       ["sim.it('x', { seeds = 'a' }, print)"] = "option 'seeds': a positive integer expected",
       ["sim.it('x', { timeout = -1 }, print)"] = "option 'timeout': seconds expected",
       ["sim.it('x', { seed = 1 }, print)"] = "option 'seed': the seeds are those from 1",
-      ["sim.it('x', { rain = 1 }, print)"] = "there is no option 'rain'",
+      ["sim.it('x', { rain = 1 }, print)"] = "no such option 'rain'",
     } do
       local out, status = test("\n" .. code)
       assert.matches("_spec.lua:2: ", out, 1, true)

@@ -359,7 +359,7 @@ describe("a run", function()
 
   it("is told what options it does not know, and values that make no sense", function()
     for text, options in pairs {
-      ["there is no option 'los'"] = { los = 1 },
+      ["no such option 'los': did you mean 'loss'?"] = { los = 1 },
       ["option 'loss': boolean or probability"] = { loss = 2 },
       ["option 'latency': {least, most}"] = { latency = { 2, 1 } },
       ["option 'seed': integer expected"] = { seed = "x" },

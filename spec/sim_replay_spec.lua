@@ -166,3 +166,45 @@ describe("a run that hangs or fails", function()
     end)
   end)
 end)
+
+describe("a run without one family of faults", function()
+  local FAULTS = { loss = 0.1, duplicate = 0.1, reorder = 0.1, delay = 0.05, partition = 0.2 }
+
+  local function packets(without)
+    local options = { seed = 3, without = without, echo = false }
+    for family, strength in pairs(FAULTS) do options[family] = strength end
+    local result = sim.try(options, function(network)
+      local socket = require "socket"
+      network:host("server", function()
+        local udp = socket.udp4()
+        udp:setsockname("*", 7)
+        for data, host, port in udp:datagrams() do udp:sendto(data, host, port) end
+      end)
+      network:client("client", function()
+        local udp <close> = socket.udp4()
+        udp:settimeout(0.05)
+        for i = 1, 200 do
+          udp:sendto("packet " .. i, "server", 7)
+          udp:receive()
+        end
+      end)
+    end)
+    return result:trace()
+  end
+
+  local TOUCHED = {
+    loss = function(packet) return packet.verdict == "lost" end,
+    duplicate = function(packet) return packet.duplicate end,
+    partition = function(packet) return packet.verdict == "partitioned" end,
+    delay = function(packet) return packet.arrival - packet.time > 0.1 end,
+    reorder = function(packet) return packet.arrival - packet.time > 0.005 end,
+  }
+
+  for family, touched in pairs(TOUCHED) do
+    it("is the same up to the first packet that its " .. family .. " touched", function()
+      local with, without, i = packets {}, packets { family }, 1
+      while with[i] and pcall(assert.same, with[i], without[i]) do i = i + 1 end
+      assert.is_true(i > 1 and touched(with[i]))
+    end)
+  end
+end)

@@ -71,7 +71,7 @@ end
 function doings.send_datagrams(peer)
   local udp = assert(socket.udp4())
   udp:settimeout(math.random())
-  udp:setpeername(peer, PORT + math.random(0, 1))
+  if not udp:setpeername(peer, PORT + math.random(0, 1)) then return end -- the name came too late
   for _ = 1, math.random(20) do
     udp:send(("y"):rep(math.random(0, 3000)))
     udp:receive()

@@ -251,6 +251,32 @@ describe("standard output", function()
     assert.equal(("y"):rep(300000) .. "\n300001\n1\nstill open\n", child.stdout:receive "a")
   end)
 
+  it("is a closed stream where the program was started without it", function()
+    local child <close> = start_redirected([[
+      local ok, message = stdout:send "x"
+      io.stdout:setvbuf "no"
+      local written, why = io.write "x"
+      local file <close> = io.open "/dev/null" -- which must not become standard output
+      assert(file and print "lost" == nil)
+      lariat.stderr:send(("%s %s, %s %s\n"):format(ok, message, written, why))
+      print(lariat.stderr)]], ">&-", { stderr = "pipe" })
+    assert.equal("nil closed, nil Bad file descriptor\n", child.stderr:receive "*a")
+    assert.same({ "exit", 0 }, { child:wait() })
+    local both <close> = start_redirected([[
+      local ok, message = lariat.stderr:send "x"
+      print(ok, message, io.stderr:write "x")]], "2>&-")
+    assert.equal("nil\tclosed\tnil\tBad file descriptor\t9\n", both.stdout:receive "*a")
+  end)
+
+  it("is closed for children, too, where the program was started without it", function()
+    local child <close> = start_redirected([[
+      local echo = "echo x; echo $? >&2"
+      lariat.run({ "sh", "-c", echo, stdout = "inherit" }):wait()
+      os.execute(echo)]], ">&-", { stderr = "pipe" })
+    local text = child.stderr:receive "*a"
+    assert.equal(2, select(2, text:gsub("\n[1-9]%d*\n", "")))
+  end)
+
   it("can be closed without closing print's", function()
     local child <close> = start [[
       stdout:send "one\n"

@@ -44,8 +44,8 @@ describe("a cancelled task", function()
     local waits = {
       accept = function() server:accept() end,
       serve = function() server:serve(function() end) end,
-      ["name lookup"] = function() socket.dns.toip "localhost" end,
-      ["lookup to connect"] = function() socket.connect("localhost", 9) end,
+      ["name lookup"] = function() socket.dns.toip "no-such-host.invalid" end,
+      ["lookup to connect"] = function() socket.connect("no-such-host.invalid", 9) end,
       ["connect"] = function() socket.connect("127.0.0.1", deaf) end,
       receivefrom = function() udp:receivefrom() end,
       receivemany = function() udp:receivemany() end,

@@ -123,4 +123,21 @@ describe("sendmany", function()
     ticker:join()
     assert.is_true(ticks > 1)
   end)
+
+  it("under way keeps nobody from receiving on the same socket, with timeout 0 either", function()
+    local a <close>, port = bound()
+    local peer <close>, peer_port = bound()
+    peer:sendto("hello", "127.0.0.1", port)
+    task.yield()
+    local list = {}
+    for i = 1, 5000 do list[i] = { "x", "127.0.0.1", peer_port } end
+    local sending = task.spawn(a.sendmany, a, list)
+    task.yield()
+    assert.equal("ready", sending:status()) -- it has given up its turn, and has more to send
+    a:settimeout(0)
+    assert.same({ "hello", "127.0.0.1", peer_port }, { a:receivefrom() })
+    assert.same({ nil, "timeout" }, { a:receivemany() })
+    a:settimeout(5)
+    assert.same({ 5000 }, { sending:join() })
+  end)
 end)

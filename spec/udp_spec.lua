@@ -104,11 +104,12 @@ describe("a udp socket", function()
   it("throws on sendto while connected and on send while not", function()
     local _ <close>, port = bound()
     local udp <close> = socket.udp4()
-    assert.has_error(function() udp:send "x" end,
-      "calling 'send' on bad self (udp{connected} expected)")
+    local bad_self = "calling '%s' on bad self (udp{%s} expected): "
+    assert.has_error(function() udp:send "x" end, bad_self:format("send", "connected") ..
+      "it has no peer; setpeername names one, sendto needs none")
     udp:setpeername("127.0.0.1", port)
     assert.has_error(function() udp:sendto("x", "127.0.0.1", port) end,
-      "calling 'sendto' on bad self (udp{unconnected} expected)")
+      bad_self:format("sendto", "unconnected") .. "it has a peer, given by setpeername")
   end)
 
   it("without a family takes that of the first address", function()
@@ -143,6 +144,22 @@ describe("a udp socket", function()
 end)
 
 describe("a datagram", function()
+  it("goes to and comes from what getsockname returns, the family too", function()
+    for _, host in ipairs { "127.0.0.1", "::1" } do
+      local server, client = assert(socket.udp()), assert(socket.udp())
+      assert(server:setsockname(host, 0))
+      assert.equal(1, client:setpeername(server:getsockname()))
+      client:send "to its name"
+      assert.equal("to its name", server:receive())
+      local host_, port, family = server:getsockname()
+      server:close()
+      local again <close> = assert(socket.udp())
+      assert.equal(1, again:setsockname(host_, port, family))
+      assert.same({ host_, port, family }, { again:getsockname() })
+      client:close()
+    end
+  end)
+
   it("of no bytes arrives as an empty string", function()
     local a <close>, port = bound()
     local b <close>, port_b = bound()

@@ -36,11 +36,66 @@ int address_check_text(lua_State *L, int index, const char *what, const char **t
     return 2;
 }
 
+static bool has_control(const char *text) {
+    while (*text != '\0' && (unsigned char)*text >= ' ' && *text != 127) {
+        text++;
+    }
+    return *text != '\0';
+}
+
+/* One colon, and behind it a number or nothing: two are an IPv6 address. */
+static bool has_port(const char *host) {
+    const char *colon = strchr(host, ':');
+    return colon != NULL && colon[1 + strspn(colon + 1, "0123456789")] == '\0';
+}
+
+#define HOST_IS "; a host is a name or an address"
+
+/* The mistakes that people make; everything else is the resolver's to judge. */
+const char *address_host_fault(lua_State *L, const char *host) {
+    const char *fault = NULL;
+    if (*host == '\0' || has_control(host)) {
+        return lua_pushfstring(L, "it %s" HOST_IS,
+                               *host ? "contains a control character" : "is empty");
+    } else if (strncmp(host, "unix:", 5) == 0) {
+        fault = "is a path, for socket.connect, bind and serve only";
+    } else if (strstr(host, "://") != NULL) {
+        fault = "is a URL" HOST_IS;
+    } else if (strchr(host, '/') != NULL) {
+        fault = "contains a slash" HOST_IS;
+    } else if (strchr(host, ' ') != NULL) {
+        fault = "contains a space" HOST_IS;
+    } else if (*host == '[') {
+        fault = "contains brackets; an address is written without them";
+    } else if (has_port(host)) {
+        fault = "contains a port, which is an argument of its own";
+    }
+    return fault ? lua_pushfstring(L, "'%s' %s", host, fault) : NULL;
+}
+
+int address_check_host(lua_State *L, const char *host) {
+    const char *fault = address_host_fault(L, host);
+    if (fault == NULL) {
+        return 0;
+    }
+    lua_pushnil(L);
+    lua_pushfstring(L, "host or service not provided, or not known: %s", fault);
+    return 2;
+}
+
+/* A port that is missing is often in the host before it, as "localhost:80". */
+static void check_port_given(lua_State *L, int index) {
+    bool missing = lua_isnoneornil(L, index) && lua_type(L, index - 1) == LUA_TSTRING;
+    const char *fault = missing ? address_host_fault(L, lua_tostring(L, index - 1)) : NULL;
+    luaL_argcheck(L, fault == NULL, index - 1, fault);
+}
+
 /* A port is an integer, or a string holding one, as LuaSocket takes it. */
 int address_check_port(lua_State *L, int index, int *port) {
     int is_integer;
     lua_Integer n = lua_tointegerx(L, index, &is_integer);
     if (!is_integer) {
+        check_port_given(L, index);
         luaL_checkstring(L, index);
         lua_pushnil(L);
         lua_pushliteral(L, "service not supported for socket type");
@@ -213,4 +268,20 @@ int address_push(lua_State *L, const struct address *a) {
         n = 3;
     }
     return n;
+}
+
+void address_push_text(lua_State *L, const struct address *a) {
+    int top = lua_gettop(L);
+    int n = address_push_host_port(L, a);
+    const char *host = lua_tostring(L, top + 1);
+    if (a->storage.ss_family == AF_UNIX || a->length == 0) {
+        lua_pushfstring(L, "unix:%s", host != NULL && *host ? host : "(no name)");
+    } else if (n == 2) {
+        bool six = a->storage.ss_family == AF_INET6;
+        lua_pushfstring(L, six ? "[%s]:%d" : "%s:%d", host, (int)lua_tointeger(L, top + 2));
+    } else {
+        lua_pushnil(L);
+    }
+    lua_replace(L, top + 1);
+    lua_settop(L, top + 1);
 }

@@ -7,15 +7,16 @@
 
 #include <assert.h>
 
-#include "driver.h"
 #include "runtime.h"
 
+#define SLACK 64 /* timers that are no task's */
+
 uint64_t clock_now(void) {
-    return rt.driver->monotonic();
+    return rt.clock.source->monotonic();
 }
 
 double clock_wall(void) {
-    return rt.driver->wall();
+    return rt.clock.source->wall();
 }
 
 uint64_t clock_after(double seconds) {
@@ -60,10 +61,30 @@ static void sift_down(struct clock *c, struct timer *timer) {
     put(c, slot, timer);
 }
 
+static bool reserve(struct clock *c, size_t timers) {
+    size_t capacity = c->capacity ? c->capacity : 64;
+    while (capacity < timers + SLACK) {
+        capacity *= 2;
+    }
+    struct timer **heap =
+        capacity == c->capacity ? c->heap : runtime_try(c->heap, capacity * sizeof(*c->heap));
+    if (heap == NULL) {
+        return false;
+    }
+    c->heap = heap;
+    c->capacity = capacity;
+    return true;
+}
+
+bool clock_reserve(size_t timers) {
+    return reserve(&rt.clock, timers);
+}
+
+/* There is room for every task's timer. Those of others are few: who has no room for them can tell
+ * nobody. */
 static void insert(struct clock *c, struct timer *timer) {
-    if (c->count + 1 >= c->capacity) {
-        c->capacity = c->capacity ? c->capacity * 2 : 64;
-        c->heap = runtime_realloc(c->heap, c->capacity * sizeof(*c->heap));
+    if (c->count + 1 >= c->capacity && !reserve(c, 2 * c->capacity)) {
+        runtime_checked(NULL, c->capacity);
     }
     put(c, ++c->count, timer);
     sift_up(c, timer);
@@ -74,12 +95,11 @@ static void arm(struct clock *c) {
     uint64_t first = c->count > 0 ? c->heap[1]->key : NEVER;
     if (first < c->alarm) {
         c->alarm = first;
-        rt.driver->alarm(first);
+        c->source->alarm(first);
     }
 }
 
-void timer_set(struct timer *timer, uint64_t due) {
-    struct clock *c = &rt.clock;
+static void set(struct clock *c, struct timer *timer, uint64_t due) {
     timer->due = due;
     if (due == NEVER || (timer->slot != 0 && timer->key <= due)) {
         return;
@@ -93,17 +113,39 @@ void timer_set(struct timer *timer, uint64_t due) {
     arm(c);
 }
 
+void timer_set(struct timer *timer, uint64_t due) {
+    set(&rt.clock, timer, due);
+}
+
+static struct clock *outside(void) {
+    return rt.outer_clock != NULL ? rt.outer_clock : &rt.clock;
+}
+
+uint64_t clock_now_outside(void) {
+    return outside()->source->monotonic();
+}
+
+void timer_set_outside(struct timer *timer, uint64_t due) {
+    set(outside(), timer, due);
+}
+
 void timer_clear(struct timer *timer) {
     timer->due = NEVER;
 }
 
+/* The clock whose heap a timer is in. */
+static struct clock *clock_of(const struct timer *timer) {
+    bool present = timer->slot <= rt.clock.count && rt.clock.heap[timer->slot] == timer;
+    return present ? &rt.clock : rt.outer_clock;
+}
+
 void timer_remove(struct timer *timer) {
-    struct clock *c = &rt.clock;
     size_t slot = timer->slot;
     timer->due = NEVER;
     if (slot == 0) {
         return;
     }
+    struct clock *c = clock_of(timer);
     timer->slot = 0;
     struct timer *last = c->heap[c->count--];
     if (last != timer) {

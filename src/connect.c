@@ -100,8 +100,14 @@ static void drop(struct racer *r) {
     }
 }
 
+/* One that has connected as well must not wait as SO_LINGER may have it. */
 static void race_drop_all(struct race *race) {
+    struct linger off = {0, 0};
     for (size_t i = 0; i < race->count; i++) {
+        const struct watch *w = &race->racers[i].watch;
+        if (w->fd >= 0) {
+            w->driver->setsockopt(w->fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+        }
         drop(&race->racers[i]);
     }
 }
@@ -154,14 +160,17 @@ static void lost(struct race *race, struct racer *r, int err) {
     race->next_start = 0; /* RFC 8305: do not wait for the delay after a failure */
 }
 
-/* connect(), again if it has been started: true if it is connected. */
+/* connect(), again if it has been started: true if it is connected. Else it is watched, or lost. */
 static bool try_racer(struct race *race, struct racer *r) {
     int err = r->watch.driver->connect(r->watch.fd, (struct sockaddr *)&r->address.storage,
                                        r->address.length);
     if (err == 0 || err == -EISCONN) {
         return true;
     }
-    if (err != -EINPROGRESS && err != -EALREADY) {
+    if (err == -EINPROGRESS || err == -EALREADY) {
+        err = watch_arm(&r->watch, POLLOUT);
+    }
+    if (err < 0) {
         lost(race, r, err);
     }
     return false;
@@ -213,7 +222,6 @@ static int race_wait(lua_State *L, struct race *race, struct socket *s) {
     waitq_join(&s->watch.writers, &race->interests[0], task, false);
     for (size_t i = 0; i < race->started; i++) {
         if (race->racers[i].watch.fd >= 0) {
-            watch_arm(&race->racers[i].watch, POLLOUT);
             waitq_join(&race->racers[i].watch.writers, &race->interests[1 + i], task, false);
         }
     }
@@ -243,7 +251,8 @@ static int race_step(lua_State *L, struct race *race) {
         alive += race->racers[race->started - 1].watch.fd >= 0;
     }
     if (alive == 0) {
-        return result_fail(L, race->last_error ? race->last_error : -EADDRNOTAVAIL);
+        int err = race->last_error ? race->last_error : -EADDRNOTAVAIL;
+        return result_error(L, result_watch_message(err));
     }
     return clock_now() >= race->end ? result_error(L, "timeout") : race_wait(L, race, box->socket);
 }
@@ -315,6 +324,10 @@ int connect_to_host(lua_State *L, struct socket *s, const char *host, int port) 
     }
     task_prepare(L, "connect");
     socket_become(L, SELF, TCP_CLIENT);
+    int bad = address_check_host(L, host);
+    if (bad) {
+        return bad;
+    }
     uint64_t start = clock_now();
     lua_settop(L, 2);
     lua_pushinteger(L, port);

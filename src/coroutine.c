@@ -10,11 +10,13 @@
  *
  * A coroutine that waits can be closed by another task. The wait then ends as for a cancellation,
  * but yields instead of raising (see task_raise), so that no pcall inside holds it up; the resume
- * that finds this closes the coroutine and fails.
+ * that finds this closes the coroutine and fails. A task that is stopped for good (interrupt.c) ends
+ * in the same way, coroutine by coroutine.
  */
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "hook.h"
 #include "module.h"
 #include "runtime.h"
 #include "spare.h"
@@ -28,7 +30,19 @@ static void set_in_runtime(lua_State *co, bool on) {
     *co_marks(co) = (*co_marks(co) & ~CO_IN_RUNTIME) | (on ? CO_IN_RUNTIME : 0);
 }
 
-static bool is_task(lua_State *L) {
+/* A coroutine suspended by the runtime has yielded one value: the task, if that waits in it and not in
+ * a coroutine that it has resumed. */
+static struct task *waiting_in(lua_State *co) {
+    bool waits = (*co_marks(co) & (CO_IN_RUNTIME | CO_TASK)) == CO_IN_RUNTIME;
+    return waits && lua_islightuserdata(co, -1) ? lua_touserdata(co, -1) : NULL;
+}
+
+static void go_on(lua_State *co) {
+    set_in_runtime(co, false);
+    lua_pop(co, 1);
+}
+
+static bool is_task(const lua_State *L) {
     return rt.tasks.current != NULL && rt.tasks.current->co == L;
 }
 
@@ -79,6 +93,15 @@ static int co_isyieldable(lua_State *L) {
     return 1;
 }
 
+/* Closes co. It is what runs meanwhile: its `<close>` variables can be stopped like anything else. */
+static int reset(lua_State *L, lua_State *co) {
+    scope_forget(co);
+    hook_running(co);
+    int status = lua_resetthread(co);
+    hook_running(L);
+    return status;
+}
+
 /* ---- resume ---- */
 
 static int refuse(lua_State *L, const char *message) {
@@ -86,11 +109,23 @@ static int refuse(lua_State *L, const char *message) {
     return -1;
 }
 
-/* The wait inside co has ended because another task closes co. */
-static int close_waiting(lua_State *L, lua_State *co) {
+/* The task of L is being stopped, and co is closed: L is the next. */
+static int stop(lua_State *L) {
+    if (lua_isyieldable(L)) {
+        return lua_yield(L, 0);
+    }
+    task_push_cancelled_value(L);
+    return lua_error(L);
+}
+
+/* co has yielded in order to be closed: another task closes it, or its own is being stopped. */
+static int close_yielded(lua_State *L, lua_State *co) {
     rt.tasks.current->closing = false;
-    scope_forget(co);
-    if (lua_resetthread(co) == LUA_OK) {
+    int status = reset(L, co);
+    if (rt.tasks.stopping) {
+        return stop(L);
+    }
+    if (status == LUA_OK) {
         return refuse(L, "cannot resume dead coroutine");
     }
     lua_xmove(co, L, 1);
@@ -111,19 +146,23 @@ static int resume(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
     lua_xmove(L, co, nargs);
     bool pinned = rt.tasks.pinned;
     rt.tasks.pinned = pinned || !lua_isyieldable(L);
-    rt.running = co;
+    hook_running(co);
     struct scope *around = scope_enter(co, rt.tasks.scope);
     int status = lua_resume(co, L, nargs, &nresults);
     scope_leave(around);
-    rt.running = L;
+    hook_running(L);
     rt.tasks.pinned = pinned;
     if (status == LUA_YIELD && rt.tasks.parking) {
         set_in_runtime(co, true);
-        return lua_yieldk(L, 0, (lua_KContext)co, k);
+        if (!is_task(L)) {
+            lua_pushlightuserdata(L, NULL); /* the task waits further in */
+        }
+        return lua_yieldk(L, is_task(L) ? 0 : 1, (lua_KContext)co, k);
     }
     scope_detach(co);
-    if (status == LUA_YIELD && rt.tasks.current != NULL && rt.tasks.current->closing) {
-        return close_waiting(L, co);
+    const struct task *task = rt.tasks.current;
+    if (status == LUA_YIELD && task != NULL && (task->closing || rt.tasks.stopping)) {
+        return close_yielded(L, co);
     }
     if (status != LUA_OK && status != LUA_YIELD) {
         lua_xmove(co, L, 1);
@@ -153,7 +192,7 @@ static int resume_ended(lua_State *L, int n) {
 static int resume_again(lua_State *L, int status, lua_KContext ctx) {
     lua_State *co = (lua_State *)ctx;
     (void)status;
-    set_in_runtime(co, false);
+    go_on(co);
     return resume_ended(L, resume(L, co, 0, resume_again));
 }
 
@@ -176,8 +215,7 @@ static int wrap_ended(lua_State *L, lua_State *co, int n) {
     if (status != LUA_OK && status != LUA_YIELD) {
         lua_pop(L, 1);
         lua_pushvalue(L, lua_upvalueindex(1));
-        scope_forget(co);
-        status = lua_resetthread(co);
+        status = reset(L, co);
         lua_xmove(co, L, 1);
     }
     if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
@@ -191,7 +229,7 @@ static int wrap_ended(lua_State *L, lua_State *co, int n) {
 static int wrap_again(lua_State *L, int status, lua_KContext ctx) {
     lua_State *co = (lua_State *)ctx;
     (void)status;
-    set_in_runtime(co, false);
+    go_on(co);
     return wrap_ended(L, co, resume(L, co, 0, wrap_again));
 }
 
@@ -227,15 +265,6 @@ static int co_yield(lua_State *L) {
     return lua_yield(L, lua_gettop(L));
 }
 
-/* The task that waits in co itself, not in a coroutine that co has resumed. */
-static struct task *waiting_in(const lua_State *co) {
-    struct task *task = rt.tasks.all;
-    while (task != NULL && (task->inner != co || task->co == co)) {
-        task = task->all_next;
-    }
-    return task;
-}
-
 static int co_close(lua_State *L);
 
 static int close_again(lua_State *L, int status, lua_KContext ctx) {
@@ -248,7 +277,7 @@ static int close_again(lua_State *L, int status, lua_KContext ctx) {
 static int co_close(lua_State *L) {
     lua_State *co = check_coroutine(L);
     const char *status = status_of(L, co);
-    struct task *task = in_runtime(co) && task_can_wait(L) ? waiting_in(co) : NULL;
+    struct task *task = task_can_wait(L) ? waiting_in(co) : NULL;
     if (task != NULL) {
         task_prepare(L, "coroutine.close");
         task->closing = true;
@@ -258,8 +287,7 @@ static int co_close(lua_State *L) {
     if (*status != 'd' && *status != 's') {
         return luaL_error(L, "cannot close a %s coroutine", status);
     }
-    scope_forget(co);
-    if (lua_resetthread(co) == LUA_OK) {
+    if (reset(L, co) == LUA_OK) {
         lua_pushboolean(L, 1);
         return 1;
     }

@@ -8,7 +8,14 @@
  * when another socket sends. Unix datagrams are not batched: there a full receiver is an error to
  * be told at once.
  *
- * Invariant: datagrams leave and arrive in the order of the calls; none is dropped here.
+ * An error that is met when the batch leaves is kept in out.error and told once: by the next call
+ * that sends, which sends first, since the error may be that of another peer; on a connected socket,
+ * which has one peer, by the next call of any kind. Two rules make that rare: what a connected socket
+ * sends first after a flush, and whatever goes to an address that the kernel has refused before, goes
+ * at once, so that the call itself is told.
+ *
+ * Invariants: datagrams leave and arrive in the order of the calls; none is dropped here. A peer that
+ * cannot be reached costs others nothing.
  */
 #include "datagram.h"
 
@@ -44,9 +51,20 @@ static struct {
     char *area; /* BATCH times LARGEST; pages are used only as far as they fill */
 } inbox;
 
+static bool is_connected(const struct socket *s) {
+    return CLASS(s->class) & (CLASS(UDP_CONNECTED) | CLASS(UNIX_DGRAM_CONNECTED));
+}
+
 bool datagrams_waiting(const struct socket *s) {
     return socket_type(s) == SOCK_DGRAM &&
-           (s->batch != NULL || (inbox.lent == s && inbox.next < inbox.count));
+           (s->batch != NULL || (inbox.lent == s && inbox.next < inbox.count) ||
+            (s->out.error != 0 && is_connected(s)));
+}
+
+int datagrams_take_error(struct socket *s) {
+    int err = -s->out.error;
+    s->out.error = 0;
+    return err;
 }
 
 static void take_from_area(unsigned i, struct datagram *d) {
@@ -56,18 +74,22 @@ static void take_from_area(unsigned i, struct datagram *d) {
     memcpy(&d->from.storage, &inbox.from[i], d->from.length);
 }
 
-/* Somebody else needs the area: copy what its borrower has not taken. */
-static void settle(void) {
+/* Somebody else needs the area: copy what its borrower has not taken. False: there is no memory. */
+static bool settle(void) {
     struct socket *s = inbox.lent;
-    inbox.lent = NULL;
     if (s == NULL || inbox.next == inbox.count) {
-        return;
+        inbox.lent = NULL;
+        return true;
     }
     size_t bytes = 0;
     for (unsigned i = inbox.next; i < inbox.count; i++) {
         bytes += inbox.headers[i].msg_len;
     }
-    struct datagrams *own = runtime_alloc(sizeof(*own) + bytes);
+    struct datagrams *own = runtime_try(NULL, sizeof(*own) + bytes);
+    if (own == NULL) {
+        return false;
+    }
+    inbox.lent = NULL;
     char *at = own->bytes;
     own->next = own->count = 0;
     for (unsigned i = inbox.next; i < inbox.count; i++) {
@@ -77,6 +99,7 @@ static void settle(void) {
         at += d->size;
     }
     s->batch = own;
+    return true;
 }
 
 void datagrams_release(struct socket *s) {
@@ -91,9 +114,11 @@ static int fill(struct socket *s) {
     if (s->watch.drained) {
         return -EAGAIN;
     }
-    settle();
     if (inbox.area == NULL) {
-        inbox.area = runtime_alloc((size_t)BATCH * LARGEST);
+        inbox.area = runtime_try(NULL, (size_t)BATCH * LARGEST);
+    }
+    if (inbox.area == NULL || !settle()) {
+        return NO_MEMORY;
     }
     for (unsigned i = 0; i < BATCH; i++) {
         inbox.parts[i] = (struct iovec){inbox.area + (size_t)i * LARGEST, LARGEST};
@@ -122,6 +147,9 @@ int datagrams_take(struct socket *s, struct datagram *d) {
     if (spent_batch != NULL) {
         runtime_free(spent_batch);
         spent_batch = NULL;
+    }
+    if (s->out.error != 0 && is_connected(s)) {
+        return datagrams_take_error(s);
     }
     if (s->batch != NULL) {
         struct datagrams *own = s->batch;
@@ -155,30 +183,96 @@ static struct {
     char bytes[SEND_ROOM];
 } outbox;
 
-/* 0: nothing is left; -EAGAIN: the kernel takes no more now. Errors belong to the sender's socket
- * and to the one datagram: the rest goes on. */
-int datagrams_flush(void) {
-    struct socket *s = outbox.socket;
-    if (s == NULL) {
-        return 0;
+/* ---- addresses that the kernel has refused ---- */
+
+#define MOST_REFUSED 16 /* the oldest makes room */
+
+static struct {
+    unsigned count, next;
+    struct {
+        const struct socket *socket;
+        struct address to;
+    } list[MOST_REFUSED];
+} refused;
+
+/* Which one it is, or `count`. */
+static unsigned find_refused(const struct socket *s, const struct address *to) {
+    unsigned i = 0;
+    while (i < refused.count &&
+           (refused.list[i].socket != s || refused.list[i].to.length != to->length ||
+            memcmp(&refused.list[i].to.storage, &to->storage, to->length) != 0)) {
+        i++;
     }
+    return i;
+}
+
+static void remember_refused(const struct socket *s, const struct msghdr *message) {
+    unsigned i = refused.count < MOST_REFUSED ? refused.count++ : refused.next++ % MOST_REFUSED;
+    refused.list[i].socket = s;
+    refused.list[i].to.length = message->msg_namelen;
+    memcpy(&refused.list[i].to.storage, message->msg_name, message->msg_namelen);
+}
+
+static void forget_refused(unsigned i) {
+    if (i == refused.count) {
+        return;
+    }
+    refused.list[i] = refused.list[--refused.count];
+    refused.next = 0;
+}
+
+/* ---- the batch ---- */
+
+static void keep_error(struct socket *s, int err) {
+    s->out.error = (short)-err;
+    if (is_connected(s)) { /* a receive that waits is the next call; no event tells it */
+        waitq_wake_first(&s->watch.readers, WAKE_READY);
+    }
+}
+
+/* The batch's next datagram was not sent. The error may be its own; or the kernel has told that of an
+ * earlier one, a refusal that came since, instead of sending: then it can be sent now. */
+static void not_sent(struct socket *s, int err, bool *again) {
+    const struct msghdr *message = &outbox.headers[outbox.next].msg_hdr;
+    keep_error(s, err);
+    *again = !*again;
+    if (*again) {
+        return;
+    }
+    if (message->msg_name != NULL) {
+        remember_refused(s, message);
+    }
+    outbox.next++;
+}
+
+static __attribute__((noinline)) int flush_batch(struct socket *s) {
+    bool again = false;
     while (outbox.next < outbox.count && s->watch.fd >= 0) {
         int n = s->watch.driver->sendmmsg(s->watch.fd, outbox.headers + outbox.next,
                                           outbox.count - outbox.next);
         if (n == -EAGAIN) {
-            watch_arm(&s->watch, POLLOUT);
+            int err = watch_arm(&s->watch, POLLOUT);
+            if (err < 0) {
+                keep_error(s, err); /* what is left is tried again with every flush */
+            }
             return n;
         }
         if (n < 0) {
-            s->out.error = (short)-n;
-            n = 1;
+            not_sent(s, n, &again);
+            continue;
         }
+        again = false;
         outbox.next += (unsigned)n;
     }
     outbox.socket = NULL;
     outbox.next = outbox.count = 0;
     outbox.used = 0;
     return 0;
+}
+
+/* 0: nothing is left; -EAGAIN: the kernel takes no more now. */
+int datagrams_flush(void) {
+    return outbox.socket != NULL ? flush_batch(outbox.socket) : 0;
 }
 
 static int send_now(struct socket *s, const char *data, size_t size, const struct address *to) {
@@ -226,17 +320,30 @@ static void enqueue(struct socket *s, const char *data, size_t size, const struc
     socket_count_sent(s, size);
 }
 
-int datagram_send(struct socket *s, const char *data, size_t size, const struct address *to) {
-    if (s->out.error != 0) {
-        int err = -s->out.error;
-        s->out.error = 0;
-        return err;
-    }
+/* Behind what has been queued before it. */
+static int send_behind(struct socket *s, const char *data, size_t size, const struct address *to) {
+    return datagrams_flush() == -EAGAIN && outbox.socket == s ? -EAGAIN
+                                                              : send_now(s, data, size, to);
+}
+
+/* The connected socket that has sent last, and without the batch, since all output was flushed. */
+static const struct socket *direct;
+
+void datagrams_end_batch(void) {
+    datagrams_flush();
+    direct = NULL;
+}
+
+int datagram_queue(struct socket *s, const char *data, size_t size, const struct address *to) {
     if (s->family == AF_UNIX || s->out.immediate) {
         return send_now(s, data, size, to);
     }
     if (to != NULL && !sendable((const struct sockaddr *)&to->storage)) {
-        return datagrams_flush() == -EAGAIN ? -EAGAIN : send_now(s, data, size, to);
+        return send_behind(s, data, size, to);
+    }
+    if (to == NULL && direct != s) {
+        direct = s;
+        return send_behind(s, data, size, to);
     }
     if (size > largest_payload(s)) {
         return -EMSGSIZE;
@@ -252,6 +359,23 @@ int datagram_send(struct socket *s, const char *data, size_t size, const struct 
     return 0;
 }
 
+static __attribute__((noinline)) int send_suspect(struct socket *s, const char *data, size_t size,
+                                                  const struct address *to) {
+    if (find_refused(s, to) == refused.count) {
+        return datagram_queue(s, data, size, to);
+    }
+    int err = send_behind(s, data, size, to);
+    if (err == 0) {
+        forget_refused(find_refused(s, to));
+    }
+    return err;
+}
+
+int datagram_send(struct socket *s, const char *data, size_t size, const struct address *to) {
+    return to != NULL && refused.count > 0 ? send_suspect(s, data, size, to)
+                                           : datagram_queue(s, data, size, to);
+}
+
 void datagrams_forget(struct socket *s) {
     if (outbox.socket == s) {
         datagrams_flush();
@@ -259,6 +383,12 @@ void datagrams_forget(struct socket *s) {
         outbox.next = outbox.count = 0;
         outbox.used = 0;
     }
+    for (unsigned i = refused.count; i-- > 0;) {
+        if (refused.list[i].socket == s) {
+            forget_refused(i);
+        }
+    }
+    direct = direct == s ? NULL : direct;
 }
 
 void datagrams_close(void) {

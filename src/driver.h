@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 struct lookup;
+struct time_source;
 struct watch;
 
 struct driver {
@@ -44,14 +45,12 @@ struct driver {
     int (*watch)(struct watch *w, int events);
     struct watch *(*owner)(int fd); /* the watch a descriptor number belongs to, or NULL */
 
-    /* time: `alarm` has clock_fire() called at `due` or later */
-    uint64_t (*monotonic)(void);
-    double (*wall)(void);
-    void (*alarm)(uint64_t due);
-
-    /* names: starts a lookup, which ends in lookup_done() */
+    /* names: starts a lookup, which ends in lookup_done(), or is `done` already on return */
     int (*lookup)(struct lookup *lookup);
 
+    /* may be NULL: nobody waits for a lookup any more; if it has not begun it does not begin, and
+     * lookup_done() is called soon */
+    void (*forget_lookup)(struct lookup *lookup);
     /* may be NULL: a descriptor that others have made is ours now, and calls on it must not wait;
      * 0, or -errno if it cannot be ours */
     int (*adopt)(int fd);
@@ -64,6 +63,7 @@ struct driver {
 };
 
 extern const struct driver driver_kernel;
+extern const struct time_source time_kernel;
 
 /* Its readiness, see poller.c; a turn looks what has become ready, and waits for it if asked to. */
 int driver_kernel_open(void);

@@ -35,9 +35,11 @@ static ssize_t file_recv(int fd, void *data, size_t size) {
 
 static ssize_t file_sendmsg(int fd, const struct msghdr *message) {
     ssize_t n;
+    rt.writing = 1;
     do {
         n = writev(fd, message->msg_iov, (int)message->msg_iovlen);
     } while (n < 0 && errno == EINTR);
+    rt.writing = 0;
     return n < 0 ? -errno : n;
 }
 
@@ -108,8 +110,8 @@ static int pipe_shutdown(int fd, int how) {
     int err = dup3(ends[writes], fd, O_CLOEXEC) < 0 ? -errno : 0;
     close(ends[0]);
     close(ends[1]);
-    if (armed) {
-        watch_arm(watch, armed);
+    if (armed && watch_arm(watch, armed) < 0) {
+        watch_lost(watch, armed);
     }
     return err;
 }

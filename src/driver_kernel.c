@@ -1,23 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * The kernel as a driver: plain non-blocking system calls, and libuv for names. Readiness and the
- * alarm are poller.c's, which is told here what the calls find out: a descriptor is new or goes, or
- * has nothing to give or no room.
+ * The kernel as a driver: plain non-blocking system calls. Names are driver_lookup.c's. Readiness and
+ * the alarm are poller.c's, which is told here what the calls find out: a descriptor is new or goes,
+ * or has nothing to give or no room.
  */
 #include "driver.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <uv.h>
 
+#include "driver_lookup.h"
+#include "clock.h"
 #include "forward.h"
 #include "poller.h"
-#include "resolve.h"
-#include "runtime.h"
 #include "segment.h"
 
 /* ---- system calls ---- */
@@ -33,13 +30,21 @@ static int failed(int fd, int events) {
     return -err;
 }
 
+/* The new descriptor, unless the poller has no memory for it. */
+static int made(int fd, bool own) {
+    int err = poller_made(fd, own);
+    if (err < 0) {
+        close(fd);
+    }
+    return err < 0 ? err : fd;
+}
+
 static int kernel_socket(int family, int type, int protocol) {
     int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
     if (fd < 0) {
         return -errno;
     }
-    poller_made(fd, family == AF_INET || family == AF_INET6);
-    return fd;
+    return made(fd, family == AF_INET || family == AF_INET6);
 }
 
 static int kernel_adopt(int fd) {
@@ -72,8 +77,7 @@ static int kernel_accept(int fd, struct sockaddr_storage *peer, socklen_t *lengt
     if (client < 0) {
         return failed(fd, POLLIN);
     }
-    poller_made(client, poller_owns(fd));
-    return client;
+    return made(client, poller_owns(fd));
 }
 
 static int kernel_connect(int fd, const struct sockaddr *address, socklen_t length) {
@@ -179,77 +183,11 @@ static double kernel_wall(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* ---- names ---- */
-
-struct request {
-    union {
-        uv_getaddrinfo_t forward;
-        uv_getnameinfo_t reverse;
-    } uv;
-    struct lookup *lookup;
-    struct request *prev, *next; /* of those in flight */
+const struct time_source time_kernel = {
+    .monotonic = kernel_monotonic,
+    .wall = kernel_wall,
+    .alarm = poller_alarm,
 };
-
-static struct request *requests; /* those in flight */
-
-static void complete(struct request *request, int status) {
-    struct lookup *lookup = request->lookup;
-    *(request->prev ? &request->prev->next : &requests) = request->next;
-    if (request->next != NULL) {
-        request->next->prev = request->prev;
-    }
-    lookup->err = status;
-    runtime_free(request);
-    rt.lookups--;
-    lookup_done(lookup);
-}
-
-static void on_forward(uv_getaddrinfo_t *uv, int status, struct addrinfo *result) {
-    struct request *request = (struct request *)uv;
-    request->lookup->result = result;
-    complete(request, status);
-}
-
-static void on_reverse(uv_getnameinfo_t *uv, int status, const char *host, const char *service) {
-    struct request *request = (struct request *)uv;
-    if (status == 0) {
-        strncpy(request->lookup->host, host, sizeof(request->lookup->host) - 1);
-        strncpy(request->lookup->service, service, sizeof(request->lookup->service) - 1);
-    }
-    complete(request, status);
-}
-
-static int kernel_lookup(struct lookup *lookup) {
-    const char *host = *lookup->host ? lookup->host : NULL;
-    const char *service = *lookup->service ? lookup->service : NULL;
-    if (!lookup->reverse && service == NULL) {
-        struct addrinfo numeric = lookup->hints;
-        numeric.ai_flags = AI_NUMERICHOST; /* nothing to ask anybody */
-        if (getaddrinfo(lookup->host, NULL, &numeric, &lookup->result) == 0) {
-            lookup->done = true;
-            return 0;
-        }
-        lookup->result = NULL;
-    }
-    struct request *request = runtime_alloc(sizeof(*request));
-    request->lookup = lookup;
-    int err = lookup->reverse ? uv_getnameinfo(&rt.loop, &request->uv.reverse, on_reverse,
-                                               (struct sockaddr *)&lookup->address, lookup->flags)
-                              : uv_getaddrinfo(&rt.loop, &request->uv.forward, on_forward, host,
-                                               service, &lookup->hints);
-    if (err < 0) {
-        runtime_free(request);
-        return err;
-    }
-    request->prev = NULL;
-    request->next = requests;
-    if (request->next != NULL) {
-        request->next->prev = request;
-    }
-    requests = request;
-    rt.lookups++;
-    return 0;
-}
 
 const struct driver driver_kernel = {
     .socket = kernel_socket,
@@ -270,10 +208,8 @@ const struct driver driver_kernel = {
     .poll = kernel_poll,
     .watch = poller_watch,
     .owner = poller_owner,
-    .monotonic = kernel_monotonic,
-    .wall = kernel_wall,
-    .alarm = poller_alarm,
     .lookup = kernel_lookup,
+    .forget_lookup = kernel_forget_lookup,
     .adopt = kernel_adopt,
     .expose = poller_expose,
     .forward = forward_bytes,

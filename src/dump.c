@@ -19,6 +19,7 @@
 #include "runtime.h"
 #include "socket.h"
 #include "task.h"
+#include "traceback.h"
 
 /* ---- small fields ---- */
 
@@ -46,20 +47,11 @@ static bool push_address(lua_State *L, const struct socket *s,
     if (s->watch.fd < 0 || s->class == FILE_STREAM || get(s->watch.fd, &a.storage, &a.length) < 0) {
         return false;
     }
-    int top = lua_gettop(L);
-    int n = address_push(L, &a);
-    if (a.storage.ss_family == AF_UNIX) {
-        lua_pushfstring(L, "unix:%s", lua_tostring(L, top + 1));
-    } else if (n < 2) {
-        lua_settop(L, top);
+    address_push_text(L, &a);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
         return false;
-    } else {
-        bool six = a.storage.ss_family == AF_INET6;
-        lua_pushfstring(L, six ? "[%s]:%d" : "%s:%d", lua_tostring(L, top + 1),
-                        (int)lua_tointeger(L, top + 2));
     }
-    lua_replace(L, top + 1);
-    lua_settop(L, top + 1);
     return true;
 }
 
@@ -67,10 +59,11 @@ static bool push_address(lua_State *L, const struct socket *s,
 
 /* With the table of peers and a description on top: what each task in `queue` waits for. */
 static void note_waiters(lua_State *L, const struct waitq *queue) {
-    for (const struct interest *i = queue->first; i != NULL; i = i->next) {
-        if (lua_rawgetp(L, -2, i->task) == LUA_TNIL) {
+    for (struct list_link *l = queue->line.first; l != NULL; l = l->next) {
+        const struct task *task = LIST_ITEM(l, struct interest, link)->task;
+        if (lua_rawgetp(L, -2, task) == LUA_TNIL) {
             lua_pushvalue(L, -2);
-            lua_rawsetp(L, -4, i->task);
+            lua_rawsetp(L, -4, task);
         }
         lua_pop(L, 1);
     }
@@ -96,7 +89,7 @@ static void push_peers(lua_State *L) {
     }
     for (struct task *t = rt.tasks.all; t != NULL; t = t->all_next) {
         const struct task_handle *handle = task_handle(L, t);
-        if (handle != NULL && handle->joiners.first != NULL) {
+        if (handle != NULL && !waitq_is_empty(&handle->joiners)) {
             lua_pushliteral(L, "task ");
             task_push_name(L, t);
             lua_concat(L, 2);
@@ -124,10 +117,10 @@ static void set_stack(lua_State *L, const struct task *t) {
         place_of_coroutine(t->co, &where);
     }
     set_place(L, "where", where);
-    luaL_traceback(L, inner, NULL, t == rt.tasks.current && level > 0 ? level : 0);
+    traceback_push(L, inner, NULL, t == rt.tasks.current && level > 0 ? level : 0);
     if (inner != t->co) {
         lua_pushliteral(L, "\nin a coroutine of its own; ");
-        luaL_traceback(L, t->co, NULL, 0);
+        traceback_push(L, t->co, NULL, 0);
         lua_concat(L, 3);
     }
     lua_setfield(L, -2, "traceback");
@@ -169,7 +162,7 @@ static void push_task(lua_State *L, struct task *t, int peers) {
 
 static void push_socket(lua_State *L, const struct socket *s) {
     uint64_t received, sent;
-    socket_traffic(s, &received, &sent);
+    drain_traffic(s, &received, &sent);
     lua_createtable(L, 0, 8);
     lua_pushstring(L, socket_class_name(s->class));
     lua_setfield(L, -2, "class");
@@ -257,16 +250,7 @@ static int fn_failed(lua_State *L) {
 }
 
 static int push_text(lua_State *L) {
-    bool all = lua_toboolean(L, 1);
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    if (lua_getfield(L, -1, "lariat.dump") != LUA_TTABLE) {
-        luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-        lua_getfield(L, -1, "lariat.dump");
-        lua_call(L, 0, 1);
-        lua_pushvalue(L, -1);
-        lua_setfield(L, 2, "lariat.dump");
-    }
-    lua_getfield(L, -1, all ? "text" : "lines");
+    module_push_function(L, "lariat.dump", lua_toboolean(L, 1) ? "text" : "lines");
     lua_call(L, 0, 1);
     return 1;
 }

@@ -118,11 +118,13 @@ static lua_State *made_on(void *stack) {
 
 lua_State *exact_newstate(void) {
     void *stack = arena_open() ? slots_map(STACK_SIZE, STACK_SIZE) : NULL;
-    if (stack == NULL) {
-        return NULL;
+    lua_State *L = NULL;
+    if (stack != NULL) {
+        rt.exact = true; /* time stands still from here on, until there is a state: see wall.c */
+        L = made_on(stack);
+        munmap(stack, STACK_SIZE);
     }
-    lua_State *L = made_on(stack);
-    munmap(stack, STACK_SIZE);
+    rt.exact = L != NULL;
     return L;
 }
 

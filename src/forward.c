@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "poller.h"
+#include "runtime.h"
 
 #define PIPE_SIZE (256 * 1024) /* in pages: a piece of a packet takes a whole one */
 #define FLAGS (SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
@@ -36,9 +37,11 @@ static int open_pipe(void) {
 
 static ssize_t splice_some(int from, int to, size_t size) {
     ssize_t n;
+    rt.writing = 1;
     do {
         n = splice(from, NULL, to, NULL, size, FLAGS);
     } while (n < 0 && errno == EINTR);
+    rt.writing = 0;
     return n < 0 ? -errno : n;
 }
 

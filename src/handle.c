@@ -69,7 +69,17 @@ struct task_handle *task_handle(lua_State *L, const struct task *task) {
 /* ---- looking ---- */
 
 struct task_handle *task_check(lua_State *L, int index) {
-    return luaL_checkudata(L, index, TASK_TYPE);
+    return index == 1 ? place_check_self(L, TASK_TYPE) : luaL_checkudata(L, index, TASK_TYPE);
+}
+
+struct task *task_referenced(int reference) {
+    if (reference == LUA_NOREF) {
+        return NULL;
+    }
+    lua_rawgeti(rt.L, LUA_REGISTRYINDEX, reference);
+    struct task *task = ((struct task_handle *)lua_touserdata(rt.L, -1))->task;
+    lua_pop(rt.L, 1);
+    return task;
 }
 
 struct fate *task_fate(struct task_handle *handle) {

@@ -29,12 +29,12 @@ static void release(struct socket *s) {
     s->in = (struct input){0};
 }
 
-/* Have `room` bytes free behind what the socket's own buffer holds. */
-static void reserve(struct socket *s, size_t room) {
+/* Have `room` bytes free behind what the socket's own buffer holds. False: there is no memory. */
+static bool reserve(struct socket *s, size_t room) {
     struct input *in = &s->in;
     size_t size = in->end - in->begin;
     if (in->base == in->own && in->own != NULL && in->capacity - in->end >= room) {
-        return;
+        return true;
     }
     if (size + room <= in->capacity) {
         memmove(in->own, in->base + in->begin, size);
@@ -43,16 +43,19 @@ static void reserve(struct socket *s, size_t room) {
         while (capacity < size + room) {
             capacity *= 2;
         }
-        if (in->begin == 0 && in->base == in->own) {
-            in->own = room_resize(in->own, in->capacity, capacity);
-        } else {
-            char *bigger = room_resize(NULL, 0, capacity);
+        bool grows = in->begin == 0 && in->base == in->own;
+        char *bigger =
+            grows ? room_resize(in->own, in->capacity, capacity) : room_resize(NULL, 0, capacity);
+        if (bigger == NULL) {
+            return false;
+        }
+        if (!grows) {
             if (size > 0) {
                 memcpy(bigger, in->base + in->begin, size);
             }
             room_resize(in->own, in->capacity, 0);
-            in->own = bigger;
         }
+        in->own = bigger;
         in->capacity = capacity;
     }
     in->base = in->own;
@@ -61,17 +64,16 @@ static void reserve(struct socket *s, size_t room) {
     if (rt.sockets.lent == s) {
         rt.sockets.lent = NULL;
     }
+    return true;
 }
 
-void input_settle(struct socket *s) {
-    if (rt.sockets.lent != s) {
-        return;
+/* The shared buffer is taken back: what its borrower has left in it is copied. */
+static __attribute__((noinline)) bool settle(struct socket *s) {
+    if (s->in.begin < s->in.end) {
+        return reserve(s, 0);
     }
-    if (s->in.begin == s->in.end) {
-        release(s);
-    } else {
-        reserve(s, 0);
-    }
+    release(s);
+    return true;
 }
 
 /* Takes `size` bytes; they stay readable until input is next received or trimmed. */
@@ -83,6 +85,14 @@ const char *input_take(struct socket *s, size_t size) {
         s->usual = 0;
     }
     return data;
+}
+
+/* Undoes the last take: nothing has happened to the input since. */
+void input_untake(struct socket *s, size_t size) {
+    s->in.begin -= size;
+    if (s->box != NULL) {
+        s->box->received -= size;
+    }
 }
 
 /* All that has come is taken at once. What is usual follows at once when that grows, and slowly
@@ -118,29 +128,35 @@ void input_discard(struct socket *s) {
     release(s);
 }
 
-/* The shared buffer becomes the socket's, which has no input. */
-static void borrow(struct socket *s) {
-    if (rt.sockets.lent != NULL && rt.sockets.lent != s) {
-        input_settle(rt.sockets.lent);
+/* The shared buffer becomes the socket's, which has no input. False: another one's input lies in it,
+ * and there is no memory for that. */
+static inline bool borrow(struct socket *s) {
+    if (rt.sockets.lent != NULL && rt.sockets.lent != s && !settle(rt.sockets.lent)) {
+        return false;
     }
     release(s);
     rt.sockets.lent = s;
     s->in.base = rt.sockets.shared;
+    return true;
 }
 
 /* Where a socket without input receives: a room if what comes is much and taken whole, else the
- * shared buffer. Returns how much may come. A simulation receives the same in every state. */
+ * shared buffer. Returns how much may come; 0: there is no memory. A simulation receives the same in
+ * every state. */
 static size_t prepare(struct socket *s, size_t wanted) {
-    if (s->usual < ROOM_LEAST || rt.simulated || !room_useful()) {
-        borrow(s);
-        return SHARED_SIZE;
+    if (s->usual < ROOM_LEAST || rt.world != NULL || !room_useful()) {
+        return borrow(s) ? SHARED_SIZE : 0;
     }
     size_t size = s->usual < wanted ? wanted : s->usual;
     size += size / 32 + 1; /* not filled: all has come */
     release(s);
-    s->in.capacity = size < SHARED_SIZE / 2 ? size : SHARED_SIZE; /* a torrent: as much as comes */
-    s->in.own = s->in.base = room_resize(NULL, 0, s->in.capacity);
-    return s->in.capacity;
+    size = size < SHARED_SIZE / 2 ? size : SHARED_SIZE; /* a torrent: as much as comes */
+    char *own = room_resize(NULL, 0, size);
+    if (own == NULL) {
+        return borrow(s) ? SHARED_SIZE : 0;
+    }
+    s->in.own = s->in.base = own;
+    return s->in.capacity = size;
 }
 
 static void charge(ssize_t n) {
@@ -160,10 +176,13 @@ ssize_t input_fill(struct socket *s, size_t wanted) {
         room = prepare(s, wanted);
     } else {
         room = wanted < SMALLEST ? SMALLEST : wanted > SHARED_SIZE ? SHARED_SIZE : wanted;
-        reserve(s, room);
-        room = in->capacity - in->end;
+        room = reserve(s, room) ? in->capacity - in->end : 0;
+    }
+    if (room == 0) {
+        return NO_MEMORY;
     }
     ssize_t n = s->watch.driver->recv(s->watch.fd, in->base + in->end, room);
+    s->received_in = runtime_tick_stamp();
     charge(n);
     if (n > 0) {
         in->end += (size_t)n;
@@ -184,8 +203,11 @@ ssize_t input_forward(struct socket *s, struct socket *to, size_t *moved) {
     if (s->eof || s->watch.drained) {
         return s->eof ? 0 : -EAGAIN;
     }
-    borrow(s);
+    if (!borrow(s)) {
+        return NO_MEMORY;
+    }
     ssize_t n = s->watch.driver->forward(s->watch.fd, to->watch.fd, s->in.base, SHARED_SIZE, &left);
+    s->received_in = runtime_tick_stamp();
     charge(n);
     s->eof = n == 0;
     s->watch.drained = n == -EAGAIN;
@@ -195,6 +217,7 @@ ssize_t input_forward(struct socket *s, struct socket *to, size_t *moved) {
         *moved = (size_t)n - left;
         socket_count_received(s, *moved);
         socket_count_sent(to, *moved);
+        to->out.wrote = true;
     }
     return n;
 }

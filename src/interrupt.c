@@ -1,62 +1,80 @@
 /* SPDX-License-Identifier: MIT
  *
  * What ends code that does not wait: Ctrl-C, SIGTERM and a test's time limit reach even
- * `while true do end`, because their handlers set a hook on the coroutine that runs. (libuv's
- * signals only arrive between ticks.)
+ * `while true do end`, because their handlers have a hook called in the coroutine that runs (hook.c).
+ * (libuv's signals only arrive between ticks.)
  *
- * SIGINT and SIGTERM cancel every task, so that `<close>` variables run, and the process then dies
- * by the signal; a second one kills at once, and so does the first if a task that catches the
- * cancellation goes on computing. SIGUSR1 prints the dump and ends nothing. During teardown a hook
- * bounds what a task that catches its cancellation can still do.
+ * What is asked for escalates, a tick at a time (watchdog.c): an error is raised once; a blocking
+ * system call is broken off; an error that a pcall has swallowed is raised before every instruction
+ * until control is back where it belongs. SIGINT and SIGTERM cancel every task, so that `<close>`
+ * variables run, and the process then dies by the signal. Where no hook runs either (a C function
+ * computes, a finalizer loops) the handler ends the process, and nothing is unwound: a supervisor
+ * sends one signal and expects an end. A second signal kills at once. SIGUSR1 prints the dump and
+ * ends nothing. During teardown the same hook bounds what a task that catches its cancellation does.
+ *
+ * SIGPIPE ends the program in the same way if its standard output or error is what nobody reads any
+ * more: print, io.write and C know no other end. Every other broken pipe is told by the call that
+ * meets it. (Go's runtime has it so, too.) Ignoring the signal was rejected: exec passes that on, so
+ * that `yes | head -1` in os.execute would run for ever; a handler is not passed on.
+ *
+ * Invariant: what a handler shares with the rest is one word, or a time that is changed with the
+ * handlers blocked.
  */
 #include "interrupt.h"
 
+#include <errno.h>
 #include <lauxlib.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dump.h"
+#include "hook.h"
+#include "limit.h"
 #include "module.h"
+#include "press.h"
 #include "runtime.h"
+#include "signals.h"
+#include "watchdog.h"
 
-#define TEARDOWN_REPEAT_US 50000
-#define UNWIND_S 1      /* what a task that a signal has interrupted may go on without a wait */
-#define LIMIT_REPEATS 3 /* times a task may catch the time limit's error */
+#define MS 1000000ull
+#define BREAK_NS (250 * MS)      /* then a blocking system call ends with EINTR */
+#define INSIST_NS (1000 * MS)    /* then an error that was swallowed is raised everywhere */
+#define DEAF_NS (3000 * MS)      /* then a program that runs no Lua code is killed */
+#define DEAF_TEST_NS (5000 * MS) /* the same for a test */
 
 static struct {
-    uv_async_t async;                 /* wakes the loop from a handler */
-    volatile sig_atomic_t pressed;    /* SIGINT while it interrupts a task only */
-    volatile sig_atomic_t dump_asked; /* SIGUSR1 */
-    volatile sig_atomic_t limit_hits; /* times the limit has passed and not been acted on */
-    int limit_raised;
-    int limited;       /* registry reference to the limited task */
-    int interruptible; /* registry reference to the task that Ctrl-C interrupts */
-    char limit_message[160];
-} state = {.limited = LUA_NOREF, .interruptible = LUA_NOREF};
+    uv_async_t async; /* wakes the loop from a handler */
 
-static struct task *referenced(int reference) {
-    struct task *task = NULL;
-    if (reference != LUA_NOREF) {
-        lua_rawgeti(rt.L, LUA_REGISTRYINDEX, reference);
-        task = ((struct task_handle *)lua_touserdata(rt.L, -1))->task;
-        lua_pop(rt.L, 1);
-    }
-    return task;
+    volatile sig_atomic_t news; /* a signal has come: the loop looks what is asked for */
+
+    /* asked for, and not done yet */
+    volatile sig_atomic_t dump_asked; /* SIGUSR1 */
+    volatile sig_atomic_t ending;     /* the program is to end, by rt.interrupted if that is set */
+
+    uint64_t asked_at;  /* when a signal, or a giving up, has asked for the end */
+    uint64_t bound_due; /* when teardown has taken long enough */
+
+    const struct task *busy; /* ran when the last signal came: never dereferenced */
+    bool raised;             /* the error has been raised, and maybe swallowed */
+    bool unwound;            /* what is left is to close the state */
+} state = {.bound_due = NEVER};
+
+static bool asked(void) {
+    return press_pending() || state.dump_asked || limit_pending() || state.ending;
 }
 
-/* ---- in the running coroutine ---- */
+static void arm(void) {
+    uint64_t limit = limit_due();
+    watchdog_arm(limit < state.bound_due ? limit : state.bound_due, asked());
+}
 
-/* A task that outlives its cancellation is suspended for good; the scheduler then closes it. */
-static void stop_running(lua_State *L) {
-    if (lua_isyieldable(L)) {
-        lua_yield(L, 0);
-    } else {
-        luaL_error(L, "still running at exit");
-    }
+static void rearm_and_unblock(const sigset_t *before) {
+    arm();
+    watchdog_unblock(before);
 }
 
 static void dump_if_asked(lua_State *L) {
@@ -69,83 +87,186 @@ static void dump_if_asked(lua_State *L) {
     }
 }
 
-static void on_hook(lua_State *L, lua_Debug *frame) {
-    (void)frame;
-    lua_sethook(L, NULL, 0, 0);
-    dump_if_asked(L);
-    if (rt.closing) {
-        if (state.limit_hits) { /* else it was set before teardown began: L is unwinding */
-            state.limit_hits = 0;
-            stop_running(L);
-        }
+/* A C function calls Lua functions in a loop, and catches what they raise. */
+static void give_up(void) {
+    lua_writestringerror("lariat: %s\n", "a C function that catches every error cannot be stopped");
+    fflush(NULL);
+    watchdog_die((int)rt.interrupted, rt.status);
+}
+
+/* ---- in the running coroutine ---- */
+
+/* Ends the running task without asking it: suspended for good, it is closed from its innermost
+ * coroutine outwards, and its `<close>` variables run (coroutine.c, task.c). Where Lua cannot suspend
+ * an error is all there is, raised again at once if `insist`. */
+static void stop_running(lua_State *L, bool insist) {
+    if (lua_isyieldable(L)) {
+        rt.tasks.stopping = true;
+        lua_yield(L, 0);
         return;
     }
-    if (rt.interrupted) {
-        if (rt.exiting && state.limit_hits) { /* it was told, a while ago */
-            fflush(NULL);
-            raise((int)rt.interrupted);
-        }
+    if (insist) {
+        hook_want();
+    }
+    luaL_error(L, "still running at exit");
+}
+
+static void bound_teardown(lua_State *L) {
+    uint64_t at = watchdog_now(), late = at - state.bound_due;
+    if (at < state.bound_due) {
+        return;
+    }
+    if (late >= INSIST_NS + DEAF_NS) {
+        give_up();
+    }
+    stop_running(L, late >= INSIST_NS);
+}
+
+/* Not in a task that has left its function: what is raised there has nobody to catch it. */
+static void unwind(lua_State *L) {
+    const struct task *task = rt.tasks.current;
+    uint64_t late = watchdog_now() - state.asked_at;
+    if (late >= INSIST_NS + DEAF_NS) {
+        give_up();
+    }
+    if (late >= INSIST_NS) {
         rt.exiting = true;
-        state.limit_hits = 0;
-        alarm(UNWIND_S);
+        if (!rt.tasks.stopping && lua_isyieldable(L)) {
+            state.asked_at = watchdog_now(); /* for its `<close>` variables */
+        }
+        stop_running(L, true);
+    } else if (!state.raised && task != NULL && task->fate.outcome == TASK_UNFINISHED) {
+        rt.exiting = state.raised = true;
         task_push_cancelled_value(L);
         lua_error(L);
     }
-    if (state.pressed) {
-        state.pressed = 0;
-        luaL_error(L, "interrupted!");
+}
+
+static void stop_test(lua_State *L) {
+    limit_report(L);
+    state.asked_at = watchdog_now() - INSIST_NS;
+    state.ending = state.news = 1;
+    runtime_exit(EXIT_FAILURE);
+}
+
+static void raise_limit(lua_State *L) {
+    const struct task *task = rt.tasks.current;
+    if (task != state.busy && task != limit_task()) {
+        return;
     }
-    if (state.limit_hits) {
-        state.limit_hits = 0;
-        state.limit_raised++;
-        luaL_error(L, "%s", state.limit_message);
+    if (limit_take()) {
+        luaL_error(L, "%s", limit_message());
+    }
+    stop_test(L);
+    unwind(L);
+}
+
+static void on_hook(lua_State *L) {
+    watchdog_heard();
+    dump_if_asked(L);
+    if (rt.closing) {
+        bound_teardown(L);
+    } else if (state.ending) {
+        unwind(L);
+    } else if (press_pending()) {
+        press_interrupt(L, state.busy);
+    } else if (limit_pending()) {
+        raise_limit(L);
     }
 }
 
-/* ---- handlers: async-signal-safe; lua_sethook is meant to be called from one ---- */
+/* ---- handlers ---- */
 
 static void reach_running(void) {
-    if (rt.running != NULL) {
-        lua_sethook(rt.running, on_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
-    }
+    hook_want();
     uv_async_send(&state.async);
 }
 
-static void die_by_default(int number) {
-    struct sigaction action = {.sa_handler = SIG_DFL};
-    sigaction(number, &action, NULL);
+/* Nothing has been heard of the program for too long. */
+static void die_deaf(void) {
+    if (!state.unwound && rt.interrupted) {
+        watchdog_write("lariat: SIG");
+        watchdog_write(signal_name((int)rt.interrupted));
+        watchdog_write(": killed in a call that runs no Lua code; nothing was unwound\n");
+    } else if (!state.unwound) {
+        limit_say();
+        rt.status = EXIT_FAILURE;
+    }
+    watchdog_die((int)rt.interrupted, rt.status);
+}
+
+static void on_tick(uint64_t at) {
+    if (limit_look(at)) {
+        watchdog_listen(at);
+    }
+    uint64_t deaf = watchdog_deaf(at);
+    if (state.ending ? deaf >= DEAF_NS : limit_pending() && deaf >= DEAF_TEST_NS) {
+        die_deaf();
+    }
+    if (deaf >= BREAK_NS && (state.ending || press_pending() || limit_pending())) {
+        watchdog_break();
+    }
+}
+
+/* A press at the prompt after one that is not heard ends the program, as Ctrl-C does elsewhere. */
+static void on_press(uint64_t at) {
+    if (press_pending() && watchdog_deaf(at) >= DEAF_NS) {
+        rt.interrupted = SIGINT;
+        die_deaf();
+    }
+    press_come(at);
+}
+
+static void end_by(int number, uint64_t at) {
+    state.asked_at = at;
+    state.raised = false;
+    state.ending = 1;
+    rt.interrupted = number;
+    watchdog_listen(at);
+    if (number != SIGPIPE) { /* which comes again while `<close>` variables print */
+        watchdog_handle(number, SIG_DFL);
+    }
+}
+
+/* Is this descriptor the writing end of something whose reader has gone? */
+static bool is_broken(int fd) {
+    struct pollfd one = {.fd = fd};
+    struct stat st;
+    return poll(&one, 1, 0) > 0 && (one.revents & (POLLERR | POLLHUP)) && fstat(fd, &st) == 0 &&
+           (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
+/* A broken pipe that no call tells of: print's, or one of C. */
+static bool ends_output(void) {
+    return !rt.writing && !rt.interrupted && (is_broken(STDOUT_FILENO) || is_broken(STDERR_FILENO));
 }
 
 static void on_signal(int number) {
+    int before = errno;
+    uint64_t at = watchdog_now();
+    if (number == SIGPIPE && !ends_output()) {
+        errno = before;
+        return;
+    }
     if (number == SIGUSR1) {
         state.dump_asked = 1;
     } else if (number == SIGALRM) {
-        state.limit_hits++;
-    } else if (number == SIGINT && state.interruptible != LUA_NOREF) {
-        state.pressed = 1;
+        on_tick(at);
+    } else if (number == SIGINT && press_wanted()) {
+        on_press(at);
     } else {
-        rt.interrupted = number;
-        die_by_default(number);
+        end_by(number, at);
     }
+    state.busy = rt.tasks.current;
+    state.news = 1;
     reach_running();
-}
-
-static void handle(int number) {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    sigaction(number, &action, NULL);
-}
-
-static void ignore_broken_pipes(void) {
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGPIPE, &ignore, NULL);
+    arm();
+    errno = before;
 }
 
 void interrupt_restore(int number) {
-    if (number == SIGINT || number == SIGTERM || number == SIGUSR1) {
-        handle(number);
-    } else if (number == SIGPIPE) {
-        ignore_broken_pipes();
+    if (number == SIGINT || number == SIGTERM || number == SIGUSR1 || number == SIGPIPE) {
+        watchdog_handle(number, on_signal);
     }
 }
 
@@ -155,93 +276,96 @@ static void on_async(uv_async_t *async) {
     (void)async;
 }
 
-void interrupt_poll(void) {
-    dump_if_asked(rt.L);
-    if (rt.interrupted && !rt.exiting) {
-        runtime_exit(1);
-    }
-    if (state.pressed) {
-        struct task *task = referenced(state.interruptible);
-        state.pressed = 0;
-        if (task != NULL) {
-            task_interrupt(task, "interrupted!");
-        }
-    }
-    if (state.limit_hits) {
-        struct task *task = referenced(state.limited);
-        state.limit_hits = 0;
-        if (task != NULL && state.limit_raised++ < LIMIT_REPEATS) {
-            task_interrupt(task, state.limit_message);
-        } else if (task != NULL) {
-            lua_writestringerror("lariat: %s, and could not be stopped\n", state.limit_message);
-            runtime_exit(1);
-        }
+static void poll_limit(void) {
+    struct task *task = limit_task();
+    if (limit_take() && task != NULL) {
+        task_interrupt(task, limit_message());
+    } else if (task != NULL) {
+        stop_test(rt.L);
     }
 }
 
+void interrupt_poll(void) {
+    if (!state.news) {
+        return;
+    }
+    state.news = 0;
+    watchdog_heard();
+    dump_if_asked(rt.L);
+    if (rt.interrupted && !rt.exiting && !rt.closing) {
+        runtime_exit(EXIT_FAILURE);
+    }
+    if (press_pending()) {
+        press_poll();
+    }
+    if (limit_pending()) {
+        poll_limit();
+    }
+    if (asked()) {
+        state.news = 1;
+    }
+}
+
+static const int handled[] = {SIGINT, SIGTERM, SIGALRM, SIGUSR1, SIGPIPE};
+
+#define HANDLED (sizeof(handled) / sizeof(*handled))
+
 void interrupt_open(void) {
-    ignore_broken_pipes();
+    hook_open(on_hook);
     uv_async_init(&rt.loop, &state.async, on_async);
     uv_unref((uv_handle_t *)&state.async);
-    handle(SIGINT);
-    handle(SIGTERM);
-    handle(SIGALRM);
-    handle(SIGUSR1);
+    for (size_t i = 0; i < HANDLED; i++) {
+        watchdog_handle(handled[i], on_signal);
+    }
+}
+
+void interrupt_unwound(void) {
+    fflush(NULL); /* a finalizer that loops takes no output along */
+    state.unwound = true;
 }
 
 void interrupt_close(void) {
-    interrupt_after(0);
-    die_by_default(SIGINT);
-    die_by_default(SIGTERM);
-    die_by_default(SIGALRM);
-    die_by_default(SIGUSR1);
+    sigset_t before = watchdog_block();
+    limit_set(LUA_NOREF, NEVER, NULL);
+    state.bound_due = NEVER;
+    state.dump_asked = state.ending = 0;
+    press_drop();
+    for (size_t i = 0; i < HANDLED; i++) {
+        watchdog_handle(handled[i], SIG_DFL);
+    }
+    rearm_and_unblock(&before);
 }
 
 void interrupt_after(uint64_t ns) {
-    struct itimerval timer = {{0, 0}, {0, 0}};
-    timer.it_value.tv_sec = (time_t)(ns / 1000000000u);
-    timer.it_value.tv_usec = (suseconds_t)(ns % 1000000000u / 1000);
-    timer.it_interval.tv_usec = ns > 0 ? TEARDOWN_REPEAT_US : 0;
-    state.limit_hits = 0;
-    setitimer(ITIMER_REAL, &timer, NULL);
+    sigset_t before = watchdog_block();
+    state.bound_due = ns > 0 ? watchdog_now() + ns : NEVER;
+    limit_set(LUA_NOREF, NEVER, NULL);
+    press_drop();
+    rearm_and_unblock(&before);
+    hook_forget();
 }
 
 /* ---- for lua/lariat ---- */
 
-/* limit(seconds, message): raise message in the current task after so long; limit(0) takes it off. */
+/* limit(seconds, message [, report, give_up]): raise message in the current task after so long; if that
+ * does not end it, call give_up, or say the report if nothing can be called, and end the program.
+ * limit(0) takes it off. */
 static int fn_limit(lua_State *L) {
     double seconds = luaL_checknumber(L, 1);
     const char *message = luaL_optstring(L, 2, "time limit exceeded");
-    struct itimerval timer = {{0, 0}, {0, 0}};
     luaL_argcheck(L, seconds >= 0 && seconds < 1e8, 1, "seconds out of range");
-    luaL_unref(L, LUA_REGISTRYINDEX, state.limited);
-    state.limited = LUA_NOREF;
-    state.limit_hits = 0;
-    state.limit_raised = 0;
-    if (seconds > 0 && rt.tasks.current != NULL) {
-        task_push(L, rt.tasks.current);
-        state.limited = luaL_ref(L, LUA_REGISTRYINDEX);
-        strncpy(state.limit_message, message, sizeof(state.limit_message) - 1);
-        timer.it_value.tv_sec = (time_t)seconds;
-        timer.it_value.tv_usec = (suseconds_t)((seconds - (double)(time_t)seconds) * 1e6) + 1;
-        timer.it_interval.tv_sec = 1;
-    }
-    setitimer(ITIMER_REAL, &timer, NULL);
+    bool on = seconds > 0 && rt.tasks.current != NULL;
+    limit_tell(L, 3, 4);
+    int reference = limit_reference(L, on ? rt.tasks.current : NULL);
+    sigset_t before = watchdog_block();
+    limit_set(reference, on ? watchdog_now() + (uint64_t)(seconds * 1e9) : NEVER, message);
+    rearm_and_unblock(&before);
     return 0;
 }
 
-/* interruptible(task): Ctrl-C raises "interrupted!" in it and ends nothing; nil: as before. */
-static int fn_interruptible(lua_State *L) {
-    bool on = !lua_isnoneornil(L, 1);
-    if (on) {
-        task_check(L, 1);
-    }
-    luaL_unref(L, LUA_REGISTRYINDEX, state.interruptible);
-    state.interruptible = LUA_NOREF;
-    if (on) {
-        lua_settop(L, 1);
-        state.interruptible = luaL_ref(L, LUA_REGISTRYINDEX);
-    }
+/* remember(text): to be said behind the report of a limit. */
+static int fn_remember(lua_State *L) {
+    limit_remember(luaL_checkstring(L, 1));
     return 0;
 }
 
@@ -252,10 +376,9 @@ static int fn_ending(lua_State *L) {
 }
 
 int interrupt_open_module(lua_State *L) {
-    static const luaL_Reg functions[] = {{"limit", fn_limit},
-                                         {"interruptible", fn_interruptible},
-                                         {"ending", fn_ending},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"limit", fn_limit},    {"remember", fn_remember}, {"interruptible", press_interruptible},
+        {"guard", press_guard}, {"ending", fn_ending},     {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

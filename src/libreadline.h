@@ -39,6 +39,7 @@
     X(rl_completion_append_character)     \
     X(rl_completion_matches)              \
     X(rl_end)                             \
+    X(rl_eof_found)                       \
     X(rl_forced_update_display)           \
     X(rl_free_line_state)                 \
     X(rl_initialize)                      \

@@ -72,7 +72,7 @@ static int start(lua_State *L) {
 }
 
 int main(int argc, char **argv) {
-    runtime_open(exact_wanted(argc, argv));
+    runtime_open(exact_wanted(argc, argv) ? exact_newstate() : NULL);
     lua_setwarnf(rt.L, warn_off, rt.L);
     lua_pushcfunction(rt.L, start);
     lua_pushinteger(rt.L, argc);
@@ -83,5 +83,5 @@ int main(int argc, char **argv) {
     } else {
         runtime_run();
     }
-    return runtime_close();
+    return runtime_close(module_close_all);
 }

@@ -27,7 +27,7 @@ static const luaL_Reg option_methods[] = {
     {"setoption", socket_setoption}, {"getoption", socket_getoption}, {NULL, NULL}};
 
 /* Those that every message needs come first: see make_class. */
-const struct socket_methods socket_methods[] = {
+static const struct socket_methods socket_methods[] = {
     {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), send_methods},
     {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), receive_methods},
     {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), peek_methods},
@@ -42,11 +42,29 @@ const struct socket_methods socket_methods[] = {
     {0, NULL},
 };
 
+/* misuse.module in lua/lariat/misuse.lua marks them. */
+void module_check_dot(lua_State *L, const char *expected) {
+    if (lua_istable(L, 1) && luaL_getmetafield(L, 1, "__module") != LUA_TNIL) {
+        const char *got = lua_pushfstring(L, "module '%s', whose functions are called with a dot",
+                                          lua_tostring(L, -1));
+        place_argerror(L, 1, lua_pushfstring(L, "%s expected, got %s", expected, got));
+    }
+}
+
 /* skip(n, ...): all but the first n of the rest */
 static int socket_skip(lua_State *L) {
+    module_check_dot(L, "number");
     lua_Integer n = (lua_Integer)luaL_checknumber(L, 1);
     lua_Integer rest = lua_gettop(L) - 1 - n;
     return rest > 0 ? (int)(rest > lua_gettop(L) ? lua_gettop(L) : rest) : 0;
+}
+
+/* host_fault(host) -> why that cannot be a host's name, or nil */
+static int host_fault(lua_State *L) {
+    if (address_host_fault(L, luaL_checkstring(L, 1)) == NULL) {
+        lua_pushnil(L);
+    }
+    return 1;
 }
 
 static int socket_gettime(lua_State *L) {
@@ -69,6 +87,7 @@ static int open_socket_core(lua_State *L) {
         {"methods", socket_methods_of},
         {"skip", socket_skip},
         {"sleep", task_sleep},
+        {"host_fault", host_fault},
         {"tcp_copy", tcp_copy},
         {NULL, NULL},
     };
@@ -96,9 +115,10 @@ int module_exit(lua_State *L) {
         status = (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
     }
     outputs_flush();
-    if (rt.simulated) {
+    if (rt.world != NULL) {
         return sim_exit(L, status);
     }
+    rt.status_chosen |= !rt.exiting && !rt.closing;
     runtime_exit(status);
     if (task_can_wait(L)) {
         rt.exit_caller = rt.tasks.current;
@@ -120,9 +140,22 @@ static int on_deadlock(lua_State *L) {
     return 0;
 }
 
-/* isatty(fd) -> whether a person sits at it */
-static int is_a_terminal(lua_State *L) {
-    lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+/* interactive(): there is a prompt from now on */
+static int interactive(lua_State *L) {
+    (void)L;
+    rt.interactive = true;
+    return 0;
+}
+
+/* folder(path) -> the folder in which the file lies, after all symbolic links; nil: there is none */
+static int folder(lua_State *L) {
+    char *path = realpath(luaL_checkstring(L, 1), NULL);
+    lua_pushstring(L, path); /* nil for NULL */
+    free(path);
+    if (!lua_isnil(L, -1)) {
+        const char *text = lua_tostring(L, -1), *slash = strrchr(text, '/');
+        lua_pushlstring(L, text, slash > text ? (size_t)(slash - text) : 1);
+    }
     return 1;
 }
 
@@ -148,7 +181,9 @@ static int open_lariat_core(lua_State *L) {
                                          {"on_deadlock", on_deadlock},
                                          {"flush", flush_all},
                                          {"wait", task_wait},
-                                         {"isatty", is_a_terminal},
+                                         {"isatty", standard_isatty},
+                                         {"interactive", interactive},
+                                         {"folder", folder},
                                          {"where", where},
                                          {NULL, NULL}};
     luaL_newlib(L, functions);
@@ -170,7 +205,7 @@ static int open_lariat_core(lua_State *L) {
     lua_setfield(L, -2, "signal");
     process_open(L);
     lua_setfield(L, -2, "process");
-    sim_open_module(L);
+    sim_open_module(L, module_open_globals);
     lua_setfield(L, -2, "sim");
     service_open(L);
     lua_setfield(L, -2, "service");
@@ -221,6 +256,31 @@ static int load_embedded(lua_State *L) {
     return embedded_loaded(L, LUA_OK, 0);
 }
 
+void module_push_function(lua_State *L, const char *module, const char *name) {
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    if (lua_getfield(L, -1, module) != LUA_TTABLE) {
+        lua_pop(L, 1);
+        luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+        lua_getfield(L, -1, module);
+        lua_remove(L, -2);
+        lua_call(L, 0, 1);
+        lua_pushvalue(L, -1);
+        lua_setfield(L, -3, module);
+    }
+    lua_getfield(L, -1, name);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+}
+
+const char *module_push_hint(lua_State *L, const char *name) {
+    module_push_function(L, "lariat.misuse", "hint");
+    lua_insert(L, -2);
+    lua_pushstring(L, name);
+    lua_insert(L, -2);
+    lua_call(L, 2, 1);
+    return lua_tostring(L, -1);
+}
+
 static void preload(lua_State *L, const char *name, lua_CFunction open) {
     lua_pushcfunction(L, open);
     lua_setfield(L, -2, name);
@@ -228,6 +288,7 @@ static void preload(lua_State *L, const char *name, lua_CFunction open) {
 
 /* What every set of globals needs; there are several in a simulation. */
 void module_open_globals(lua_State *L) {
+    classes_open(socket_methods);
     coroutine_install(L);
     require_install(L);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);

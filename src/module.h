@@ -11,6 +11,10 @@
 #include "address.h"
 #include "socket.h"
 
+/* For functions of modules. Raises if the first argument is the table of a module of ours, as it is
+ * when the function is called with a colon; `expected` is the type that the argument should have. */
+void module_check_dot(lua_State *L, const char *expected);
+
 /* socket.core */
 int tcp_create(lua_State *L);
 int tcp_create4(lua_State *L);
@@ -38,6 +42,9 @@ extern const luaL_Reg udp_methods[];
 extern const luaL_Reg unix_stream_methods[];
 extern const luaL_Reg unix_dgram_methods[];
 
+/* Is the function at `index` the iterator of box:lines()? */
+bool receive_is_lines_of(lua_State *L, int index, const struct socket_box *box);
+
 /* methods that several classes share under different names */
 int inet_bind(lua_State *L, struct socket *s);
 int inet_getpeername(lua_State *L);
@@ -51,6 +58,7 @@ int gate_new(lua_State *L);
 void gate_open(lua_State *L);
 struct waitq *gate_test(lua_State *L, int index); /* NULL: not a gate */
 int standard_open(lua_State *L);
+int standard_isatty(lua_State *L);
 int signal_open(lua_State *L);
 int process_open(lua_State *L);
 void service_open(lua_State *L);
@@ -63,6 +71,12 @@ int module_exit(lua_State *L);
 void signal_close_all(void);
 void process_close_all(void);
 void readline_close(void);
+
+/* Pushes a function of a module that is written in Lua, and loads that if need be. */
+void module_push_function(lua_State *L, const char *module, const char *name);
+/* With a table whose keys are the names there are on top, which is replaced: what is added to the
+ * message about one that there is not: misuse.hint. */
+const char *module_push_hint(lua_State *L, const char *name);
 
 void module_open_globals(lua_State *L);
 void module_close_all(void);

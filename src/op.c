@@ -17,9 +17,9 @@
 #include "driver.h"
 #include "result.h"
 #include "runtime.h"
-#include "sim.h"
 #include "socket.h"
 #include "task.h"
+#include "world.h"
 
 #define FIRST_PAUSE_NS (1000 * 1000)
 #define LONGEST_PAUSE 6 /* doublings: 64 ms */
@@ -74,17 +74,25 @@ static bool keep_address(lua_State *L, struct op *op) {
     return !op->socket->closed;
 }
 
-/* Moves the operation into its task, and joins the queue that keeps the socket alive and, if
- * `exclusive`, others from interleaving. */
-static void join(struct op *op, int want, bool exclusive, bool front) {
+static bool wants_turn(int want) {
+    return want == WANT_TURN || want == WANT_WRITE_TURN;
+}
+
+/* Moves the operation into its task, whose place keeps the socket's memory and, if `exclusive`, others
+ * from interleaving. */
+static inline struct task *move_in(struct op *op, bool exclusive) {
     struct task *task = rt.tasks.current;
-    struct watch *watch = &op->socket->watch;
-    bool writing = want == WANT_WRITE || want == WANT_PAUSE;
     if (op != &task->op) {
         task->op = *op;
     }
-    task->interest.exclusive = exclusive;
-    waitq_join(writing ? &watch->writers : &watch->readers, &task->interest, task, front);
+    task->interest.claim = !exclusive ? 0 : op->begun ? CLAIM_BEGUN : CLAIM_EXCLUSIVE;
+    task->interest.stays = true;
+    return task;
+}
+
+static inline void join(struct op *op, struct waitq *queue, bool front) {
+    struct task *task = move_in(op, true);
+    waitq_join(queue, &task->interest, task, front);
     if (op->other != NULL) {
         task->set = task->op.as.pipe.end;
         task->set_count = 1;
@@ -93,36 +101,42 @@ static void join(struct op *op, int want, bool exclusive, bool front) {
     }
 }
 
+/* Runs again in the next tick. */
+static int give_way(lua_State *L, struct op *op, struct waitq *queue, bool exclusive) {
+    struct task *task = move_in(op, exclusive);
+    waitq_hold(queue, &task->interest, task);
+    return task_give_way(L, AFTER_TURN, op_resumed);
+}
+
 /* `again`: the task has waited for this operation before and keeps its place in line. */
 static int park(lua_State *L, struct op *op, int want, bool again) {
     task_prepare(L, op->type->name);
     if (op->socket->watch.driver != rt.driver) {
-        sim_refuse(L, op->type->name); /* a socket of the world outside */
+        world_refuse(L, op->type->name); /* a socket of the world outside */
     }
     if (!keep_address(L, op)) {
         return op->type->fail(L, op, "closed");
     }
     uint64_t end = due(op);
+    struct watch *watch = &op->socket->watch;
     again = again && op->queued;
-    if (want == WANT_TURN) {
-        join(op, want, true, true);
-        return task_give_way(L, AFTER_TURN, op_resumed);
+    if (wants_turn(want)) {
+        return give_way(L, op, want == WANT_TURN ? &watch->readers : &watch->writers, true);
     }
+    enum resume_after after = AFTER_READINESS;
     if (want == WANT_PAUSE) {
         uint64_t until = clock_now() + ((uint64_t)FIRST_PAUSE_NS << op->pauses);
-        if (op->pauses < LONGEST_PAUSE) {
-            op->pauses++;
+        op->pauses = op->pauses < LONGEST_PAUSE ? op->pauses + 1 : op->pauses;
+        end = until < end ? until : end;
+        after = AFTER_PAUSE;
+    } else {
+        int err = watch_arm(watch, want == WANT_READ ? POLLIN : POLLOUT);
+        if (err < 0) {
+            return op->type->fail(L, op, result_watch_message(err));
         }
-        join(op, want, true, again);
-        return task_park(L, op->type->name, until < end ? until : end, true, AFTER_PAUSE,
-                         op_resumed);
     }
-    int err = watch_arm(&op->socket->watch, want == WANT_READ ? POLLIN : POLLOUT);
-    if (err < 0) {
-        return op->type->fail(L, op, result_message(err));
-    }
-    join(op, want, true, again);
-    return task_park(L, op->type->name, end, true, AFTER_READINESS, op_resumed);
+    join(op, want == WANT_READ ? &watch->readers : &watch->writers, again);
+    return task_park(L, op->type->name, end, true, after, op_resumed);
 }
 
 /* The time is up: show what was held back, ask the kernel and not a hint, then give up. */
@@ -138,7 +152,7 @@ static int last_attempt(lua_State *L, struct op *op) {
 
 /* The attempt has asked for `want`, one of WANT_*. */
 static int not_yet(lua_State *L, struct op *op, int want, bool again) {
-    while (want == WANT_TURN && !task_can_wait(L)) {
+    while (wants_turn(want) && !task_can_wait(L)) {
         rt.tasks.budget = TASK_BUDGET; /* nobody else can have a turn here */
         want = op->type->attempt(L, op);
     }
@@ -148,7 +162,8 @@ static int not_yet(lua_State *L, struct op *op, int want, bool again) {
     if (op->socket->closed) {
         return op->type->fail(L, op, "closed");
     }
-    return want != WANT_TURN && no_patience(op) ? last_attempt(L, op) : park(L, op, want, again);
+    bool late = !wants_turn(want) && no_patience(op);
+    return late ? last_attempt(L, op) : park(L, op, want, again);
 }
 
 static int attempt(lua_State *L, struct op *op, bool again) {
@@ -188,8 +203,7 @@ int op_run(lua_State *L, struct op *op) {
         if (!keep_address(L, op)) {
             return op->type->fail(L, op, "closed");
         }
-        join(op, WANT_TURN, false, false);
-        return task_give_way(L, AFTER_TURN, op_resumed);
+        return give_way(L, op, &op->socket->watch.readers, false);
     }
     return attempt(L, op, false);
 }

@@ -16,8 +16,9 @@
 
 #define WANT_READ (-1)
 #define WANT_WRITE (-2)
-#define WANT_PAUSE (-3) /* readiness cannot be reported: try again after a back-off */
-#define WANT_TURN (-4)  /* it could go on, but has used up its turn */
+#define WANT_PAUSE (-3)      /* readiness cannot be reported: try again after a back-off */
+#define WANT_TURN (-4)       /* it could go on, but has used up its turn; among the readers */
+#define WANT_WRITE_TURN (-5) /* the same, of an operation that writes: readers do not wait for it */
 
 struct address;
 struct op;
@@ -50,6 +51,7 @@ struct op {
     uint64_t start;        /* when the call first had to wait; 0: not yet */
     bool once;             /* with timeout 0: no second attempt */
     bool queued;           /* it has waited in line: newcomers come after it */
+    bool begun;            /* part of its message is on its way: nobody may come between */
     unsigned char pauses;  /* back-offs so far, up to the longest */
     union {
         const struct address *to; /* of those with an address: see op_type */
@@ -75,7 +77,6 @@ struct op {
             size_t size;
             size_t sent;
             long first; /* index of data[0] in the caller's counting */
-            bool begun; /* part of the message is on its way */
         } send;
         struct {
             uint64_t moved;

@@ -99,7 +99,15 @@ static const struct option *find(lua_State *L, enum socket_class class, enum acc
             return o;
         }
     }
-    luaL_argerror(L, 2, lua_pushfstring(L, "unsupported option `%s'", name));
+    lua_newtable(L); /* of those that there are: one may be meant */
+    for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+        if ((options[i].classes & CLASS(class)) && (options[i].access & access)) {
+            lua_pushboolean(L, 1);
+            lua_setfield(L, -2, options[i].name);
+        }
+    }
+    const char *hint = module_push_hint(L, name);
+    luaL_argerror(L, 2, lua_pushfstring(L, "unsupported option `%s'%s", name, hint));
     return NULL;
 }
 
@@ -115,16 +123,20 @@ void options_start(const struct driver *driver, int fd, int family, int type) {
     }
 }
 
-static void save(struct socket *s, const struct option *o, const void *value, socklen_t size) {
+static void save(lua_State *L, struct socket *s, const struct option *o, const void *value,
+                 socklen_t size) {
     struct saved_option **link = &s->options;
     while (*link != NULL && ((*link)->level != o->level || (*link)->number != o->number)) {
         link = &(*link)->next;
     }
     if (*link == NULL) {
-        *link = runtime_alloc(sizeof(**link));
-        (*link)->next = NULL;
-        (*link)->level = o->level;
-        (*link)->number = o->number;
+        struct saved_option *saved = runtime_try(NULL, sizeof(*saved));
+        if (saved == NULL) {
+            runtime_no_memory(L);
+            return;
+        }
+        *saved = (struct saved_option){.level = o->level, .number = o->number};
+        *link = saved;
     }
     (*link)->size = size;
     memcpy((*link)->value, value, size);
@@ -153,7 +165,7 @@ void options_forget(struct socket *s) {
 static int apply(lua_State *L, struct socket *s, const struct option *o, const void *value,
                  size_t size) {
     if (s->class == TCP_MASTER && size <= sizeof(s->options->value)) {
-        save(s, o, value, (socklen_t)size);
+        save(L, s, o, value, (socklen_t)size);
         if (s->watch.fd < 0) {
             return result_ok(L, 1);
         }
@@ -187,6 +199,7 @@ static int set_linger(lua_State *L, struct socket *s, const struct option *o) {
         luaL_argerror(L, 3, "number 'timeout' field expected");
     }
     linger.l_linger = check_int(L, -1);
+    s->out.lingers = true;
     return apply(L, s, o, &linger, sizeof(linger));
 }
 
@@ -282,8 +295,7 @@ static int set(lua_State *L, struct socket *s, const struct option *o) {
 
 /* setoption(name [, value]) -> 1 | nil, message */
 int socket_setoption(lua_State *L) {
-    struct socket_box *box = socket_test(L, 1);
-    luaL_argcheck(L, box != NULL, 1, "socket expected");
+    struct socket_box *box = socket_check_any(L);
     const struct option *o = find(L, socket_class(box), SET);
     return box->socket ? set(L, box->socket, o) : result_error(L, "setsockopt failed");
 }
@@ -340,8 +352,7 @@ static int get(lua_State *L, struct socket *s, const struct option *o) {
 
 /* getoption(name) -> value | nil, message */
 int socket_getoption(lua_State *L) {
-    struct socket_box *box = socket_test(L, 1);
-    luaL_argcheck(L, box != NULL, 1, "socket expected");
+    struct socket_box *box = socket_check_any(L);
     const struct option *o = find(L, socket_class(box), GET);
     return box->socket ? get(L, box->socket, o) : result_error(L, "getsockopt failed");
 }

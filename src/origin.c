@@ -52,23 +52,31 @@ static unsigned *find(const struct origin *origin) {
     return &table.slots[i];
 }
 
-static void grow(void) {
+/* False: there is no memory. */
+static bool grow(void) {
+    unsigned size = table.size ? 2 * table.size : FIRST_SLOTS;
+    struct origin *origins = runtime_try(table.origins, size / 2 * sizeof(*origins));
+    table.origins = origins != NULL ? origins : table.origins;
+    unsigned *slots = origins != NULL ? runtime_try(NULL, size * sizeof(*slots)) : NULL;
+    if (slots == NULL) {
+        return false;
+    }
+    memset(slots, 0, size * sizeof(*slots));
     runtime_free(table.slots);
-    table.size = table.size ? 2 * table.size : FIRST_SLOTS;
-    table.slots = runtime_alloc(table.size * sizeof(*table.slots));
-    memset(table.slots, 0, table.size * sizeof(*table.slots));
-    table.origins = runtime_realloc(table.origins, table.size / 2 * sizeof(*table.origins));
+    table.slots = slots;
+    table.size = size;
     if (table.count == 0) {
         table.origins[table.count++] = (struct origin){0};
     }
     for (unsigned number = 1; number < table.count; number++) {
         *find(&table.origins[number]) = number;
     }
+    return true;
 }
 
 static unsigned intern(const struct origin *origin) {
-    if (table.count == table.size / 2) {
-        grow();
+    if (table.count == table.size / 2 && !grow()) {
+        return 0;
     }
     unsigned *slot = find(origin);
     if (*slot == 0 && table.count + 1 < ORIGINS) {

@@ -6,7 +6,8 @@
  *
  * Invariants: a socket with a block is on the dirty list or is `blocked` with POLLOUT armed; bytes
  * in a block are the runtime's and are never reported as unsent; a block never holds more than the
- * high-water mark. Blocks come from a free list, so in a busy loop always the one in cache.
+ * high-water mark. Blocks come from a free list, so in a busy loop always the one in cache. Without
+ * memory for a block nothing is held back: what the kernel does not take stays with its sender.
  */
 #include <errno.h>
 #include <poll.h>
@@ -32,15 +33,20 @@ union output_block {
     char data[OUTPUT_HIGH_WATER];
 };
 
-static union output_block *take_block(void) {
+/* The socket has a block. False: there is no memory, and nothing can be held back. */
+static inline bool have_block(struct socket *s) {
     union output_block *block = rt.sockets.free_blocks;
+    if (s->out.block != NULL) {
+        return true;
+    }
     if (block != NULL) {
         rt.sockets.free_blocks = block->next;
         rt.sockets.free_count--;
     } else {
-        block = runtime_alloc(sizeof(*block));
+        block = runtime_try(NULL, sizeof(*block));
     }
-    return block;
+    s->out.block = block;
+    return block != NULL;
 }
 
 static void give_block(struct socket *s) {
@@ -76,28 +82,33 @@ void output_discard(struct socket *s) {
     s->out.blocked = false;
 }
 
-static void grow_dirty(void) {
+static bool grow_dirty(void) {
     struct sockets *all = &rt.sockets;
-    all->dirty_capacity = all->dirty_capacity ? 2 * all->dirty_capacity : 64;
-    all->dirty = runtime_realloc(all->dirty, all->dirty_capacity * sizeof(struct socket *));
+    size_t capacity = all->dirty_capacity ? 2 * all->dirty_capacity : 64;
+    struct socket **dirty = runtime_try(all->dirty, capacity * sizeof(struct socket *));
+    if (dirty == NULL) {
+        return false;
+    }
+    all->dirty = dirty;
+    all->dirty_capacity = capacity;
+    return true;
 }
 
-static void mark_dirty(struct socket *s) {
-    if (!s->out.corked) {
-        s->out.corked = true;
-        if (rt.sockets.dirty_count == rt.sockets.dirty_capacity) {
-            grow_dirty();
-        }
-        rt.sockets.dirty[rt.sockets.dirty_count++] = s;
+static inline bool mark_dirty(struct socket *s) {
+    if (s->out.corked) {
+        return true;
     }
+    if (rt.sockets.dirty_count == rt.sockets.dirty_capacity && !grow_dirty()) {
+        return false;
+    }
+    s->out.corked = true;
+    rt.sockets.dirty[rt.sockets.dirty_count++] = s;
+    return true;
 }
 
 /* Where `size` more bytes, which are known to fit, are to be copied to. With many sockets in turn each
  * finds its next line of memory far away: it is asked for now. */
 static inline char *extend(struct socket *s, size_t size) {
-    if (s->out.block == NULL) {
-        s->out.block = take_block();
-    }
     char *end = s->out.block->data + s->out.size;
     __builtin_prefetch(end + 2 * size, 1);
     s->out.size += (unsigned)size;
@@ -107,7 +118,10 @@ static inline char *extend(struct socket *s, size_t size) {
 
 /* Copies what does fit; how much that was. */
 static size_t add_some(struct socket *s, const char *data, size_t size) {
-    size_t room = OUTPUT_HIGH_WATER - s->out.size;
+    size_t room = have_block(s) ? OUTPUT_HIGH_WATER - s->out.size : 0;
+    if (room == 0) {
+        return 0;
+    }
     size = size < room ? size : room;
     memcpy(extend(s, size), data, size);
     return size;
@@ -123,7 +137,7 @@ static uint64_t patience_after(uint64_t flush_ns) {
 static void flush_if_late(void) {
     static unsigned corks;
     static uint64_t patience = LATE_NS;
-    if (++corks % 8 != 0 || rt.simulated) {
+    if (++corks % 8 != 0 || rt.world != NULL) {
         return; /* in a simulation no time passes within a tick */
     }
     uint64_t now = clock_now();
@@ -143,8 +157,7 @@ static inline bool corks(struct socket *s, size_t size) {
     if (s->out.immediate || !s->connected || s->eof || held + size >= OUTPUT_DIRECT) {
         return false;
     }
-    mark_dirty(s);
-    return true;
+    return have_block(s) && mark_dirty(s);
 }
 
 bool output_cork(struct socket *s, const char *data, size_t size) {
@@ -196,7 +209,7 @@ static int write_once(struct socket *s, const char *data, size_t size, size_t *s
         return n == -ENOTCONN ? -EPIPE : (int)n;
     }
     size_t done = (size_t)n;
-    s->connected = true;
+    s->connected = s->out.wrote = true;
     if (done < held) {
         s->out.size -= (unsigned)done;
         memmove(s->out.block->data, s->out.block->data + done, s->out.size);
@@ -233,7 +246,10 @@ int output_write(struct socket *s, const char *data, size_t size, size_t *sent) 
         return err;
     }
     *sent += size > *sent ? add_some(s, data + *sent, size - *sent) : 0;
-    block_on_kernel(s);
+    s->out.blocked = false;
+    if (s->out.size > 0) {
+        block_on_kernel(s);
+    }
     return s->out.error ? -s->out.error : *sent < size ? -EAGAIN : 0;
 }
 
@@ -256,16 +272,21 @@ int output_through(struct socket *s, const char *data, size_t size, size_t *sent
     return err;
 }
 
-/* Writable: go on with the block, unless a sender waits who will write it with his own bytes. */
-bool output_on_writable(struct socket *s) {
+/* On POLLOUT: flush the block, unless a waiting send() will write it together with its data. */
+static bool on_writable(struct watch *watch) {
+    struct socket *s = (struct socket *)watch; /* its first member */
     if (s->out.size == 0 || waitq_has_exclusive(&s->watch.writers)) {
         return false;
     }
     int err = output_flush(s);
     if (s->drain != NULL) {
-        socket_drained(s, err);
+        drain_flushed(s, err);
     }
     return err == -EAGAIN;
+}
+
+void outputs_open(void) {
+    watch_hooks.writable = on_writable;
 }
 
 void outputs_flush(void) {
@@ -276,5 +297,5 @@ void outputs_flush(void) {
             output_flush(s);
         }
     }
-    datagrams_flush();
+    datagrams_end_batch();
 }

@@ -7,6 +7,7 @@
  */
 #include "pattern.h"
 
+#include <lauxlib.h>
 #include <string.h>
 
 #include "socket.h"
@@ -63,6 +64,20 @@ bool pattern_exceeded(const struct op *op, bool found, size_t shown) {
     }
     bool exclusive = op->as.receive.pattern == UNTIL && !op->as.receive.inclusive;
     return held - max >= (exclusive ? op->as.receive.delim_size : 1);
+}
+
+void pattern_strip_cr(lua_State *L) {
+    size_t size, length = 0;
+    const char *data = lua_tolstring(L, -1, &size);
+    luaL_Buffer b;
+    char *out = luaL_buffinitsize(L, &b, size);
+    for (size_t i = 0; i < size; i++) {
+        if (data[i] != '\r') {
+            out[length++] = data[i];
+        }
+    }
+    luaL_pushresultsize(&b, length);
+    lua_remove(L, -2);
 }
 
 size_t pattern_partial(const struct op *op) {

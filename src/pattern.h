@@ -21,4 +21,7 @@ bool pattern_exceeded(const struct op *op, bool found, size_t shown);
 /* How much of what has come belongs to the unit asked for, if no more is to come. */
 size_t pattern_partial(const struct op *op);
 
+/* Removes every CR from the string on top: "*l" drops them. */
+void pattern_strip_cr(lua_State *L);
+
 #endif

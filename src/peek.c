@@ -57,6 +57,9 @@ static int attempt_peek(lua_State *L, struct op *op) {
         if (n == -EAGAIN) {
             return WANT_READ;
         }
+        if (n == NO_MEMORY) {
+            return runtime_no_memory(L);
+        }
         if (n == 0 && input_size(s) > from) {
             break; /* less, at the end of the stream */
         }

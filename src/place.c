@@ -31,8 +31,13 @@ static unsigned add_name(const char *name) {
         return 0;
     }
     if (table.count == table.capacity) {
-        table.capacity = table.capacity ? 2 * table.capacity : 16;
-        table.names = runtime_realloc(table.names, table.capacity * sizeof(*table.names));
+        unsigned capacity = table.capacity ? 2 * table.capacity : 16;
+        void *names = runtime_try(table.names, capacity * sizeof(*table.names));
+        if (names == NULL) {
+            return 0;
+        }
+        table.names = names;
+        table.capacity = capacity;
     }
     strcpy(table.names[table.count], name);
     table.last = table.count;
@@ -65,11 +70,15 @@ static bool is_ours(const char *source) {
     return false;
 }
 
+bool place_is_script(lua_State *L, lua_Debug *frame) {
+    lua_getinfo(L, "Sl", frame);
+    return *frame->what != 'C' && !is_ours(frame->source);
+}
+
 static int script_frame(lua_State *L, int level, struct place *p) {
     lua_Debug frame;
     for (; level < DEEPEST && lua_getstack(L, level, &frame); level++) {
-        lua_getinfo(L, "Sl", &frame);
-        if (frame.currentline > 0 && !is_ours(frame.source)) {
+        if (place_is_script(L, &frame) && frame.currentline > 0) {
             *p = (struct place){file_of(frame.short_src), frame.currentline};
             return level;
         }
@@ -116,7 +125,7 @@ int place_error(lua_State *L, const char *message) {
     return lua_error(L);
 }
 
-int place_argerror(lua_State *L, int arg, const char *message) {
+int place_argerror_for(lua_State *L, int arg, const char *message, const char *reason) {
     lua_Debug function = {.name = NULL};
     lua_getstack(L, 0, &function);
     lua_getinfo(L, "n", &function);
@@ -127,7 +136,22 @@ int place_argerror(lua_State *L, int arg, const char *message) {
     } else {
         message = lua_pushfstring(L, "bad argument #%d to '%s' (%s)", arg - method, name, message);
     }
-    return place_error(L, message);
+    return place_error(L, reason ? lua_pushfstring(L, "%s: %s", message, reason) : message);
+}
+
+int place_argerror(lua_State *L, int arg, const char *message) {
+    return place_argerror_for(L, arg, message, NULL);
+}
+
+void *place_check_self(lua_State *L, const char *type) {
+    void *self = luaL_testudata(L, 1, type);
+    if (self == NULL) {
+        const char *got =
+            lua_pushfstring(L, "got %s; methods are called with a colon", luaL_typename(L, 1));
+        const char *name = strncmp(type, "lariat.", 7) == 0 ? type + 7 : type;
+        place_argerror_for(L, 1, lua_pushfstring(L, "%s expected", name), got);
+    }
+    return self;
 }
 
 void place_close(void) {

@@ -57,6 +57,7 @@ static struct {
     size_t size;
     int *hot; /* EDGE numbers whose owner may have to be told again */
     size_t hot_count, hot_capacity;
+    bool overflow; /* there was no memory for all of them: look at every number */
 } poller;
 
 /* ---- entries ---- */
@@ -65,32 +66,47 @@ static struct entry *known(int fd) {
     return fd >= 0 && (size_t)fd < poller.size ? &poller.entries[fd] : NULL;
 }
 
-static struct entry *entry_of(int fd) {
-    size_t index = (size_t)fd, size = poller.size ? poller.size : 64;
-    if (index >= poller.size) {
-        while (size <= index) {
-            size *= 2;
-        }
-        struct entry *entries = runtime_zeroed(size * sizeof(*entries));
-        if (poller.size > 0) {
-            memcpy(entries, poller.entries, poller.size * sizeof(*entries));
-        }
-        runtime_free(poller.entries);
-        poller.entries = entries;
-        poller.size = size;
+/* Numbers up to `index` have an entry. False: there is no memory. */
+static bool grow(size_t index) {
+    size_t size = poller.size ? poller.size : 64;
+    while (size <= index) {
+        size *= 2;
     }
-    return &poller.entries[index];
+    struct entry *entries = runtime_try_zeroed(size * sizeof(*entries));
+    if (entries == NULL) {
+        return false;
+    }
+    if (poller.size > 0) {
+        memcpy(entries, poller.entries, poller.size * sizeof(*entries));
+    }
+    runtime_free(poller.entries);
+    poller.entries = entries;
+    poller.size = size;
+    return true;
 }
 
-static void heat(int fd) {
-    if (poller.entries[fd].hot) {
+static struct entry *entry_of(int fd) {
+    size_t index = (size_t)fd;
+    return index < poller.size || grow(index) ? &poller.entries[index] : NULL;
+}
+
+static __attribute__((cold, noinline)) bool grow_hot(void) {
+    size_t capacity = poller.hot_capacity ? 2 * poller.hot_capacity : EVENTS_PER_TURN;
+    int *hot = runtime_try(poller.hot, capacity * sizeof(*hot));
+    if (hot == NULL) {
+        poller.overflow = true;
+        return false;
+    }
+    poller.hot = hot;
+    poller.hot_capacity = capacity;
+    return true;
+}
+
+static inline void heat(int fd) {
+    if (poller.entries[fd].hot || (poller.hot_count == poller.hot_capacity && !grow_hot())) {
         return;
     }
     poller.entries[fd].hot = true;
-    if (poller.hot_count == poller.hot_capacity) {
-        poller.hot_capacity = poller.hot_capacity ? 2 * poller.hot_capacity : EVENTS_PER_TURN;
-        poller.hot = runtime_realloc(poller.hot, poller.hot_capacity * sizeof(*poller.hot));
-    }
     poller.hot[poller.hot_count++] = fd;
 }
 
@@ -110,6 +126,12 @@ static int enlist(int fd, uint32_t events, bool again) {
     return err < 0 ? -errno : 0;
 }
 
+static void unsubscribe(struct entry *e, int fd) {
+    epoll_ctl(poller.set, EPOLL_CTL_DEL, fd, NULL); /* fails if others have closed it */
+    e->mode = UNREGISTERED;
+}
+
+/* 0; or -errno, and it is not registered. */
 static int subscribe(struct entry *e, int fd, int events) {
     int err = 0;
     if (e->mode == EDGE) {
@@ -120,13 +142,12 @@ static int subscribe(struct entry *e, int fd, int events) {
     } else {
         err = enlist(fd, level_events(events), e->mode == LEVEL);
     }
-    e->mode = err < 0 ? UNREGISTERED : e->own ? EDGE : LEVEL;
+    if (err == 0) {
+        e->mode = e->own ? EDGE : LEVEL;
+    } else if (e->mode == LEVEL) {
+        unsubscribe(e, fd); /* else it would go on reporting what nobody has asked for */
+    }
     return err;
-}
-
-static void unsubscribe(struct entry *e, int fd) {
-    epoll_ctl(poller.set, EPOLL_CTL_DEL, fd, NULL); /* fails if others have closed it */
-    e->mode = UNREGISTERED;
 }
 
 /* Tells the owner that it has lost the number. */
@@ -134,8 +155,7 @@ static void evict(int fd) {
     struct watch *stale = poller_owner(fd);
     if (stale != NULL) {
         poller.entries[fd].owner = NULL;
-        stale->armed = 0;
-        watch_ready(stale, POLLIN | POLLOUT);
+        watch_lost(stale, stale->armed);
     }
 }
 
@@ -144,6 +164,9 @@ int poller_watch(struct watch *w, int events) {
         return -EBADF;
     }
     struct entry *e = entry_of(w->fd);
+    if (e == NULL) {
+        return -ENOMEM;
+    }
     if (events == 0) {
         if (e->owner == w) {
             e->owner = NULL;
@@ -183,17 +206,22 @@ void poller_expose(int fd) {
         unsubscribe(e, fd);
     }
     *e = (struct entry){.owner = w};
-    if (w != NULL) {
-        subscribe(e, fd, w->armed);
+    if (w != NULL && subscribe(e, fd, w->armed) < 0) {
+        evict(fd);
     }
 }
 
 /* ---- what the system calls know ---- */
 
 /* Who still watches the number of a new descriptor had a foreign one, closed under it. */
-void poller_made(int fd, bool own) {
+int poller_made(int fd, bool own) {
     evict(fd);
-    *entry_of(fd) = (struct entry){.own = own};
+    struct entry *e = entry_of(fd);
+    if (e == NULL) {
+        return -ENOMEM;
+    }
+    *e = (struct entry){.own = own};
+    return 0;
 }
 
 bool poller_owns(int fd) {
@@ -226,7 +254,7 @@ void poller_emptied(int fd, int events) {
 /* ---- events ---- */
 
 /* The owner's flush may close the number. */
-static bool tell(int fd) {
+static inline bool tell(int fd) {
     struct watch *w = poller.entries[fd].owner;
     int events = w != NULL ? poller.entries[fd].ready & w->armed : 0;
     if (events == 0) {
@@ -237,16 +265,26 @@ static bool tell(int fd) {
     return true;
 }
 
+/* There was no memory to remember who was told in the last turn. */
+static __attribute__((cold, noinline)) bool tell_all(void) {
+    bool any = false;
+    for (size_t fd = 0; fd < poller.size; fd++) {
+        any = (!poller.entries[fd].hot && tell((int)fd)) || any;
+    }
+    return any;
+}
+
 /* Who was told in the last turn is told again if it is still so. */
 static bool tell_again(void) {
     size_t count = poller.hot_count;
-    bool any = false;
+    bool any = false, overflow = poller.overflow;
+    poller.overflow = false;
     poller.hot_count = 0;
     for (size_t i = 0; i < count; i++) { /* each adds itself at most once: behind what is read */
         poller.entries[poller.hot[i]].hot = false;
         any = tell(poller.hot[i]) || any;
     }
-    return any;
+    return overflow ? tell_all() || any : any;
 }
 
 static void on_event(int fd, uint32_t events) {

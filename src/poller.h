@@ -21,7 +21,7 @@ void poller_alarm(uint64_t due);
 int poller_fork(void);
 
 /* What the system calls know. `own`: an internet socket that nobody else knows of. */
-void poller_made(int fd, bool own);
+int poller_made(int fd, bool own); /* 0 or -ENOMEM */
 bool poller_owns(int fd);
 void poller_closing(int fd);
 void poller_blocked(int fd, int events); /* EAGAIN: it is not ready for these */

@@ -74,6 +74,10 @@ static void *take(size_t size) {
     return block;
 }
 
+static void *take_large(size_t size) {
+    return size <= POOL_MOST ? malloc(size) : NULL;
+}
+
 static void give_back(void *block, size_t size) {
     struct free_block *free_block = block;
     size_t n = grains(size);
@@ -96,7 +100,7 @@ static void *move(void *block, size_t old_size, size_t size) {
 void *pool_alloc(void *unused, void *block, size_t old_size, size_t size) {
     (void)unused;
     if (block == NULL) {
-        return size == 0 ? NULL : size <= LARGEST ? take(size) : malloc(size);
+        return size == 0 ? NULL : size <= LARGEST ? take(size) : take_large(size);
     }
     if (size == 0) {
         if (old_size <= LARGEST) {

@@ -19,8 +19,8 @@
 #include "module.h"
 #include "result.h"
 #include "runtime.h"
-#include "sim.h"
 #include "signals.h"
+#include "world.h"
 
 #define PROCESS_TYPE "lariat.process"
 #define PATIENCE_NS (1000ull * 1000 * 1000) /* between SIGTERM and SIGKILL */
@@ -75,7 +75,7 @@ static void give_up(struct child *c) {
         c->process->child = NULL;
         c->process = NULL;
         uv_process_kill(&c->uv, SIGTERM);
-        timer_set(&c->patience, clock_now() + PATIENCE_NS);
+        timer_set_outside(&c->patience, clock_now_outside() + PATIENCE_NS);
     }
 }
 
@@ -103,7 +103,10 @@ void process_close_all(void) {
 /* ---- the start of a child ---- */
 
 int process_start(struct process *p, uv_process_options_t *options) {
-    struct child *c = runtime_alloc(sizeof(*c));
+    struct child *c = runtime_try(NULL, sizeof(*c));
+    if (c == NULL) {
+        return UV_ENOMEM;
+    }
     *c = (struct child){.patience = {.due = NEVER, .fire = out_of_patience}};
     options->exit_cb = on_exit_of;
     int err = uv_spawn(&rt.loop, &c->uv, options);
@@ -163,7 +166,7 @@ static int method_wait(lua_State *L) {
         return push_status(L, p);
     }
     task_prepare(L, "process:wait");
-    sim_refuse(L, "process:wait");
+    world_refuse(L, "process:wait");
     struct task *task = rt.tasks.current;
     waitq_join(&p->waiters, &task->interest, task, false);
     return task_park(L, "process:wait", clock_after(seconds), true, 0, waited);
@@ -209,8 +212,11 @@ int process_open(lua_State *L) {
     static const luaL_Reg methods[] = {{"wait", method_wait},       {"kill", method_kill},
                                        {"close", method_close},     {"pid", method_pid},
                                        {"running", method_running}, {NULL, NULL}};
-    static const luaL_Reg functions[] = {
-        {"spawn", process_spawn}, {"environ", process_environ}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"spawn", process_spawn},
+                                         {"environ", process_environ},
+                                         {"execute", shell_execute},
+                                         {"popen", shell_popen},
+                                         {NULL, NULL}};
     luaL_newmetatable(L, PROCESS_TYPE);
     luaL_newlib(L, methods);
     lua_setfield(L, -2, "__index");

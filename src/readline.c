@@ -195,7 +195,8 @@ static char **complete(const char *word, int start, int end) {
     int top = lua_gettop(L);
     char **matches = NULL;
     (void)start, (void)end;
-    *gnu.rl_attempted_completion_over = 1; /* no names of files */
+    *gnu.rl_attempted_completion_over = 1;      /* no names of files */
+    *gnu.rl_completion_append_character = '\0'; /* readline has just set it to a space */
     if (!lua_isfunction(L, COMPLETER) || !lua_checkstack(L, 8)) {
         return NULL;
     }
@@ -234,7 +235,6 @@ static void open_once(void) {
     *gnu.rl_catch_sigwinch = 0;
     *gnu.rl_attempted_completion_function = complete;
     *gnu.rl_completer_word_break_characters = " \t\n\"\\'`@$><=;|&{}()[]+-*/%^#~,?!";
-    *gnu.rl_completion_append_character = '\0';
     gnu.rl_initialize();
     /* Where readline would wait by itself, whatever ~/.inputrc says: it must not, or not for long. */
     gnu.rl_variable_bind("completion-query-items", "0");
@@ -248,6 +248,7 @@ static void begin(const char *prompt) {
     edit.line = NULL;
     edit.ended = edit.hidden = edit.unfinished = false;
     edit.editing = true;
+    *gnu.rl_eof_found = 0; /* of the line before: it would end this one with an empty line */
     fflush(stdout);
     gnu.rl_callback_handler_install(prompt, on_line);
     watch_signals();

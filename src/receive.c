@@ -10,7 +10,6 @@
  */
 #include <errno.h>
 #include <lauxlib.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "module.h"
@@ -21,23 +20,9 @@
 #include "socket.h"
 
 #define PREFIX 3
+#define LARGE (32 * 1024) /* bytes of a result: what there may be no memory for */
 
 /* ---- pushing ---- */
-
-/* Removes every CR from the string on top. */
-static void strip_cr(lua_State *L) {
-    size_t size, length = 0;
-    const char *data = lua_tolstring(L, -1, &size);
-    luaL_Buffer b;
-    char *out = luaL_buffinitsize(L, &b, size);
-    for (size_t i = 0; i < size; i++) {
-        if (data[i] != '\r') {
-            out[length++] = data[i];
-        }
-    }
-    luaL_pushresultsize(&b, length);
-    lua_remove(L, -2);
-}
 
 /* The first `shown` bytes at `data` as LuaSocket shows a line: without any CR. */
 static void push_line(lua_State *L, const char *data, size_t shown) {
@@ -46,13 +31,13 @@ static void push_line(lua_State *L, const char *data, size_t shown) {
     bool inside = cr != NULL && cr < data + shown;
     lua_pushlstring(L, data, shown);
     if (inside) {
-        strip_cr(L);
+        pattern_strip_cr(L);
     }
 }
 
 /* Takes `size` bytes, of which the first `shown` become the result, behind the prefix. The bytes
  * are taken first and copied by the first push: a finalizer that runs later cannot move them. */
-static void push_taken(lua_State *L, struct op *op, size_t size, size_t shown) {
+static inline void take(lua_State *L, const struct op *op, size_t size, size_t shown) {
     struct socket *s = op->socket;
     bool prefixed = op->as.receive.prefixed;
     if (op->as.receive.pattern == LINE) {
@@ -65,16 +50,62 @@ static void push_taken(lua_State *L, struct op *op, size_t size, size_t shown) {
         lua_insert(L, -2);
         lua_concat(L, 2);
     }
-    input_trim(s);
+}
+
+/* What a protected take is called with. */
+struct taking {
+    const struct op *op;
+    size_t size, shown;
+};
+
+/* (taking, nil, prefix): the prefix is where an operation has it. */
+static int protected_take(lua_State *L) {
+    const struct taking *taking = lua_touserdata(L, 1);
+    take(L, taking->op, taking->size, taking->shown);
+    return 1;
+}
+
+/* The same for a large result: if there is no memory for it, what was taken is given back before the
+ * error goes on. (If a finalizer has received from the socket meanwhile, it cannot be.) */
+static __attribute__((noinline)) void take_large(lua_State *L, const struct op *op, size_t size,
+                                                 size_t shown) {
+    struct socket *s = op->socket;
+    struct input before = s->in;
+    struct taking taking = {op, size, shown};
+    lua_pushcfunction(L, protected_take);
+    lua_pushlightuserdata(L, &taking);
+    lua_pushnil(L);
+    if (op->as.receive.prefixed) {
+        lua_pushvalue(L, PREFIX);
+    } else {
+        lua_pushnil(L);
+    }
+    if (lua_pcall(L, PREFIX, 1, 0) == LUA_OK) {
+        return;
+    }
+    if (s->in.base == before.base && s->in.end == before.end &&
+        s->in.begin == before.begin + size) {
+        input_untake(s, size);
+    }
+    lua_error(L);
+}
+
+static void push_taken(lua_State *L, const struct op *op, size_t size, size_t shown) {
+    if (size < LARGE && !op->as.receive.prefixed) {
+        take(L, op, size, shown);
+    } else {
+        take_large(L, op, size, shown);
+    }
+    input_trim(op->socket);
 }
 
 /* A whole line that is in memory already is taken without an operation: what most calls of a busy
  * loop come to. False: there is more to it. */
-static bool take_line(lua_State *L, struct socket *s, int pattern) {
-    bool plain = input_size(s) > 0 && s->watch.readers.first == NULL && s->max_receive == 0;
+static inline bool take_line(lua_State *L, struct socket *s, int pattern) {
+    bool plain = input_size(s) > 0 && waitq_is_empty(&s->watch.readers) && s->max_receive == 0;
     const char *data = input_data(s);
     const char *end = plain && rt.tasks.budget > 0 ? memchr(data, '\n', input_size(s)) : NULL;
-    if (end == NULL) {
+    if (end == NULL || end - data >= LARGE) {
         return false;
     }
     input_take(s, (size_t)(end - data) + 1);
@@ -101,7 +132,7 @@ static int done(lua_State *L, struct op *op, size_t size, size_t shown) {
 static int failed(lua_State *L, struct op *op, const char *why) {
     lua_pushnil(L);
     lua_pushstring(L, why);
-    if (op->as.receive.iterate && strcmp(why, "closed") != 0) {
+    if (op->as.receive.iterate && (op->socket->closed || strcmp(why, "closed") != 0)) {
         return luaL_error(L, "%s", why); /* what has come stays for the next call */
     }
     size_t size = op->as.receive.pattern == ANY ? 0 : pattern_partial(op);
@@ -127,8 +158,15 @@ const char *receive_failure(struct socket *s, ssize_t n) {
 
 static int ended(lua_State *L, struct op *op, ssize_t n) {
     bool all = op->as.receive.pattern == ALL;
+    if (n == NO_MEMORY) {
+        return runtime_no_memory(L);
+    }
     if (n == 0 && all && (op->as.receive.got || input_size(op->socket) > 0)) {
         return done(L, op, input_size(op->socket), input_size(op->socket));
+    }
+    if (op->as.receive.max > 0 && input_size(op->socket) > op->as.receive.max) {
+        receive_failure(op->socket, n);
+        return failed(L, op, "too long"); /* the beginning of the unit's end did not become one */
     }
     return failed(L, op, receive_failure(op->socket, n));
 }
@@ -264,7 +302,13 @@ static void read_options(lua_State *L, struct op *op) {
             luaL_argcheck(L, is_integer && max > 0, 3, "max: positive number of bytes expected");
             op->as.receive.max = (size_t)max;
         } else {
-            luaL_argerror(L, 3, lua_pushfstring(L, "there is no option '%s'", name));
+            lua_createtable(L, 0, 2);
+            lua_pushboolean(L, 1);
+            lua_setfield(L, -2, "inclusive");
+            lua_pushboolean(L, 1);
+            lua_setfield(L, -2, "max");
+            const char *hint = module_push_hint(L, name);
+            luaL_argerror(L, 3, lua_pushfstring(L, "no such option '%s'%s", name, hint));
         }
     }
 }
@@ -325,6 +369,15 @@ static int method_lines(lua_State *L) {
     lua_insert(L, 1);
     lua_pushcclosure(L, next_line, 2);
     return 1;
+}
+
+bool receive_is_lines_of(lua_State *L, int index, const struct socket_box *box) {
+    if (lua_tocfunction(L, index) != next_line || lua_getupvalue(L, index, 1) == NULL) {
+        return false;
+    }
+    const struct lines *lines = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return lines->box == box;
 }
 
 const luaL_Reg receive_methods[] = {

@@ -11,8 +11,10 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
+#include "module.h"
 #include "runtime.h"
 #include "task.h"
+#include "traceback.h"
 
 static const char onerror_key; /* its address names the function in the registry */
 
@@ -30,7 +32,8 @@ static void tell(lua_State *L) {
             lua_settop(L, base);
             return;
         }
-        lua_writestringerror("lariat: error in onerror: %s\n", luaL_tolstring(L, -1, NULL));
+        traceback_push_message(L, -1);
+        lua_writestringerror("lariat: error in onerror: %s\n", lua_tostring(L, -1));
     }
     const char *title = lua_tostring(L, base + TITLE);
     fflush(stdout);
@@ -74,8 +77,8 @@ int task_keep_traceback(lua_State *L) {
     push_failure(L, 2, FAILURE_ERROR);
     if (lua_isnil(L, 3) || !lua_rawequal(L, 1, 3)) {
         lua_pushvalue(L, 1);
-        const char *message = luaL_tolstring(L, 1, NULL); /* a number stays a number */
-        luaL_traceback(L, L, message, 1);
+        traceback_push_message(L, 1);
+        traceback_push(L, L, lua_tostring(L, -1), 1);
         lua_remove(L, -2);
         set_failure(L, 2);
     }
@@ -106,7 +109,7 @@ void report_unjoined(lua_State *L, int handle) {
     task_push_traceback(L, handle);
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);
-        luaL_tolstring(L, -1, NULL);
+        traceback_push_message(L, -1);
     }
     add_origins(L, fate);
     if (fate->main) {
@@ -128,6 +131,7 @@ void report_unjoined(lua_State *L, int handle) {
 /* onerror(f): from now on f(error, traceback, title, task) instead of printing -> what it was */
 int report_onerror(lua_State *L) {
     if (!lua_isnoneornil(L, 1)) {
+        module_check_dot(L, "function");
         luaL_checktype(L, 1, LUA_TFUNCTION);
     }
     lua_settop(L, 1);
@@ -143,7 +147,11 @@ int report_error(lua_State *L) {
     luaL_optstring(L, 3, "");
     lua_settop(L, 3);
     lua_pushvalue(L, 1);
-    lua_pushstring(L, luaL_optstring(L, 3, ""));
+    if (lua_isnil(L, 3)) {
+        luaL_tolstring(L, 1, NULL); /* a memory error has no traceback */
+    } else {
+        lua_pushvalue(L, 3);
+    }
     lua_pushvalue(L, 2);
     lua_pushnil(L);
     tell(L);

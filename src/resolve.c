@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Names: lookups through the driver, and LuaSocket's dns functions on top of them. A lookup in
- * flight cannot be stopped; its waiter can, and leaves it to free itself when it completes.
+ * Names: lookups through the driver, and LuaSocket's dns functions on top of them. A lookup that a
+ * thread works at cannot be stopped; its waiter can, and leaves it to free itself when it completes.
+ * One that waits for a thread is taken back.
  */
 #include "resolve.h"
 
@@ -17,8 +18,8 @@
 #include "resolver.h"
 #include "result.h"
 #include "runtime.h"
-#include "sim_machine.h"
 #include "socket.h"
+#include "world.h"
 
 static struct lookup *start_by_driver(struct lookup *lookup) {
     int err = rt.driver->lookup(lookup);
@@ -60,12 +61,18 @@ void lookups_drop(void) {
     }
 }
 
+/* Stands in for one that there is no memory for: it has failed. */
+static struct lookup no_memory = {.done = true, .err = UV_EAI_MEMORY};
+
 static struct lookup *new_lookup(const char *host, int family, int type) {
-    struct lookup *lookup = runtime_alloc(sizeof(*lookup));
+    struct lookup *lookup = runtime_try(NULL, sizeof(*lookup));
+    if (lookup == NULL) {
+        return &no_memory;
+    }
     memset(lookup, 0, sizeof(*lookup));
     lookup->hints.ai_family = family;
     lookup->hints.ai_socktype = type;
-    if (rt.simulated) {
+    if (rt.world != NULL) {
         join_simulation(lookup);
     }
     if (strlen(host) >= sizeof(lookup->host)) {
@@ -94,9 +101,10 @@ static struct lookup *lookup_start_service(const char *host, const char *service
     return lookup->done ? lookup : start(lookup);
 }
 
-static struct lookup *new_reverse(const struct sockaddr *address, int flags) {
+static struct lookup *new_reverse(const struct sockaddr *address, int flags, bool service) {
     struct lookup *lookup = new_lookup("", AF_UNSPEC, SOCK_STREAM);
     lookup->reverse = true;
+    lookup->service_wanted = service;
     lookup->flags = flags;
     size_t size =
         address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
@@ -104,11 +112,15 @@ static struct lookup *new_reverse(const struct sockaddr *address, int flags) {
     return lookup;
 }
 
-struct lookup *lookup_start_reverse(const struct sockaddr *address, int flags) {
-    return start(new_reverse(address, flags));
+struct lookup *lookup_start_reverse(const struct sockaddr *address, int flags, bool service) {
+    struct lookup *lookup = new_reverse(address, flags, service);
+    return lookup->done ? lookup : start(lookup);
 }
 
 void lookup_free(struct lookup *lookup) {
+    if (lookup == &no_memory) {
+        return;
+    }
     resolver_forget(lookup);
     if (lookup->link != NULL) {
         leave_simulation(lookup);
@@ -137,6 +149,7 @@ int lookup_wait(lua_State *L, struct lookup *lookup, uint64_t due, lua_KFunction
         resolver_begin(L, lookup);
     }
     struct task *task = rt.tasks.current;
+    task->interest.stays = true; /* the lookup belongs to the task until that goes on */
     waitq_join(&lookup->waiters, &task->interest, task, false);
     return task_park(L, "name lookup", due, true, (lua_KContext)lookup, k);
 }
@@ -150,7 +163,11 @@ enum wake lookup_resumed(struct lookup *lookup) {
         lookup_free(lookup);
     } else {
         lookup->abandoned = true;
-        resolver_abandon(lookup);
+        if (lookup->scripted) {
+            resolver_abandon(lookup);
+        } else if (rt.driver->forget_lookup != NULL) {
+            rt.driver->forget_lookup(lookup);
+        }
     }
     return why;
 }
@@ -196,6 +213,10 @@ int resolve_then(lua_State *L, const char *what, struct socket *s, const char *h
     }
     if (address_parse(host, port, s->family, &a)) {
         return use(L, s, &a);
+    }
+    int bad = address_check_host(L, host);
+    if (bad) {
+        return bad;
     }
     task_prepare(L, what);
     lua_pushinteger(L, port);
@@ -293,6 +314,13 @@ typedef int (*finisher)(lua_State *L, struct lookup *lookup);
 
 static int wait_for(lua_State *L, struct lookup *lookup, finisher finish);
 
+/* toip() of an address: it is the answer, and is its own name if the name cannot be had. */
+static void name_by_number(struct lookup *lookup) {
+    const struct sockaddr *address = (const struct sockaddr *)&lookup->address;
+    lookup->err = getnameinfo(address, sizeof(lookup->address), lookup->host, sizeof(lookup->host),
+                              NULL, 0, NI_NUMERICHOST);
+}
+
 static int finished(lua_State *L, int status, lua_KContext ctx) {
     struct lookup *lookup = (struct lookup *)ctx;
     (void)status;
@@ -301,9 +329,12 @@ static int finished(lua_State *L, int status, lua_KContext ctx) {
     }
     finisher finish = (finisher)(uintptr_t)lua_touserdata(L, 3);
     if (lookup->err == 0 && finish == push_nameinfo && !lookup->reverse) {
-        struct lookup *reverse = lookup_start_reverse(lookup->result->ai_addr, 0);
+        struct lookup *reverse = lookup_start_reverse(lookup->result->ai_addr, 0, !lua_isnil(L, 2));
         lookup_free(lookup);
         return wait_for(L, reverse, finish);
+    }
+    if (lookup->err != 0 && finish == push_toip && lookup->reverse) {
+        name_by_number(lookup);
     }
     int n = lookup->err ? result_error(L, result_lookup_message(lookup->err)) : finish(L, lookup);
     lookup_free(lookup);
@@ -319,7 +350,9 @@ static int wait_for(lua_State *L, struct lookup *lookup, finisher finish) {
 /* getaddrinfo(host) -> {{family=, addr=}, ...} | nil, message */
 static int dns_getaddrinfo(lua_State *L) {
     const char *host;
+    module_check_dot(L, "string");
     int bad = address_check_text(L, 1, "host", &host);
+    bad = bad ? bad : address_check_host(L, host);
     if (bad) {
         return bad;
     }
@@ -333,8 +366,8 @@ int resolve_by_system(lua_State *L) {
     struct address a;
     task_prepare(L, "getaddrinfo");
     if (address_parse(host, 0, AF_UNSPEC, &a)) {
-        struct lookup *reverse = new_reverse((struct sockaddr *)&a.storage, NI_NAMEREQD);
-        return wait_for(L, start_by_driver(reverse), push_tohostname);
+        struct lookup *reverse = new_reverse((struct sockaddr *)&a.storage, NI_NAMEREQD, false);
+        return wait_for(L, reverse->done ? reverse : start_by_driver(reverse), push_tohostname);
     }
     struct lookup *lookup = new_lookup(host, AF_UNSPEC, SOCK_STREAM);
     return wait_for(L, lookup->done ? lookup : start_by_driver(lookup), push_addrinfo);
@@ -343,6 +376,7 @@ int resolve_by_system(lua_State *L) {
 /* An address is looked up by its name and a name by its addresses, IPv4 as LuaSocket's. */
 static int look_up_host(lua_State *L, const char *what, int flags, finisher finish) {
     const char *host;
+    module_check_dot(L, "string");
     int bad = address_check_text(L, 1, "host", &host);
     struct address a;
     if (bad) {
@@ -350,9 +384,11 @@ static int look_up_host(lua_State *L, const char *what, int flags, finisher fini
     }
     task_prepare(L, what);
     if (address_parse(host, 0, AF_UNSPEC, &a)) {
-        return wait_for(L, lookup_start_reverse((struct sockaddr *)&a.storage, flags), finish);
+        const struct sockaddr *address = (const struct sockaddr *)&a.storage;
+        return wait_for(L, lookup_start_reverse(address, flags, false), finish);
     }
-    return wait_for(L, lookup_start_canonical(host), finish);
+    bad = address_check_host(L, host);
+    return bad ? bad : wait_for(L, lookup_start_canonical(host), finish);
 }
 
 /* toip(host) -> address, resolved | nil, message */
@@ -368,7 +404,9 @@ static int dns_tohostname(lua_State *L) {
 /* getnameinfo(host, service) -> {name}, service | nil, message; either may be nil */
 static int dns_getnameinfo(lua_State *L) {
     const char *host = NULL, *service = NULL;
+    module_check_dot(L, "string");
     int bad = lua_isnoneornil(L, 1) ? 0 : address_check_text(L, 1, "host", &host);
+    bad = bad || host == NULL ? bad : address_check_host(L, host);
     bad = bad || lua_isnoneornil(L, 2) ? bad : address_check_text(L, 2, "service", &service);
     if (bad) {
         return bad;
@@ -383,8 +421,8 @@ static int dns_getnameinfo(lua_State *L) {
 
 static int dns_gethostname(lua_State *L) {
     char name[257] = "";
-    if (rt.simulated) {
-        lua_pushstring(L, machine_current()->name);
+    if (rt.world != NULL) {
+        lua_pushstring(L, rt.world->hostname());
         return 1;
     }
     if (gethostname(name, sizeof(name) - 1) < 0) {

@@ -18,7 +18,7 @@
 struct answer;
 struct socket;
 
-/* One lookup under way. Owned by its waiter until that abandons it, then by its own completion. */
+/* One lookup. Owned by its waiter until that abandons it, then by its own completion. */
 struct lookup {
     struct waitq waiters;
     bool done;
@@ -29,7 +29,9 @@ struct lookup {
     struct lookup *next, **link; /* among those of a simulation; link is NULL: not one of them */
     int err;                     /* 0 or a UV_EAI_* code */
     struct addrinfo *result;     /* owned */
+    void *request;               /* of the driver's, while it is under way; or NULL */
     bool reverse;                /* address to name */
+    bool service_wanted;         /* of a reverse lookup: the service's name is asked for as well */
     char host[NI_MAXHOST];       /* in: the name; out of a reverse lookup: the name found */
     char service[NI_MAXSERV];
     struct sockaddr_storage address; /* of a reverse lookup */
@@ -40,7 +42,7 @@ struct lookup {
 /* Continues with k(L, 0, ctx) once the lookup has ended; `*slot` is then the finished lookup, to be
  * freed by lookup_free. Cancellation and deadline abandon it. */
 struct lookup *lookup_start(const char *host, int family, int type);
-struct lookup *lookup_start_reverse(const struct sockaddr *address, int flags);
+struct lookup *lookup_start_reverse(const struct sockaddr *address, int flags, bool service);
 int lookup_wait(lua_State *L, struct lookup *lookup, uint64_t due, lua_KFunction k);
 enum wake lookup_resumed(struct lookup *lookup); /* abandons it unless it is done */
 void lookup_free(struct lookup *lookup);

@@ -19,7 +19,7 @@
 #include "address.h"
 #include "resolve.h"
 #include "runtime.h"
-#include "sim_machine.h"
+#include "world.h"
 
 #define ANSWER_TYPE "lariat.answer"
 
@@ -32,7 +32,7 @@ struct answer {
 /* The registry reference to it; LUA_NOREF: there is none yet. */
 static int *reference(void) {
     static int outside = LUA_NOREF; /* of all simulations */
-    return rt.simulated ? machine_resolver() : &outside;
+    return rt.world != NULL ? rt.world->resolver() : &outside;
 }
 
 /* Pushes it, or nil. */
@@ -213,11 +213,11 @@ static int fail_lookup(lua_State *L) {
 
 /* ---- what a resolver needs besides ---- */
 
-/* random() -> 64 bits that nobody can foresee; in a simulation they are the seed's. */
+/* random() -> 64 bits that nobody can foresee, unless the world is a simulated one */
 static int random_bits(lua_State *L) {
     lua_Integer bits;
-    if (rt.simulated) {
-        bits = (lua_Integer)chance_between(CHANCE_NAMES, 0, UINT64_MAX);
+    if (rt.world != NULL) {
+        bits = (lua_Integer)rt.world->random();
     } else if (getrandom(&bits, sizeof(bits), 0) != sizeof(bits)) {
         return luaL_error(L, "the kernel has no random numbers");
     }
@@ -226,7 +226,7 @@ static int random_bits(lua_State *L) {
 }
 
 static int simulated(lua_State *L) {
-    lua_pushboolean(L, rt.simulated);
+    lua_pushboolean(L, rt.world != NULL);
     return 1;
 }
 

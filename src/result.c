@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "resolve.h"
+#include "threads.h"
 
 const char *result_message(int err) {
     switch (err < 0 ? -err : err) {
@@ -24,6 +25,11 @@ const char *result_message(int err) {
     case ETIMEDOUT: return "timeout";
     default: return strerror(err < 0 ? -err : err);
     }
+}
+
+const char *result_watch_message(int err) {
+    return err == -ENOSPC ? "No space left on device (for another watch: fs.epoll.max_user_watches)"
+                          : result_message(err);
 }
 
 const char *result_lookup_message(int err) {
@@ -50,6 +56,9 @@ const char *result_lookup_message(int err) {
     case UV_EAI_MEMORY: return "memory allocation failure";
     case EAI_OVERFLOW:
     case UV_EAI_OVERFLOW: return "argument buffer overflow";
+    case THREADS_NONE:
+        return "no thread for a name lookup can be started: a limit on processes or memory "
+               "(ulimit -u, ulimit -v, pids.max) leaves no room";
     case LOOKUP_NOT_SIMULATED: return "host not found: no host of this simulation has that name";
     default: return uv_strerror(err);
     }

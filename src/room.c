@@ -76,8 +76,11 @@ char *room_resize(char *bytes, size_t old_capacity, size_t capacity) {
     char *block = bytes == NULL ? NULL : bytes - room.header;
     size_t old_size = bytes == NULL ? 0 : block_size(old_capacity);
     size_t size = capacity == 0 ? 0 : block_size(capacity);
-    block = runtime_checked(pool_alloc(NULL, block, old_size, size), size);
-    return block == NULL ? NULL : block + room.header;
+    char *moved = pool_alloc(NULL, block, old_size, size);
+    if (moved == NULL && size > 0 && runtime_collect()) {
+        moved = pool_alloc(NULL, block, old_size, size);
+    }
+    return moved == NULL ? NULL : moved + room.header;
 }
 
 /* ---- strings ---- */
@@ -103,7 +106,8 @@ bool room_fits(size_t capacity, size_t size) {
  * malloc, which does not ask. */
 void room_push(lua_State *L, char *bytes, size_t capacity, size_t size) {
     if (size < capacity - capacity / 16) {
-        bytes = room_resize(bytes, capacity, size);
+        char *smaller = room_resize(bytes, capacity, size);
+        bytes = smaller != NULL ? smaller : bytes;
     }
     room.block = bytes - room.header;
     room.size = block_size(size);

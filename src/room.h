@@ -14,7 +14,8 @@
 void room_open(lua_State *L);
 bool room_useful(void); /* can a room become a string? */
 
-/* Keeps what is in it. Capacity 0 and NULL: no room, as with realloc. */
+/* Keeps what is in it. Capacity 0 and NULL: no room, as with realloc. NULL: there is no memory, and
+ * the room stays as it is. */
 char *room_resize(char *room, size_t old_capacity, size_t capacity);
 
 /* Shall the first `size` bytes become a string as they are? If so: pushes it; the room is its. */

@@ -24,9 +24,7 @@
 #include "datagram.h"
 #include "driver.h"
 #include "dump.h"
-#include "exact.h"
 #include "interrupt.h"
-#include "module.h"
 #include "origin.h"
 #include "pool.h"
 #include "room.h"
@@ -34,6 +32,7 @@
 
 #define EXIT_TASKS_NS (1000ull * 1000 * 1000)
 #define EXIT_DRAIN_NS (5000ull * 1000 * 1000)
+#define DESCRIPTORS_TO_START 16 /* 12 for the loop; a script, a module and a socket are opened */
 
 struct runtime rt;
 
@@ -47,28 +46,61 @@ void *runtime_checked(void *block, size_t size) {
     return block;
 }
 
-void *runtime_alloc(size_t size) {
-    return runtime_checked(malloc(size), size);
+/* An allocation that is refused: Lua collects, then raises its memory error. */
+static int exhaust(lua_State *L) {
+    lua_newuserdatauv(L, POOL_MOST, 0);
+    return 0;
 }
 
-void *runtime_zeroed(size_t size) {
-    return runtime_checked(calloc(1, size), size);
+int runtime_no_memory(lua_State *L) {
+    return exhaust(L);
 }
 
-void *runtime_realloc(void *block, size_t size) {
-    return runtime_checked(realloc(block, size), size);
+bool runtime_collect(void) {
+    if (rt.L == NULL || !lua_checkstack(rt.L, 2)) {
+        return false;
+    }
+    lua_pushcfunction(rt.L, exhaust);
+    lua_pcall(rt.L, 0, 0, 0);
+    lua_pop(rt.L, 1);
+    return true;
 }
 
-void runtime_free(void *block) {
-    free(block);
+void *runtime_try(void *block, size_t size) {
+    void *larger = realloc(block, size);
+    if (larger == NULL && runtime_collect()) {
+        larger = realloc(block, size);
+    }
+    return larger;
 }
 
-void *runtime_take(size_t size) {
-    return runtime_checked(pool_alloc(NULL, NULL, 0, size), size);
+void *runtime_try_zeroed(size_t size) {
+    void *block = calloc(1, size);
+    if (block == NULL && runtime_collect()) {
+        block = calloc(1, size);
+    }
+    return block;
+}
+
+void *runtime_try_take(size_t size) {
+    void *block = pool_alloc(NULL, NULL, 0, size);
+    return block != NULL || !runtime_collect() ? block : pool_alloc(NULL, NULL, 0, size);
 }
 
 void runtime_give_back(void *block, size_t size) {
     pool_alloc(NULL, block, size, 0);
+}
+
+void *runtime_alloc(size_t size) {
+    return runtime_checked(runtime_try(NULL, size), size);
+}
+
+void *runtime_realloc(void *block, size_t size) {
+    return runtime_checked(runtime_try(block, size), size);
+}
+
+void runtime_free(void *block) {
+    free(block);
 }
 
 /* Strings of many KiB come and go with every message; giving the top of the heap back in between,
@@ -81,25 +113,37 @@ static void tune_allocator(void) {
 
 /* ---- open ---- */
 
-/* Debian's soft limit is 1024 descriptors, its hard one a million. Children get the old one back. */
+/* Debian's soft limit is 1024 descriptors, its hard one a million. Children get the old ones back. */
 static void raise_descriptor_limit(void) {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        rt.soft_descriptors = limit.rlim_cur;
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
+    if (getrlimit(RLIMIT_NOFILE, &rt.limits) == 0) {
+        struct rlimit raised = rt.limits;
+        raised.rlim_cur = raised.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &raised);
     }
 }
 
-/* Started with a standard descriptor closed: the next one opened must not become stdout. */
+/* Started with a standard descriptor closed: the next one opened must not become stdout. What holds
+ * its number can neither be read nor written (EBADF), as if it were closed still. */
 static void hold_standard_descriptors(void) {
-    int fd;
-    do {
-        fd = open("/dev/null", O_RDWR);
-    } while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0) {
-        close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0) {
+            (void)!open("/", O_PATH); /* takes the lowest number that is free: this one */
+        }
     }
+}
+
+/* Ends the program, which has not begun: `err` is an errno, negative as libuv's are. */
+static void check_start(int err) {
+    if (err >= 0) {
+        return;
+    }
+    fprintf(stderr, "lariat: cannot start: %s", strerror(-err));
+    if (err == -EMFILE) {
+        fprintf(stderr, ": a limit of %llu descriptors (ulimit -n) is too small, %d will do",
+                (unsigned long long)rt.limits.rlim_max, DESCRIPTORS_TO_START);
+    }
+    fputs("\n", stderr);
+    exit(EXIT_FAILURE);
 }
 
 /* An error outside of any protected call: Lua then aborts. */
@@ -109,35 +153,27 @@ static int panic(lua_State *L) {
     return 0;
 }
 
-static void open_state(bool exact) {
-    rt.exact = exact;
-    rt.L = exact ? exact_newstate() : NULL;
-    if (rt.L == NULL) {
-        rt.exact = false;
-        rt.L = runtime_checked(lua_newstate(pool_alloc, NULL), sizeof(void *));
-    }
+static void open_state(lua_State *L) {
+    rt.L = L != NULL ? L : runtime_checked(lua_newstate(pool_alloc, NULL), sizeof(void *));
     lua_atpanic(rt.L, panic);
     memset(lua_getextraspace(rt.L), 0, LUA_EXTRASPACE); /* every coroutine starts with a copy */
 }
 
-void runtime_open(bool exact) {
-    memset(&rt, 0, sizeof(rt));
+void runtime_open(lua_State *L) {
     hold_standard_descriptors();
     rt.driver = &driver_kernel;
+    rt.clock = (struct clock){.source = &time_kernel, .alarm = NEVER};
     rt.sockets.tick = clock_now();
-    rt.clock.alarm = NEVER;
     tune_allocator();
     raise_descriptor_limit();
-    if (getenv("UV_THREADPOOL_SIZE") == NULL) {
-        setenv("UV_THREADPOOL_SIZE", "32", 1); /* libuv resolves on half of them */
-        rt.own_pool_size = true;
-    }
-    runtime_checked(uv_loop_init(&rt.loop) == 0 ? &rt : NULL, sizeof(rt.loop));
-    runtime_checked(driver_kernel_open() == 0 ? &rt : NULL, sizeof(rt));
+    check_start(uv_loop_init(&rt.loop));
+    check_start(driver_kernel_open());
     interrupt_open();
     rt.sockets.shared = runtime_alloc(SHARED_SIZE);
-    open_state(exact);
+    open_state(L);
     room_open(rt.L);
+    outputs_open();
+    drains_open();
 }
 
 /* ---- run ---- */
@@ -161,7 +197,7 @@ void runtime_tick(void) {
 }
 
 static bool anything_ready(void) {
-    return rt.tasks.ready_first != NULL || rt.tasks.later_first != NULL;
+    return !list_is_empty(&rt.tasks.ready) || !list_is_empty(&rt.tasks.later);
 }
 
 static void poll_once(void) {
@@ -230,10 +266,33 @@ static bool no_drains(void) {
     return rt.sockets.draining == 0;
 }
 
-static void end_tasks(void) {
+bool runtime_is_overdue(void) {
+    return clock_now() >= rt.unwound_by;
+}
+
+/* Gives what unwinds the tasks next its time. */
+static void allow(uint64_t ns) {
+    rt.unwound_by = clock_now() + ns;
+    interrupt_after(ns);
+}
+
+/* The `<close>` variables of tasks that have not ended run, as long as there is time; with the rest
+ * nothing more happens. */
+static void abandon_tasks(void) {
     struct task *next;
+    for (struct task *t = rt.tasks.all; t != NULL; t = next) {
+        next = t->all_next;
+        if (runtime_is_overdue()) {
+            task_drop(t);
+        } else {
+            task_abandon(t);
+        }
+    }
+}
+
+static void end_tasks(void) {
     rt.closing = true;
-    interrupt_after(EXIT_TASKS_NS);
+    allow(EXIT_TASKS_NS);
     if (rt.exit_caller != NULL) {
         task_abandon(rt.exit_caller); /* os.exit does not return: only `<close>` variables run */
     }
@@ -241,13 +300,10 @@ static void end_tasks(void) {
         task_cancel(t);
     }
     rt.exiting = false;
-    interrupt_after(EXIT_TASKS_NS);
+    allow(EXIT_TASKS_NS);
     run_until(no_tasks, EXIT_TASKS_NS);
-    interrupt_after(EXIT_TASKS_NS);
-    for (struct task *t = rt.tasks.all; t != NULL; t = next) {
-        next = t->all_next;
-        task_abandon(t);
-    }
+    allow(EXIT_TASKS_NS);
+    abandon_tasks();
     interrupt_after(0);
 }
 
@@ -268,18 +324,20 @@ static void close_loop(void) {
     }
 }
 
-int runtime_close(void) {
+int runtime_close(void (*close_handles)(void)) {
     end_tasks();
     sockets_close_all();
     outputs_flush();
     run_until(no_drains, EXIT_DRAIN_NS);
     sockets_force_close();
     sockets_free_dead();
-    if (rt.tasks.unjoined_errors > 0 && rt.status == 0) {
+    if (rt.tasks.unjoined_errors > 0 && rt.status == 0 && !rt.status_chosen && !rt.interactive) {
         rt.status = 1;
     }
-    module_close_all();
+    interrupt_unwound();
+    close_handles();
     lua_close(rt.L);
+    rt.L = NULL;
     sockets_close();
     pool_close();
     datagrams_close();

@@ -21,26 +21,23 @@
 struct driver;
 union output_block;
 struct socket;
-
-struct clock {
-    struct timer **heap; /* 1-based */
-    size_t count, capacity;
-    uint64_t alarm; /* when the driver's alarm is set to ring */
-};
+struct world;
 
 struct scheduler {
-    struct task *ready_first, *ready_last; /* woken: run in this tick */
-    struct task *later_first, *later_last; /* yielded: run in the next */
-    struct task *all;                      /* every task that has not ended */
-    struct task *current;                  /* the one whose coroutine runs, or NULL */
-    struct scope *scope;                   /* the innermost one the running coroutine is in */
-    size_t live;                           /* length of `all` */
-    size_t sources;                        /* waits that something outside the tasks can end */
-    int budget;                            /* what the current task may still do this turn */
-    size_t unjoined_errors;                /* reported errors nobody has joined since */
-    bool running;                          /* inside task_run_ready */
-    bool parking;                          /* the yield under way is the runtime's own */
-    bool pinned;                           /* a resume further out cannot be suspended */
+    struct list ready;      /* tasks that were woken: they run in this tick */
+    struct list later;      /* tasks that gave their turn away: they run in the next */
+    struct task *all;       /* every task that has not ended */
+    struct task *current;   /* the one whose coroutine runs, or NULL */
+    struct scope *scope;    /* the innermost one the running coroutine is in */
+    size_t live;            /* length of `all` */
+    size_t sources;         /* waits, and scopes with waits inside, that something else than a task
+                               can end: the kernel, or a deadline */
+    int budget;             /* what the current task may still do this turn */
+    size_t unjoined_errors; /* reported errors nobody has joined since */
+    bool running;           /* inside task_run_ready */
+    bool parking;           /* the yield under way is the runtime's own */
+    bool stopping;          /* the current task is being closed: see interrupt.c */
+    bool pinned;            /* a resume further out cannot be suspended */
 };
 
 struct sockets {
@@ -63,8 +60,9 @@ struct runtime {
     const struct driver *driver;
     struct clock clock;
     struct scheduler tasks;
-    struct scheduler *outer; /* the world's, set aside while a simulation runs; or NULL */
-    bool simulated;          /* one does: time is virtual */
+    const struct world *world; /* a simulated one, in which time is virtual; NULL: the real one */
+    struct scheduler *outer; /* of the real world, set aside while another is installed; or NULL */
+    struct clock *outer_clock; /* the real world's, likewise */
     struct sockets sockets;
     bool loop_open;
     bool closing;             /* teardown has begun: nothing new may start */
@@ -74,28 +72,46 @@ struct runtime {
     size_t lookups;           /* name lookups in flight */
     struct task *on_deadlock; /* told of a deadlock instead of ending the program */
     struct task *exit_caller; /* it called os.exit, which does not return */
-    rlim_t soft_descriptors;  /* the descriptor limit children get back */
-    bool exact_places;  /* accepted sockets remember their own line: under --test, after a dump */
-    bool own_pool_size; /* UV_THREADPOOL_SIZE is ours: not for children */
-    lua_State *volatile running;       /* innermost running coroutine, for signal handlers */
-    volatile sig_atomic_t interrupted; /* signal number of a SIGINT or SIGTERM to die by */
+    uint64_t unwound_by;      /* teardown: when the tasks have had their time; 0: not yet */
+    struct rlimit limits;     /* of descriptors, found at the start: children get them back */
+    bool status_chosen;       /* by os.exit: errors that nobody joined do not change it */
+    bool exact_places; /* accepted sockets remember their own line: under --test, after a dump */
+    bool interactive;  /* there is a prompt: errors told there do not decide the exit status */
+    lua_State *volatile running;       /* innermost running coroutine: set by hook_running() */
+    volatile sig_atomic_t hooked;      /* see hook.h: tell it when another one runs */
+    volatile sig_atomic_t interrupted; /* signal number of a SIGINT, SIGTERM, SIGPIPE to die by */
+    volatile sig_atomic_t writing; /* a write that answers EPIPE itself: its SIGPIPE says no more */
 };
 
 extern struct runtime rt;
 
-void runtime_open(bool exact); /* with an exact state, if that can be had */
-void runtime_tick(void);       /* run what is ready, flush, free */
-void runtime_run(void);        /* until every task has ended or an exit was asked for */
-int runtime_close(void);       /* cancel, close, drain, free; returns the exit status */
+/* Tells this tick from others, nearly always. */
+static inline unsigned char runtime_tick_stamp(void) {
+    return (unsigned char)(rt.sockets.tick >> 10);
+}
+
+void runtime_open(lua_State *L); /* with a state that was made for it; NULL: with one of its own */
+void runtime_tick(void);         /* run what is ready, flush, free */
+void runtime_run(void);          /* until every task has ended or an exit was asked for */
+/* Cancel, close, drain, free; returns the exit status. `close_handles` is called before the state is
+ * closed: what else holds handles of the loop lets them go. */
+int runtime_close(void (*close_handles)(void));
+bool runtime_is_overdue(void); /* teardown: tasks get no more turns */
 void runtime_exit(int status); /* ask the loop to end; tasks are unwound by runtime_close */
 
-/* Memory that is not Lua's. Out of memory ends the process with a message. */
+/* Memory that is not Lua's. Where a script can be told that there is none, the call asks by
+ * runtime_try and fails, with runtime_no_memory or an error of its own; where nobody can, it asks by
+ * runtime_alloc, and the process ends with a message. Before either, Lua's garbage is collected. */
+void *runtime_try(void *block, size_t size); /* as realloc; NULL: `block` stays as it is */
+void *runtime_try_zeroed(size_t size);       /* what of it is never touched takes no memory */
+void *runtime_try_take(size_t size);         /* small ones, of which there may be very many */
+void runtime_give_back(void *block, size_t size);
+bool runtime_collect(void); /* Lua's garbage, without its finalizers; false: it could not */
+int runtime_no_memory(lua_State *L); /* raises Lua's memory error */
+#define NO_MEMORY (-1000000)         /* a result instead of -errno: the caller raises it */
 void *runtime_alloc(size_t size);
-void *runtime_zeroed(size_t size); /* of zeros; what of it is never touched takes no memory */
 void *runtime_realloc(void *block, size_t size);
 void runtime_free(void *block);
 void *runtime_checked(void *block, size_t size); /* the block, if there is one */
-void *runtime_take(size_t size);                 /* small ones, of which there may be very many */
-void runtime_give_back(void *block, size_t size);
 
 #endif

@@ -17,6 +17,7 @@
 #include "datagram.h"
 #include "driver.h"
 #include "module.h"
+#include "result.h"
 #include "runtime.h"
 #include "socket.h"
 
@@ -154,22 +155,15 @@ static void collect(lua_State *L, struct selection *sel, int table, size_t n, in
     }
 }
 
-/* Another task's selection may wait on our watch of a descriptor: it must make its own. */
-static void dismiss(struct waitq *queue) {
-    while (queue->first != NULL) {
-        struct interest *interest = queue->first;
-        task_wake(interest->task, WAKE_READY);
-        waitq_leave(interest);
-    }
-}
-
+/* Another task's selection may wait on our watch of a descriptor: it must make its own. Its place in
+ * the queue is gone once it is woken. */
 static void stop_foreign(struct selection *sel) {
     for (size_t i = 0; i < sel->count; i++) {
         struct entry *e = &sel->entries[i];
         if (e->socket == NULL && e->queue == NULL) {
             watch_stop(&e->watch);
-            dismiss(&e->watch.readers);
-            dismiss(&e->watch.writers);
+            waitq_wake_all(&e->watch.readers, WAKE_READY);
+            waitq_wake_all(&e->watch.writers, WAKE_READY);
         }
     }
 }
@@ -300,9 +294,39 @@ static struct watch *watch_for(struct entry *e) {
     return &e->watch;
 }
 
+/* Has all of them watched that have a descriptor: 0 or -errno. Sockets first: one that is also listed
+ * as a foreign descriptor takes that over. */
+static int arm(struct selection *sel) {
+    int err = 0;
+    for (int foreign = 0; foreign <= 1; foreign++) {
+        for (size_t i = 0; i < sel->count && err >= 0; i++) {
+            struct entry *e = &sel->entries[i];
+            if (e->queue == NULL && (e->socket == NULL) == foreign) {
+                err = watch_arm(watch_for(e), e->events);
+            }
+        }
+    }
+    return err;
+}
+
+/* What cannot be watched is not waited for: select raises, as LuaSocket's. A descriptor that was
+ * closed since it was looked at counts as ready. */
+static int not_watched(lua_State *L, struct selection *sel, int err) {
+    stop_foreign(sel);
+    if (err == -EBADF && look(L, sel)) {
+        return results(L, sel, true);
+    }
+    return lua_toboolean(L, STRICT) ? result_error(L, result_watch_message(err))
+                                    : luaL_error(L, "select failed: %s", result_watch_message(err));
+}
+
 static int wait(lua_State *L, struct selection *sel) {
     struct task *task = rt.tasks.current;
     task_prepare(L, "select");
+    int err = arm(sel);
+    if (err < 0) {
+        return not_watched(L, sel, err);
+    }
     task->set = sel->interests;
     task->set_count = (unsigned)sel->count;
     memset(sel->interests, 0, sel->count * sizeof(*sel->interests));
@@ -310,9 +334,9 @@ static int wait(lua_State *L, struct selection *sel) {
     for (size_t i = 0; i < sel->count; i++) {
         struct entry *e = &sel->entries[i];
         struct waitq *queue = e->queue;
+        sel->interests[i].stays = e->socket != NULL; /* which must not go before this has looked */
         if (queue == NULL) {
             struct watch *w = watch_for(e);
-            watch_arm(w, e->events);
             queue = e->events == POLLIN ? &w->readers : &w->writers;
             source = true;
         }
@@ -345,6 +369,16 @@ static void keep_list(lua_State *L, int table) {
     lua_replace(L, table);
 }
 
+/* Copying the lists may run finalizers, and these may close a socket, set an event or read ahead. */
+static bool made_ready(lua_State *L, const struct selection *sel) {
+    bool any = false;
+    for (size_t i = 0; i < sel->count && !any; i++) {
+        const struct entry *e = &sel->entries[i];
+        any = e->queue ? waitable_ready(L, e) : ready_without_kernel(e);
+    }
+    return any;
+}
+
 static int select_now(lua_State *L, int status, lua_KContext ctx) {
     (void)status, (void)ctx;
     if (rt.tasks.current != NULL && ctx && task_resumed() == WAKE_CANCELLED) {
@@ -359,7 +393,8 @@ static int select_now(lua_State *L, int status, lua_KContext ctx) {
     sel->end = clock_after(seconds);
     keep_list(L, RECEIVERS);
     keep_list(L, SENDERS);
-    return wait(L, sel);
+    any = made_ready(L, sel) && look(L, sel);
+    return any ? results(L, sel, any) : wait(L, sel);
 }
 
 static int choose(lua_State *L, bool strict) {
@@ -377,6 +412,7 @@ static int choose(lua_State *L, bool strict) {
 
 /* select(receivers, senders [, seconds]) -> readable, writable [, "timeout"] */
 int socket_select(lua_State *L) {
+    module_check_dot(L, "table");
     return choose(L, false);
 }
 

@@ -45,36 +45,28 @@ static int told(struct socket *s, int err) {
     return err;
 }
 
-static int attempt_send(lua_State *L, struct op *op);
-
 /* Must wait: while somebody's message is under way and, coming new, for those in line. Who has been
  * in line already was woken as its first: those he finds there now are behind him, unless one of
  * them has begun. That one stays the first, else it would never be woken again. */
 static bool must_queue(struct op *op, const struct socket *s) {
+    const struct waitq *line = &s->watch.writers;
     bool came_new = !op->queued;
-    op->queued = true;
-    for (const struct interest *i = s->watch.writers.first; i != NULL; i = i->next) {
-        const struct op *other = &i->task->op;
-        if (i->exclusive &&
-            (came_new || (other->type->attempt == attempt_send && other->as.send.begun))) {
-            op->queued = came_new;
-            return true;
-        }
-    }
-    return false;
+    bool must = came_new ? waitq_has_exclusive(line) : waitq_has_begun(line);
+    op->queued = came_new || !must;
+    return must;
 }
 
 static int attempt_send(lua_State *L, struct op *op) {
     struct socket *s = op->socket;
     size_t sent = 0;
-    if (!op->as.send.begun && must_queue(op, s)) {
+    if (!op->begun && must_queue(op, s)) {
         return WANT_WRITE;
     }
     if (s->out.error != 0 || s->out.ended) {
         s->out.told = true;
         return send_failed(L, op, s->out.ended ? "closed" : result_message(s->out.error));
     }
-    op->as.send.begun = true;
+    op->begun = true;
     const char *rest = op->as.send.data + op->as.send.sent;
     size_t size = op->as.send.size - op->as.send.sent;
     if (!s->standard && output_cork(s, rest, size)) {
@@ -102,8 +94,8 @@ static lua_Integer opt_index(lua_State *L, int index, lua_Integer otherwise) {
 /* Nothing keeps bytes from being sent now: nobody in line, no failure, no turn used up. (It is closed
  * if a finalizer did that while what to send was made a string.) */
 static inline bool goes_at_once(const struct socket *s) {
-    return s->box != NULL && s->watch.writers.first == NULL && s->out.error == 0 && !s->out.ended &&
-           !s->standard && rt.tasks.budget > 0;
+    return s->box != NULL && waitq_is_empty(&s->watch.writers) && s->out.error == 0 &&
+           !s->out.ended && !s->standard && rt.tasks.budget > 0;
 }
 
 /* What most sends come to: all of it is corked, or the kernel takes it. How much went is told in any
@@ -150,10 +142,12 @@ static __attribute__((noinline)) int send_rest(lua_State *L, struct socket *s, c
     op.as.send.data = data + first - 1;
     op.as.send.size = (size_t)(last - first + 1);
     op.as.send.sent = sent;
-    op.as.send.begun = sent > 0;
-    return s == NULL  ? send_failed(L, &op, "closed")
-           : sent > 0 ? op_wait(L, &op, WANT_WRITE) /* nobody may come between */
-                      : op_run(L, &op);
+    op.begun = sent > 0;
+    if (s == NULL) {
+        return send_failed(L, &op, "closed");
+    }
+    bool under_way = sent > 0 && s->out.error == 0; /* nobody may come between */
+    return under_way ? op_wait(L, &op, WANT_WRITE) : op_run(L, &op);
 }
 
 static inline int send_string(lua_State *L, struct socket *s, const char *data, size_t size) {
@@ -263,6 +257,9 @@ static struct socket *stream_at(lua_State *L, int index) {
 }
 
 static int pipe_ended(lua_State *L, struct op *op, struct socket *to, ssize_t n) {
+    if (n == NO_MEMORY) {
+        return runtime_no_memory(L);
+    }
     if (n < 0) {
         return pipe_failed(L, op, result_message((int)n));
     }
@@ -328,6 +325,11 @@ static ssize_t pipe_round(struct op *op, struct socket *from, struct socket *to)
         op->as.pipe.moved += sent;
         input_take(from, sent);
         input_trim(from);
+        if (err == -EAGAIN && to->out.size == 0) { /* no memory to hold back the rest */
+            op->socket = to;
+            op->other = from;
+            return WANT_WRITE;
+        }
     }
     op->queued = false; /* others may send between two rounds */
     waitq_wake_first(&to->watch.writers, WAKE_READY);

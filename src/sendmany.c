@@ -62,11 +62,11 @@ static int attempt_send_many(lua_State *L, struct op *op) {
             return send_many_failed(L, op, "closed");
         }
         if (rt.tasks.budget <= 0) {
-            return WANT_TURN;
+            return WANT_WRITE_TURN;
         }
         const char *data = push_data(L, op->as.datagram.done + 1, &size);
         struct address *to = plan->connected ? NULL : &plan->to[op->as.datagram.done];
-        int err = datagram_send(s, data, size, to);
+        int err = datagram_queue(s, data, size, to);
         lua_pop(L, 1);
         if (err == -EAGAIN) {
             return s->family == AF_UNIX ? WANT_PAUSE : WANT_WRITE;
@@ -74,6 +74,10 @@ static int attempt_send_many(lua_State *L, struct op *op) {
         if (err < 0) {
             return send_many_failed(L, op, result_message(err));
         }
+    }
+    int err = datagrams_take_error(op->socket);
+    if (err < 0) {
+        return send_many_failed(L, op, result_message(err));
     }
     lua_pushinteger(L, plan->count);
     return 1;
@@ -155,7 +159,14 @@ static enum found find_address(lua_State *L, struct socket *s, struct plan *plan
     plan->host = host;
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, PLAN, 1);
-    return address_parse(host, plan->port, s->family, a) ? NUMERIC : NAME;
+    if (address_parse(host, plan->port, s->family, a)) {
+        return NUMERIC;
+    }
+    if (address_check_host(L, host) != 0) {
+        nothing_sent(L, lua_tostring(L, -1));
+        return NOWHERE;
+    }
+    return NAME;
 }
 
 static int look_up(lua_State *L, struct plan *plan) {

@@ -6,9 +6,10 @@
  * function of ours below the handler, no closure and no handle. What to do when accepting fails is
  * said in lua/lariat/serve.lua.
  *
- * Invariant: however a handler is left, by an error, a cancellation or its own end, its connection
- * is closed, in its task and where nothing can wait. The service lies on the stack of each of its
- * tasks, which keeps it.
+ * Invariants: however a handler is left, by an error, a cancellation or its own end, its connection
+ * is closed, in its task and where nothing can wait. However its task ends, also before it could
+ * run the handler, it counts among those at work no longer. The service lies on the stack of each
+ * of its tasks, which keeps it.
  */
 #include "serve.h"
 
@@ -26,16 +27,17 @@
 #define SERVICE_TYPE "lariat.service"
 
 struct service {
-    lua_Number limit;     /* handlers at once */
-    lua_Number timeout;   /* seconds, given to each connection; negative: none */
-    lua_Integer active;   /* handlers now */
-    lua_Integer accepted; /* connections so far */
-    struct waitq waiting; /* for handlers to end */
+    struct task_service head; /* first: see task_ended */
+    lua_Number limit;         /* handlers at once */
+    lua_Number timeout;       /* seconds, given to each connection; negative: none */
+    lua_Integer active;       /* handlers now */
+    lua_Integer accepted;     /* connections so far */
+    struct waitq waiting;     /* for handlers to end */
     char name[];
 };
 
-void service_push_name(lua_State *L, const struct service *service) {
-    lua_pushstring(L, service->name);
+void service_push_name(lua_State *L, const struct task_service *service) {
+    lua_pushstring(L, ((const struct service *)service)->name);
 }
 
 /* ---- a handler's task ---- */
@@ -43,11 +45,53 @@ void service_push_name(lua_State *L, const struct service *service) {
 /* Its stack once it has begun. */
 enum { MESSAGE_HANDLER = 1, SERVICE, CONNECTION, HANDLER };
 
+/* Has lines() of the handler's own connection raised this, since the client failed it? Then it is no
+ * mistake that a traceback helps to find. */
+static bool client_failed(lua_State *L) {
+    lua_Debug raised, outermost;
+    const char *message = lua_tostring(L, 1);
+    if (message == NULL || strstr(message, "socket busy") != NULL || !lua_getstack(L, 1, &raised)) {
+        return false;
+    }
+    lua_getinfo(L, "f", &raised);
+    if (lua_tocfunction(L, -1) == NULL) {
+        return false;
+    }
+    for (int level = 1; lua_getstack(L, level, &outermost); level++) {
+    }
+    const char *name = lua_getlocal(L, &outermost, CONNECTION);
+    const struct socket_box *box = name != NULL ? socket_test(L, -1) : NULL;
+    return box != NULL && receive_is_lines_of(L, 2, box);
+}
+
+/* Message handler of handlers. */
+static int keep_traceback(lua_State *L) {
+    bool alone = client_failed(L);
+    lua_settop(L, 1);
+    if (!alone) {
+        return task_keep_traceback(L);
+    }
+    lua_pushcfunction(L, report_adopt_traceback);
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 1);
+    lua_call(L, 2, 0);
+    return 1;
+}
+
 /* With the error in place of the handler. */
-static void report_failure(lua_State *L, struct task *task) {
+static void report_failure(lua_State *L, struct task *task, const struct address *peer) {
     lua_pushcfunction(L, report_error);
     lua_pushvalue(L, HANDLER);
-    lua_pushfstring(L, "error in handler of %s", task->service->name);
+    lua_pushfstring(L, "error in handler of %s: ", ((struct service *)task->service)->name);
+    lua_pushliteral(L, "task ");
+    task_push_name(L, task);
+    lua_pushliteral(L, ", peer ");
+    if (peer->length > 0) {
+        address_push_text(L, peer);
+    } else {
+        lua_pushliteral(L, "unknown");
+    }
+    lua_concat(L, 5);
     task_push(L, task);
     task_push_traceback(L, lua_gettop(L));
     lua_remove(L, -2);
@@ -56,29 +100,44 @@ static void report_failure(lua_State *L, struct task *task) {
 
 static int handled(lua_State *L, int status, lua_KContext ctx) {
     struct task *task = rt.tasks.current;
-    struct service *service = lua_touserdata(L, SERVICE);
     const struct socket_box *box = lua_touserdata(L, CONNECTION);
+    struct address peer = {.length = 0};
     (void)ctx;
     task->fate.outcome = status == LUA_OK || status == LUA_YIELD ? TASK_RETURNED
                          : task_is_cancelled_value(L, HANDLER)   ? TASK_CANCELLED
                                                                  : TASK_FAILED;
     if (box->socket != NULL) {
+        if (task->fate.outcome == TASK_FAILED) {
+            peer.length = socket_peer(box->socket, &peer) ? peer.length : 0;
+        }
         socket_close(box->socket);
     }
-    service->active--;
-    waitq_wake_all(&service->waiting, WAKE_READY);
     if (task->fate.outcome == TASK_FAILED) {
-        report_failure(L, task);
+        report_failure(L, task, &peer);
     }
     return task->fate.outcome == TASK_RETURNED ? 0 : 1;
 }
 
 /* (service, connection, handler) */
 static int body(lua_State *L) {
-    lua_pushcfunction(L, task_keep_traceback);
+    lua_pushcfunction(L, keep_traceback);
     lua_insert(L, MESSAGE_HANDLER);
     lua_pushvalue(L, CONNECTION);
     return handled(L, lua_pcallk(L, 1, 0, MESSAGE_HANDLER, 0, handled), 0);
+}
+
+/* One that died before its body could begin, for want of memory, has the body on its stack still, in
+ * the place of the message handler, and its arguments. */
+static void task_ended(struct task *task) {
+    struct service *service = (struct service *)task->service;
+    if (lua_tocfunction(task->co, 1) == body) {
+        const struct socket_box *box = lua_touserdata(task->co, CONNECTION);
+        if (box->socket != NULL) {
+            socket_close(box->socket);
+        }
+    }
+    service->active--;
+    waitq_wake_all(&service->waiting, WAKE_READY);
 }
 
 /* ---- accepting ---- */
@@ -94,7 +153,7 @@ static void start(lua_State *L, struct service *service) {
     lua_insert(L, -2);
     lua_pushvalue(L, FUNCTION);
     struct task *task = task_start(L, body, 2, box->socket->made_at, (struct place){0, 0});
-    task->service = service;
+    task->service = &service->head;
     task->fate.quiet = true;
     service->active++;
     service->accepted++;
@@ -103,6 +162,37 @@ static void start(lua_State *L, struct service *service) {
 static int failed(lua_State *L, struct op *op, const char *why) {
     (void)op;
     return result_error(L, why);
+}
+
+/* Is the connection or the machine the matter, and not the listener? Linux reports the network errors
+ * of a connection that has ended before it was accepted: see accept(2). */
+static bool passes(int err) {
+    switch (-err) {
+    case EMFILE: /* what there is too little of, for now */
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case ENOSR:
+    case EHOSTDOWN: /* the new connection's errors */
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case ENONET:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case EPERM: /* a firewall's */
+    case EPROTO:
+    case EPROTONOSUPPORT:
+    case ESOCKTNOSUPPORT:
+    case ETIMEDOUT: return true;
+    default: return false;
+    }
+}
+
+static int accept_failed(lua_State *L, int err) {
+    int n = result_fail(L, err);
+    lua_pushboolean(L, passes(err));
+    return n + 1;
 }
 
 /* Until nobody is there, the turn is used up, or there are as many handlers as there may be. Who
@@ -115,7 +205,7 @@ static int attempt(lua_State *L, struct op *op) {
         }
         int err = server_accept(L, op);
         if (err < 0) {
-            return err == -EAGAIN ? WANT_READ : result_fail(L, err);
+            return err == -EAGAIN ? WANT_READ : accept_failed(L, err);
         }
         start(L, service);
         op->queued = false;
@@ -134,7 +224,7 @@ static struct service *check_service(lua_State *L) {
 }
 
 /* accept(server, handler): a task for each connection -> true once there are as many as there may
- * be | nil, message */
+ * be | nil, message, whether accepting may succeed later */
 static int method_accept(lua_State *L) {
     check_service(L);
     const struct socket_box *box = socket_test(L, SERVER);
@@ -184,7 +274,7 @@ static int method_accepted(lua_State *L) {
 static int method_cancel(lua_State *L) {
     const struct service *service = check_service(L);
     for (struct task *task = rt.tasks.all; task != NULL; task = task->all_next) {
-        if (task->service == service) {
+        if (task->service == &service->head) {
             task_cancel(task);
         }
     }
@@ -196,8 +286,8 @@ static int service_new(lua_State *L) {
     size_t length;
     const char *name = luaL_checklstring(L, 1, &length);
     struct service *service = lua_newuserdatauv(L, sizeof(*service) + length + 1, 0);
-    *service =
-        (struct service){.limit = luaL_checknumber(L, 2), .timeout = luaL_optnumber(L, 3, -1)};
+    *service = (struct service){
+        .head = {task_ended}, .limit = luaL_checknumber(L, 2), .timeout = luaL_optnumber(L, 3, -1)};
     memcpy(service->name, name, length + 1);
     luaL_setmetatable(L, SERVICE_TYPE);
     return 1;

@@ -7,8 +7,8 @@
 
 #include <lua.h>
 
-struct service;
+struct task_service;
 
-void service_push_name(lua_State *L, const struct service *service);
+void service_push_name(lua_State *L, const struct task_service *service);
 
 #endif

@@ -59,6 +59,8 @@ static struct {
 
 void accept_close_orphan(void) {
     if (orphan.driver != NULL) {
+        struct linger off = {0, 0}; /* it may have inherited a time to wait */
+        orphan.driver->setsockopt(orphan.fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
         orphan.driver->close(orphan.fd);
         orphan.driver = NULL;
     }
@@ -73,6 +75,7 @@ static struct socket *make_client(lua_State *L, struct socket *s, int fd) {
     enum socket_class class = relative(s, TCP_CLIENT, UNIX_CLIENT);
     struct socket *client = socket_new_at(L, class, s->family, accepting_line(L, s));
     socket_adopt(client, fd);
+    client->out.lingers = s->out.lingers; /* inherited, as SO_LINGER is (Linux) */
     if (outermost) {
         orphan.driver = NULL;
     }

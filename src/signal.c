@@ -145,7 +145,10 @@ static void close_handle(struct handle *h) {
 }
 
 static int open_handle(struct signal_watch *w) {
-    struct handle *h = runtime_alloc(sizeof(*h));
+    struct handle *h = runtime_try(NULL, sizeof(*h));
+    if (h == NULL) {
+        return UV_ENOMEM;
+    }
     uv_signal_init(&rt.loop, &h->uv);
     int err = uv_signal_start(&h->uv, on_signal, w->number);
     if (err < 0) {
@@ -206,21 +209,21 @@ static int waited(lua_State *L, int status, lua_KContext ctx) {
 
 /* wait([seconds]) -> the signal's name | nil, "timeout" | nil, "closed" */
 static int method_wait(lua_State *L) {
-    struct signal_watch *w = luaL_checkudata(L, 1, SIGNAL_TYPE);
-    uint64_t due = clock_after(luaL_optnumber(L, 2, -1));
+    struct signal_watch *w = place_check_self(L, SIGNAL_TYPE);
+    uint64_t due = clock_after(task_opt_seconds(L, 2));
     lua_settop(L, 1);
     return take(L, w, due, false);
 }
 
 /* As an iterator: `for name in lariat.signal("HUP") do`. */
 static int method_call(lua_State *L) {
-    struct signal_watch *w = luaL_checkudata(L, 1, SIGNAL_TYPE);
+    struct signal_watch *w = place_check_self(L, SIGNAL_TYPE);
     lua_settop(L, 1);
     return take(L, w, NEVER, false);
 }
 
 static int method_close(lua_State *L) {
-    struct signal_watch *w = luaL_checkudata(L, 1, SIGNAL_TYPE);
+    struct signal_watch *w = place_check_self(L, SIGNAL_TYPE);
     if (w->handle != NULL) {
         close_handle(w->handle);
         waitq_wake_all(&w->waiters, WAKE_CLOSED);
@@ -234,7 +237,7 @@ static int method_gc(lua_State *L) {
 }
 
 static int method_tostring(lua_State *L) {
-    struct signal_watch *w = luaL_checkudata(L, 1, SIGNAL_TYPE);
+    struct signal_watch *w = place_check_self(L, SIGNAL_TYPE);
     lua_pushfstring(L, "signal %s: %p", signal_name(w->number), lua_topointer(L, 1));
     return 1;
 }
@@ -243,6 +246,7 @@ static int method_tostring(lua_State *L) {
 
 /* signal(name) -> watch | nil, message */
 static int signal_new(lua_State *L) {
+    module_check_dot(L, "string");
     size_t i = check(L, 1);
     if (signals[i].unfit != NULL) {
         return luaL_argerror(L, 1,

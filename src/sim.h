@@ -36,21 +36,30 @@
 struct driver;
 struct lookup;
 struct task;
+struct time_source;
 
 /* What the rest of the runtime calls. */
 
 #define SIM_OWNERS 0x1000000u /* owner numbers from here on are machines: see dump.c */
 
 extern const struct driver driver_sim;
+extern const struct time_source time_sim;
 
-bool task_is_simulated(const struct task *task);
-void sim_enter(const struct task *task);         /* called before it is resumed */
-void sim_task_began(const struct task *task);    /* counted with its machine */
-void sim_task_ended(const struct task *task);    /* the last one ends the machine's program */
-void sim_refuse(lua_State *L, const char *what); /* raises if a simulation runs */
-int sim_exit(lua_State *L, int status);          /* os.exit */
-int sim_standard(int number);                    /* a descriptor for a standard stream */
+int sim_exit(lua_State *L, int status); /* os.exit */
+/* Pushes lariat.core.sim. `open_globals` fills fresh globals with all that a script finds there. */
+int sim_open_module(lua_State *L, void (*open_globals)(lua_State *L));
+
+/* What it installs: see world.h and driver.h. */
+
+bool sim_contains(const struct task *task);
+void sim_task_began(const struct task *task);  /* counted with its machine */
+void sim_task_enters(const struct task *task); /* its machine's globals are put in force */
+void sim_task_ended(const struct task *task);  /* the last one ends the machine's program */
+const char *sim_hostname(void);
+int *sim_resolver(void);
+uint64_t sim_random(void);
+int sim_standard(int number);
+bool sim_hides_terminals(void);
 int sim_lookup(struct lookup *lookup);
-int sim_open_module(lua_State *L); /* pushes lariat.core.sim */
 
 #endif

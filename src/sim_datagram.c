@@ -152,6 +152,10 @@ static void send_to(struct sim_socket *s, const struct msghdr *message, struct m
         if (sim_is_loopback(target)) {
             memcpy(p->source.ip, target->ip, sizeof(p->source.ip));
         }
+        if (group && sim_is_loopback(target)) {
+            sim_wildcard(&p->source);
+            sim_loopback(&p->source);
+        }
     }
     packet_send(p);
 }
@@ -159,7 +163,7 @@ static void send_to(struct sim_socket *s, const struct msghdr *message, struct m
 static int send_to_group(struct sim_socket *s, const struct msghdr *message,
                          const struct sim_address *target) {
     bool broadcast = sim_is_broadcast(target);
-    bool six = !sim_is_four(target);
+    bool six = !sim_is_four(target), own = sim_is_loopback(target);
     int ttl = six ? sim_option_int(s, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 1)
                   : sim_option_int(s, IPPROTO_IP, IP_MULTICAST_TTL, 1);
     bool loop = broadcast || (six ? sim_option_int(s, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 1)
@@ -169,7 +173,7 @@ static int send_to_group(struct sim_socket *s, const struct msghdr *message,
     }
     for (unsigned i = 0; i < sim.machine_count; i++) {
         struct machine *m = sim.machines[i];
-        if (m == s->machine ? loop : broadcast || ttl != 0) {
+        if (m == s->machine ? loop : !own && (broadcast || ttl != 0)) {
             send_to(s, message, m, target, true);
         }
     }

@@ -115,6 +115,10 @@ static int sim_getpeername(int fd, struct sockaddr_storage *address, socklen_t *
 
 static int sim_getsockopt(int fd, int level, int name, void *value, socklen_t *length) {
     struct sim_socket *s = sim_socket_of(fd);
+    if (s != NULL && s->connected && level == SOL_SOCKET && name == SO_PEERNAME) {
+        sim_name_to(s, &s->remote, &s->peer_path, value, length); /* also after a reset */
+        return 0;
+    }
     return s == NULL ? -EBADF : sim_option_get(s, level, name, value, length);
 }
 
@@ -224,6 +228,12 @@ static void sim_alarm(uint64_t due) {
     }
 }
 
+const struct time_source time_sim = {
+    .monotonic = events_clock,
+    .wall = sim_wall,
+    .alarm = sim_alarm,
+};
+
 const struct driver driver_sim = {
     .socket = sim_socket,
     .close = sim_close,
@@ -243,8 +253,5 @@ const struct driver driver_sim = {
     .poll = sim_poll,
     .watch = sim_watch,
     .owner = sim_owner,
-    .monotonic = events_clock,
-    .wall = sim_wall,
-    .alarm = sim_alarm,
     .lookup = sim_lookup,
 };

@@ -9,7 +9,6 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "module.h"
 #include "runtime.h"
 #include "sim.h"
 #include "sim_machine.h"
@@ -20,7 +19,12 @@ enum { GLOBALS = 1, LOADED, PRELOAD };
 static struct {
     int home;    /* the world's, kept for its return */
     int present; /* those in force */
-} state = {LUA_NOREF, LUA_NOREF};
+    void (*fill)(lua_State *L);
+} state = {LUA_NOREF, LUA_NOREF, NULL};
+
+void globals_fill_with(void (*open)(lua_State *L)) {
+    state.fill = open;
+}
 
 /* Pushes a table that holds what is in force. */
 static void push_present(lua_State *L) {
@@ -56,7 +60,7 @@ void globals_close(lua_State *L) {
     state.home = state.present = LUA_NOREF;
 }
 
-void sim_enter(const struct task *task) {
+void sim_task_enters(const struct task *task) {
     const struct machine *m = machine_of(task->owner);
     int wanted = m->globals != LUA_NOREF ? m->globals : state.home;
     if (wanted != state.present) {
@@ -80,7 +84,7 @@ void globals_make(lua_State *L, struct machine *m) {
     luaL_openlibs(L);
     lua_setmetatable(L, -2);
     lua_pop(L, 1);
-    module_open_globals(L);
+    state.fill(L);
     lua_pushglobaltable(L);
     put_in_force(L, before);
 }

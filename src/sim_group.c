@@ -21,8 +21,10 @@ bool sim_is_multicast(const struct sim_address *a) {
 }
 
 bool sim_is_broadcast(const struct sim_address *a) {
+    static const unsigned char own[4] = {127, 255, 255, 255}; /* of the loopback: to itself */
     static const unsigned char all[4] = {255, 255, 255, 255}, lan[4] = {10, 0, 255, 255};
-    return sim_is_four(a) && (memcmp(a->ip + 12, all, 4) == 0 || memcmp(a->ip + 12, lan, 4) == 0);
+    return sim_is_four(a) && (memcmp(a->ip + 12, all, 4) == 0 || memcmp(a->ip + 12, lan, 4) == 0 ||
+                              memcmp(a->ip + 12, own, 4) == 0);
 }
 
 static struct membership **find(struct sim_socket *s, const unsigned char group[16]) {

@@ -108,7 +108,7 @@ static void answer(struct event *event) {
     struct question *question = (struct question *)event;
     struct lookup *lookup = question->lookup;
     runtime_free(question);
-    lookup->abandoned |= lookup->waiters.first == NULL; /* a crash has dropped its task */
+    lookup->abandoned |= waitq_is_empty(&lookup->waiters); /* a crash has dropped its task */
     lookup_done(lookup);
 }
 

@@ -16,7 +16,7 @@
 #include "sim_socket.h"
 
 static void check_running(lua_State *L) {
-    if (!rt.simulated) {
+    if (rt.world == NULL) {
         luaL_error(L, "no simulation is running");
     }
 }
@@ -80,7 +80,7 @@ static int fn_run(lua_State *L) {
 
 /* running() -> is a simulation? */
 static int fn_running(lua_State *L) {
-    lua_pushboolean(L, rt.simulated);
+    lua_pushboolean(L, rt.world != NULL);
     return 1;
 }
 
@@ -96,7 +96,7 @@ static int fn_stop(lua_State *L) {
 
 /* time() -> seconds since the run began */
 static int fn_time(lua_State *L) {
-    lua_pushnumber(L, rt.simulated ? (double)(sim.now - SIM_BOOT) / 1e9 : 0);
+    lua_pushnumber(L, rt.world != NULL ? (double)(sim.now - SIM_BOOT) / 1e9 : 0);
     return 1;
 }
 
@@ -289,7 +289,7 @@ static int fn_rule(lua_State *L) {
     return 0;
 }
 
-int sim_open_module(lua_State *L) {
+int sim_open_module(lua_State *L, void (*open_globals)(lua_State *L)) {
     static const luaL_Reg functions[] = {
         {"run", fn_run},
         {"stop", fn_stop},
@@ -315,6 +315,7 @@ int sim_open_module(lua_State *L) {
         {"running", fn_running},
         {NULL, NULL},
     };
+    globals_fill_with(open_globals);
     luaL_newlib(L, functions);
     trace_open_module(L);
     lua_setfield(L, -2, "trace");

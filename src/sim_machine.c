@@ -50,7 +50,7 @@ struct machine *machine_find(const char *name) {
     return NULL;
 }
 
-bool task_is_simulated(const struct task *task) {
+bool sim_contains(const struct task *task) {
     return task->owner >= SIM_OWNERS;
 }
 
@@ -63,13 +63,21 @@ struct machine *machine_current(void) {
     return machine_of(rt.tasks.current ? rt.tasks.current->owner : SIM_OWNERS);
 }
 
-int *machine_resolver(void) {
-    return &machine_current()->resolver;
-}
-
 void machine_forget_names(struct machine *m) {
     luaL_unref(rt.L, LUA_REGISTRYINDEX, m->resolver);
     m->resolver = LUA_NOREF;
+}
+
+int *sim_resolver(void) {
+    return &machine_current()->resolver;
+}
+
+uint64_t sim_random(void) {
+    return chance_between(CHANCE_NAMES, 0, UINT64_MAX);
+}
+
+const char *sim_hostname(void) {
+    return machine_current()->name;
 }
 
 /* ---- addresses ---- */

@@ -72,7 +72,6 @@ bool machine_owns(const struct machine *machine, const struct sim_address *addre
 void machine_adopt(struct machine *machine, struct task *task);
 void machine_crash(struct machine *machine); /* its tasks are dropped, its sockets fall silent */
 void machine_write(struct machine *machine, int number, const char *data, size_t size);
-int *machine_resolver(void); /* of the current one: what resolver.c keeps there */
 void machine_forget_names(struct machine *machine); /* its program begins anew */
 void machines_close(void);
 bool machine_port_free(const struct machine *machine, int type, const struct sim_socket *asks,

@@ -5,8 +5,8 @@
  * again; a lost datagram is gone.
  *
  * Invariants: a packet belongs to the network from packet_send() on, and is freed by whoever ends its
- * journey. Without the reorder fault packets of one link arrive in the order in which they were sent.
- * Packets inside one machine take LOOPBACK_NS and have no other fate.
+ * journey. Without the reorder fault packets of one link arrive in the order in which they were sent,
+ * except those that the rule delays differently. Packets inside one machine take LOOPBACK_NS and have no other fate.
  */
 #include <errno.h>
 #include <string.h>
@@ -187,6 +187,8 @@ static void packet_due(struct event *event) {
     }
 }
 
+/* What the rule adds, `extra`, comes on top: packets that it delays alike stay in order, and those that
+ * it does not delay overtake them. */
 static void travel(struct packet *p, uint64_t extra) {
     const struct faults *f = &sim.faults;
     struct link *link = link_between(p->from, p->to);
@@ -195,23 +197,24 @@ static void travel(struct packet *p, uint64_t extra) {
     uint64_t lateness = chance_between(CHANCE_DELAY, 100 * MS, 1000 * MS);
     bool stray = chance_happens(CHANCE_REORDER, f->reorder);
     uint64_t straying = chance_between(CHANCE_REORDER, f->latency_high, 5 * f->latency_high + MS);
-    uint64_t arrival = sim.now + latency + extra + (late ? lateness : 0) + (stray ? straying : 0);
-    if (!stray && extra == 0) {
+    uint64_t arrival = sim.now + latency + (late ? lateness : 0) + (stray ? straying : 0);
+    if (!stray) {
         arrival = arrival > link->last_arrival ? arrival : link->last_arrival;
         link->last_arrival = arrival;
     }
+    arrival += extra;
     p->record = trace_add(p, VERDICT_DELIVERED, arrival);
     p->event.fire = packet_due;
     event_add(&p->event, arrival);
 }
 
 /* A duplicate of a stream's packet would be thrown away by its receiver, so none is made. */
-static void send_copy(const struct packet *p) {
+static void send_copy(const struct packet *p, uint64_t extra) {
     struct packet *copy = packet_new(p->kind, p->from, p->to, p->size);
     *copy = *p;
     copy->copy = true;
     memcpy(copy->data, p->data, p->size);
-    travel(copy, 0);
+    travel(copy, extra);
 }
 
 static void lost_on_the_way(struct packet *p, enum verdict verdict) {
@@ -250,7 +253,7 @@ static void cross(struct packet *p) {
         lost_on_the_way(p, VERDICT_LOST);
     } else {
         if (twice && p->kind == PACKET_DATAGRAM) {
-            send_copy(p);
+            send_copy(p, ruling.delay);
         }
         travel(p, ruling.delay);
     }

@@ -15,6 +15,7 @@
 #include "sim_network.h"
 #include "sim_run.h"
 #include "sim_stream.h"
+#include "traceback.h"
 
 static struct {
     lua_State *now; /* has the rule at the bottom of its stack; NULL: there is none */
@@ -131,11 +132,12 @@ struct ruling rule_ask(struct packet *p) {
     lua_pushvalue(L, 1);
     lua_pushlightuserdata(L, p);
     if (lua_pcall(L, 2, LUA_MULTRET, 0) != LUA_OK) {
-        sim_fail("error in the rule: %s", luaL_tolstring(L, -1, NULL));
+        traceback_push_message(L, -1);
+        sim_fail("error in the rule: %s", lua_tostring(L, -1));
     } else if (!read_ruling(L, &ruling)) {
         sim_fail("a rule returns \"deliver\", \"drop\", \"delay\" and seconds, \"duplicate\" or "
                  "\"reset\", not %s",
-                 luaL_tolstring(L, 2, NULL));
+                 lua_isstring(L, 2) ? lua_tostring(L, 2) : luaL_typename(L, 2));
     }
     lua_settop(L, 1);
     return ruling;

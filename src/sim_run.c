@@ -16,6 +16,7 @@
 #include "arena.h"
 #include "driver.h"
 #include "dump.h"
+#include "hook.h"
 #include "interrupt.h"
 #include "resolve.h"
 #include "runtime.h"
@@ -26,6 +27,7 @@
 #include "sim_run.h"
 #include "sim_socket.h"
 #include "socket.h"
+#include "world.h"
 
 #define INTERRUPT_TICKS 64 /* how often the world outside is asked whether to stop */
 
@@ -43,13 +45,20 @@ void sim_fail(const char *format, ...) {
     }
 }
 
-void sim_refuse(lua_State *L, const char *what) {
-    if (rt.simulated) {
-        luaL_error(L, "%s is not simulated: it would wait for the real world", what);
-    }
-}
-
 /* ---- the world outside ---- */
+
+static const struct world simulated = {
+    .owner = SIM_OWNERS,
+    .contains = sim_contains,
+    .task_began = sim_task_began,
+    .task_enters = sim_task_enters,
+    .task_ended = sim_task_ended,
+    .hostname = sim_hostname,
+    .resolver = sim_resolver,
+    .random = sim_random,
+    .standard = sim_standard,
+    .hides_terminals = sim_hides_terminals,
+};
 
 struct outside {
     const struct driver *driver;
@@ -71,24 +80,26 @@ static void leave_world(struct outside *outside) {
                                 .tick = rt.sockets.tick};
     outputs_flush();
     rt.driver = &driver_sim;
-    rt.clock = (struct clock){.alarm = NEVER};
+    rt.clock = (struct clock){.source = &time_sim, .alarm = NEVER};
     rt.tasks = (struct scheduler){0};
     rt.on_deadlock = rt.exit_caller = NULL;
-    rt.running = NULL;
+    hook_running(NULL);
     rt.outer = &outside->tasks;
-    rt.simulated = true;
+    rt.outer_clock = &outside->clock;
+    rt.world = &simulated;
 }
 
 static void return_to_world(const struct outside *outside) {
-    rt.simulated = false;
+    rt.world = NULL;
     rt.outer = NULL;
+    rt.outer_clock = NULL;
     clock_close();
     rt.driver = outside->driver;
     rt.clock = outside->clock;
     rt.tasks = outside->tasks;
     rt.on_deadlock = outside->on_deadlock;
     rt.exit_caller = outside->exit_caller;
-    rt.running = outside->running;
+    hook_running(outside->running);
     rt.sockets.tick = outside->tick;
 }
 
@@ -118,7 +129,7 @@ static void run_loop(const struct outside *outside, const struct task_handle *wo
         if (sim.over || world->task == NULL) {
             return;
         }
-        if (rt.tasks.ready_first != NULL || rt.tasks.later_first != NULL) {
+        if (!list_is_empty(&rt.tasks.ready) || !list_is_empty(&rt.tasks.later)) {
             events_busy();
         } else if (!sim_sockets_tell() && !events_step()) {
             deadlock();

@@ -35,6 +35,7 @@ void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- globals of machines that run scripts: sim_globals.c ---- */
 
+void globals_fill_with(void (*open)(lua_State *L)); /* of a machine: called for each */
 void globals_open(lua_State *L);
 void globals_close(lua_State *L);
 void globals_make(lua_State *L, struct machine *machine); /* pushes them */

@@ -284,9 +284,17 @@ int sim_choose_local(struct sim_socket *s, const struct sim_address *peer) {
 
 /* ---- standard streams ---- */
 
-/* Input that the run was given, all at once; output goes to the machine's own, see sim_stream.c. */
+bool sim_hides_terminals(void) {
+    return machine_current()->globals != LUA_NOREF;
+}
+
+/* Input that the run was given, all at once; output goes to the machine's own, see sim_stream.c. A
+ * function that runs as a machine shares the streams of the real world. */
 int sim_standard(int number) {
     struct machine *m = machine_current();
+    if (!sim_hides_terminals()) {
+        return -1;
+    }
     struct sim_socket *s = sim_socket_new(m, AF_UNIX, SOCK_STREAM);
     s->state = STREAM_OPEN;
     s->established = true;
@@ -294,7 +302,7 @@ int sim_standard(int number) {
     s->in = flow_new(NULL, s, true);
     s->out = flow_new(s, NULL, true);
     s->in->references = s->out->references = 1;
-    if (number == 0) {
+    if (number == 0 && m->input_size > 0) {
         flow_give(s->in, m->input, m->input_size);
     }
     s->in->ended = true;

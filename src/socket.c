@@ -4,29 +4,17 @@
  * scripts see of every socket is in socket_lua.c.
  *
  * `close`, `__gc` and `__close` are the same idempotent function and never yield. What a closed
- * socket has yet to send goes on in the background (a drain), bounded by DRAIN_NS without progress;
- * SO_LINGER with time 0 discards it instead.
+ * socket has yet to send goes on in the background: see drain.c.
  */
 #include "socket.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <lauxlib.h>
-#include <poll.h>
-#include <string.h>
 
 #include "datagram.h"
 #include "driver.h"
 #include "options.h"
 #include "runtime.h"
-
-#define DRAIN_NS (30ull * 1000 * 1000 * 1000)
-
-struct drain {
-    struct timer limit; /* first: see drain_expired */
-    struct socket *socket;
-    uint64_t received, sent; /* as its box has said */
-};
 
 /* ---- objects ---- */
 
@@ -39,7 +27,11 @@ struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, 
         place_error(L, "the runtime is closing: no socket can be made");
     }
     struct socket_box *box = socket_push_box(L, class);
-    struct socket *s = runtime_take(sizeof(*s));
+    struct socket *s = runtime_try_take(sizeof(*s));
+    if (s == NULL) {
+        runtime_no_memory(L);
+        return NULL;
+    }
     *s = (struct socket){.box = box, .class = class, .family = (sa_family_t)family};
     watch_init(&s->watch, rt.driver, -1);
     s->watch.is_socket = true;
@@ -89,8 +81,7 @@ static void unlink_socket(struct socket *s) {
     }
 }
 
-/* Lets go of the descriptor and queues the struct to be freed at the end of the tick. */
-static void bury(struct socket *s) {
+void socket_bury(struct socket *s) {
     if (s->watch.fd >= 0) {
         watch_stop(&s->watch);
         s->watch.driver->close(s->watch.fd);
@@ -102,45 +93,7 @@ static void bury(struct socket *s) {
     rt.sockets.dead = s;
 }
 
-static void drain_expired(struct timer *timer) {
-    socket_drained(((struct drain *)timer)->socket, -ETIMEDOUT);
-}
-
-void socket_drained(struct socket *s, int err) {
-    if (err == -EAGAIN) {
-        timer_set(&s->drain->limit, clock_now() + DRAIN_NS);
-        return;
-    }
-    timer_remove(&s->drain->limit);
-    runtime_free(s->drain);
-    s->drain = NULL;
-    rt.sockets.draining--;
-    bury(s);
-}
-
-static bool discards_on_close(struct socket *s) {
-    struct linger linger = {0, 0};
-    socklen_t length = sizeof(linger);
-    int err = s->watch.driver->getsockopt(s->watch.fd, SOL_SOCKET, SO_LINGER, &linger, &length);
-    return err == 0 && linger.l_onoff && linger.l_linger == 0;
-}
-
-static bool start_drain(struct socket *s, const struct socket_box *box) {
-    if (s->out.size == 0 || discards_on_close(s) || output_flush(s) != -EAGAIN) {
-        return false;
-    }
-    s->drain = runtime_alloc(sizeof(*s->drain));
-    *s->drain = (struct drain){.limit = {.due = NEVER, .fire = drain_expired},
-                               .socket = s,
-                               .received = box->received,
-                               .sent = box->sent};
-    rt.sockets.draining++;
-    timer_set(&s->drain->limit, clock_now() + DRAIN_NS);
-    watch_arm(&s->watch, POLLOUT);
-    return true;
-}
-
-void socket_close(struct socket *s) {
+static void end(struct socket *s, bool at_once) {
     if (s->closed) {
         return;
     }
@@ -154,26 +107,38 @@ void socket_close(struct socket *s) {
     }
     waitq_wake_all(&s->watch.readers, WAKE_CLOSED);
     waitq_wake_all(&s->watch.writers, WAKE_CLOSED);
-    if (!start_drain(s, box)) {
-        bury(s);
+    if (s->watch.fd < 0 || !drain_start(s, box, at_once)) {
+        socket_bury(s);
     }
 }
 
-void socket_traffic(const struct socket *s, uint64_t *received, uint64_t *sent) {
-    *received = s->box != NULL ? s->box->received : s->drain != NULL ? s->drain->received : 0;
-    *sent = s->box != NULL ? s->box->sent : s->drain != NULL ? s->drain->sent : 0;
+/* getpeername() says ENOTCONN after a reset; SO_PEERNAME still knows, if asked for the exact size. */
+bool socket_peer(const struct socket *s, struct address *a) {
+    const struct driver *driver = s->watch.driver;
+    int fd = s->watch.fd;
+    a->length = sizeof(a->storage);
+    if (fd < 0 || s->class == FILE_STREAM) {
+        return false;
+    }
+    if (driver->getpeername(fd, &a->storage, &a->length) == 0) {
+        return true;
+    }
+    a->length = s->family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    return driver->getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &a->storage, &a->length) == 0;
+}
+
+void socket_close(struct socket *s) {
+    end(s, false);
 }
 
 void socket_abort(struct socket *s) {
-    socket_close(s);
-    if (s->drain != NULL) {
-        socket_drained(s, -ECONNABORTED);
-    }
+    end(s, true);
+    drain_abort(s);
 }
 
 /* Does a task wait for it? */
 bool socket_awaited(const struct socket *s) {
-    return s->watch.readers.first != NULL || s->watch.writers.first != NULL;
+    return !waitq_is_empty(&s->watch.readers) || !waitq_is_empty(&s->watch.writers);
 }
 
 void sockets_free_dead(void) {
@@ -196,6 +161,7 @@ void sockets_close_all(void) {
     for (struct socket *s = rt.sockets.all; s != NULL; s = next) {
         next = s->all_next;
         socket_close(s);
+        drain_hurry(s);
     }
 }
 
@@ -203,9 +169,7 @@ void sockets_force_close(void) {
     struct socket *next;
     for (struct socket *s = rt.sockets.all; s != NULL; s = next) {
         next = s->all_next;
-        if (s->drain != NULL) {
-            socket_drained(s, -ETIMEDOUT);
-        }
+        drain_abort(s);
     }
 }
 

@@ -65,10 +65,12 @@ struct output {
     bool ended : 1;            /* the script has shut the sending side */
     bool shutdown : 1;         /* shut it in earnest once all is sent */
     bool told : 1;             /* the error has been reported already */
+    bool wrote : 1;            /* something has gone out, or others may have sent */
+    bool lingers : 1;          /* SO_LINGER was set, or others may have set it */
 };
 
 struct datagrams;    /* a received batch, see datagram.c */
-struct drain;        /* what a closed socket has yet to send, see socket.c */
+struct drain;        /* a closed socket that still sends, see drain.c */
 struct saved_option; /* an option set before there is a descriptor, see options.c */
 
 /* What a message touches comes first and lies together: with thousands of sockets it is the cache
@@ -86,11 +88,12 @@ struct socket {
     bool closed;
     unsigned char standard; /* 1 + the standard descriptor it stands for; 0: none */
     enum socket_class class;
-    sa_family_t family;      /* AF_UNSPEC until known */
-    uint16_t usual;          /* bytes that came and were taken at once; less than SHARED_SIZE */
-    unsigned owner;          /* as its maker's: see dump.c */
-    struct socket *all_prev; /* among the open and draining ones */
-    struct socket *all_next; /* among those, or among the dead */
+    unsigned char received_in; /* the tick of the last receive, by 8 of its bits */
+    sa_family_t family;        /* AF_UNSPEC until known */
+    uint16_t usual;            /* bytes that came and were taken at once; less than SHARED_SIZE */
+    unsigned owner;            /* as its maker's: see dump.c */
+    struct socket *all_prev;   /* among the open and draining ones */
+    struct socket *all_next;   /* among those, or among the dead */
     union {
         struct datagrams *batch; /* of datagrams */
         struct place accept_at;  /* of servers: the script's line that accepts */
@@ -115,7 +118,7 @@ struct socket_methods {
     unsigned classes; /* that have them; 0 ends the table */
     const luaL_Reg *methods;
 };
-extern const struct socket_methods socket_methods[]; /* in module.c */
+void classes_open(const struct socket_methods *rows); /* the methods of every class; kept */
 extern const luaL_Reg socket_shared_methods[];
 struct socket *socket_new(lua_State *L, enum socket_class class, int family); /* pushes it */
 struct socket *socket_new_at(lua_State *L, enum socket_class class, int family, struct place at);
@@ -123,7 +126,8 @@ int socket_create_descriptor(struct socket *s, int family); /* 0 or -errno */
 void socket_adopt(struct socket *s, int fd);                /* fd becomes the socket's own */
 struct socket_box *socket_push_box(lua_State *L, enum socket_class class); /* without socket */
 bool socket_awaited(const struct socket *s); /* does a task wait for it? */
-void socket_traffic(const struct socket *s, uint64_t *received, uint64_t *sent); /* bytes */
+/* Its other end, also once that has reset the connection; false: it has none. */
+bool socket_peer(const struct socket *s, struct address *a);
 enum socket_class socket_class(const struct socket_box *box);
 void socket_become(lua_State *L, int index, enum socket_class class);
 const char *socket_class_name(enum socket_class class);
@@ -131,17 +135,29 @@ int socket_type(const struct socket *s); /* SOCK_STREAM or SOCK_DGRAM */
 
 /* The socket at index 1; raises if it is of another class; NULL if it is closed. */
 struct socket *socket_check(lua_State *L, unsigned classes, const char *role);
+struct socket_box *socket_check_any(lua_State *L);       /* of any class, open or closed */
 struct socket_box *socket_test(lua_State *L, int index); /* NULL: not a socket of ours */
 
 /* ---- the end of a life ---- */
-void socket_close(struct socket *s);            /* idempotent, never yields */
-void socket_abort(struct socket *s);            /* as close, but what it has yet to send is lost */
-void socket_drained(struct socket *s, int err); /* progress of a background drain */
+void socket_close(struct socket *s); /* idempotent, never yields */
+void socket_abort(struct socket *s); /* as close, but what it has yet to send is lost */
+void socket_bury(
+    struct socket *s); /* closes the descriptor; the struct goes at the end of the tick */
 void sockets_free_dead(void);
 void sockets_close_all(void);
 void sockets_force_close(void); /* ends the drains */
 void sockets_close(void);       /* frees what they shared */
 void accept_close_orphan(void); /* a connection that no object could be made for */
+
+/* ---- a closed socket that still sends, see drain.c; those without a drain are left alone ---- */
+/* What it has to say may go on, unless `at_once`; false: it is over, and can be buried. */
+bool drain_start(struct socket *s, const struct socket_box *box, bool at_once);
+void drain_flushed(struct socket *s, int err); /* its block: 0: all of it, -EAGAIN, or -errno */
+void drains_open(void);
+void drain_hurry(struct socket *s); /* the program ends: only so much patience */
+void drain_abort(struct socket *s);
+/* Bytes, as its box has counted or counts them. */
+void drain_traffic(const struct socket *s, uint64_t *received, uint64_t *sent);
 
 /* ---- output, see output.c ---- */
 #define OUTPUT_HIGH_WATER (64 * 1024)
@@ -154,17 +170,17 @@ int output_write(struct socket *s, const char *data, size_t size, size_t *sent);
 int output_through(struct socket *s, const char *data, size_t size, size_t *sent);
 int output_flush(struct socket *s); /* 0: all sent, -EAGAIN, or -errno */
 void output_discard(struct socket *s);
-bool output_on_writable(struct socket *s); /* true: there is more to write */
-void outputs_flush(void);                  /* every corked socket, and the batch of datagrams */
+void outputs_open(void);
+void outputs_flush(void); /* every corked socket, and the batch of datagrams */
 void outputs_free_blocks(void);
 
 /* ---- input, see input.c ---- */
-ssize_t input_fill(struct socket *s, size_t wanted); /* bytes, 0: end, or -errno */
+ssize_t input_fill(struct socket *s, size_t wanted); /* bytes, 0: end, -errno or NO_MEMORY */
 /* As input_fill, for a socket without input: what `to` accepts goes there, `moved` bytes, and only
  * the rest becomes input. -EOPNOTSUPP: it cannot be done so. */
 ssize_t input_forward(struct socket *s, struct socket *to, size_t *moved);
-void input_settle(struct socket *s); /* give the shared buffer back */
 const char *input_take(struct socket *s, size_t size);
+void input_untake(struct socket *s, size_t size); /* what was just taken */
 /* Takes `size` bytes and pushes them, if that can be done without copying them. */
 bool input_push(lua_State *L, struct socket *s, size_t size);
 void input_trim(struct socket *s); /* after a take: an empty buffer is given back */

@@ -48,6 +48,12 @@ const char *socket_class_name(enum socket_class class) {
     return class_names[class];
 }
 
+static const struct socket_methods *class_methods; /* by classes_open */
+
+void classes_open(const struct socket_methods *rows) {
+    class_methods = rows;
+}
+
 static void make_class(lua_State *L, enum socket_class class);
 
 /* A class is made when it is first asked for: most scripts use a few, and many none. It is no part
@@ -93,12 +99,45 @@ static const char *expected_family(const struct socket_box *box, unsigned classe
     return class_names[__builtin_ctz(classes)];
 }
 
-/* Apart, so that the check itself stays short. */
+/* Why a socket of this class has no method of those classes; NULL: they are of another family. */
+static const char *why_not(enum socket_class own, unsigned classes) {
+    if (CLASS(own) & ANY_UDP & ~classes && classes & ANY_UDP) {
+        return own == UDP_CONNECTED ? "it has a peer, given by setpeername"
+                                    : "it has no peer; setpeername names one, sendto needs none";
+    }
+    if (CLASS(own) & ANY_UNIX_DGRAM && classes & ANY_UNIX_DGRAM) {
+        return own == UNIX_DGRAM_CONNECTED ? "it has a peer, given by connect"
+                                           : "it has no peer; connect names one, sendto needs none";
+    }
+    unsigned family = CLASS(own) & ANY_TCP ? ANY_TCP : CLASS(own) & ANY_UNIX ? ANY_UNIX : 0;
+    if (!(classes & family)) {
+        return NULL;
+    }
+    if (CLASS(own) & ANY_MASTER) {
+        return classes & ANY_SERVER ? "it does not listen" : "it is not connected";
+    }
+    if (CLASS(own) & ANY_SERVER) {
+        return classes & ANY_MASTER ? "it listens already"
+                                    : "it is a server, whose connections come from accept or serve";
+    }
+    return "it is a client, by connect or accept";
+}
+
+/* Apart, so that the check itself stays short. LuaSocket's words, and behind them what is there
+ * instead. */
 static __attribute__((cold, noinline)) void wrong_class(lua_State *L, unsigned classes,
                                                         const char *role) {
-    const char *name = expected_family(socket_test(L, 1), classes);
+    const struct socket_box *box = socket_test(L, 1);
+    const char *name = expected_family(box, classes);
+    const char *got = box != NULL ? class_names[socket_class(box)] : luaL_typename(L, 1);
+    const char *how = box != NULL ? "" : "; methods are called with a colon";
+    const char *reason = box != NULL ? why_not(socket_class(box), classes) : NULL;
     lua_pushlstring(L, name, strcspn(name, "{"));
-    place_argerror(L, 1, lua_pushfstring(L, "%s{%s} expected", lua_tostring(L, -1), role));
+    const char *expected = lua_pushfstring(L, "%s{%s} expected", lua_tostring(L, -1), role);
+    if (reason == NULL) {
+        reason = lua_pushfstring(L, "got %s%s", got, how);
+    }
+    place_argerror_for(L, 1, expected, reason);
 }
 
 static inline struct socket_box *check_box(lua_State *L, unsigned classes, const char *role) {
@@ -107,6 +146,10 @@ static inline struct socket_box *check_box(lua_State *L, unsigned classes, const
         wrong_class(L, classes, role);
     }
     return box;
+}
+
+struct socket_box *socket_check_any(lua_State *L) {
+    return check_box(L, ANY_SOCKET, "any");
 }
 
 struct socket *socket_check(lua_State *L, unsigned classes, const char *role) {
@@ -233,6 +276,13 @@ static int method_dirty(lua_State *L) {
     return 1;
 }
 
+/* Others have or had the descriptor: they may have sent, and set SO_LINGER. */
+static void share(struct socket *s) {
+    watch_expose(&s->watch);
+    s->watch.drained = false;
+    s->out.wrote = s->out.lingers = true;
+}
+
 /* The descriptor is about to be used by somebody else: nothing of it may be pending with us. */
 static int method_getfd(lua_State *L) {
     struct socket *s = socket_check(L, ANY_SOCKET, "any");
@@ -241,8 +291,7 @@ static int method_getfd(lua_State *L) {
         if (!socket_awaited(s) && !s->out.blocked) {
             watch_stop(&s->watch);
         }
-        watch_expose(&s->watch);
-        s->watch.drained = false;
+        share(s);
     }
     lua_pushinteger(L, s ? s->watch.fd : -1);
     return 1;
@@ -274,10 +323,9 @@ static int method_setfd(lua_State *L) {
     }
     check_descriptor(L, s, fd);
     watch_stop(&s->watch);
-    watch_expose(&s->watch);
-    s->watch.drained = false;
     s->eof = false;
     s->out = (struct output){.immediate = s->out.immediate, .corked = s->out.corked};
+    share(s);
     s->watch.fd = (int)fd;
     waitq_wake_all(&s->watch.readers, WAKE_READY); /* nothing watches the old one for them */
     waitq_wake_all(&s->watch.writers, WAKE_READY);
@@ -316,7 +364,7 @@ static void make_class(lua_State *L, enum socket_class class) {
     lua_createtable(L, 0, 40);
     lua_pushvalue(L, -1);
     lua_setfield(L, -3, "__index");
-    for (const struct socket_methods *list = socket_methods; list->classes != 0; list++) {
+    for (const struct socket_methods *list = class_methods; list->classes != 0; list++) {
         if (list->classes & CLASS(class)) {
             add_methods(L, list->methods);
         }

@@ -33,12 +33,13 @@ lua_State *spare_take(lua_State *L, int *anchor) {
         co = lua_newthread(L);
         *anchor = luaL_ref(L, LUA_REGISTRYINDEX);
     }
-    *co_marks(co) = CO_IN_RUNTIME; /* for good: nobody else resumes a task's own coroutine */
+    *co_marks(co) = CO_IN_RUNTIME | CO_TASK;
     return co;
 }
 
 void spare_give_back(lua_State *co, int anchor, bool again) {
-    if (again && count < SPARES && !rt.exact && !rt.closing && *co_marks(co) == CO_IN_RUNTIME) {
+    if (again && count < SPARES && !rt.exact && !rt.closing &&
+        *co_marks(co) == (CO_IN_RUNTIME | CO_TASK)) {
         lua_settop(co, 0);
         spares[count].co = co;
         spares[count++].anchor = anchor;

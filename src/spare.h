@@ -12,7 +12,8 @@
 /* Marks; the rest of the extra space is the coroutine's innermost scope, see scope.c. */
 #define CO_IN_RUNTIME ((uintptr_t)1) /* the runtime has suspended it: see coroutine.c */
 #define CO_SEEN ((uintptr_t)2)       /* a script may know it: it is nobody else's afterwards */
-#define CO_MARKS (CO_IN_RUNTIME | CO_SEEN)
+#define CO_TASK ((uintptr_t)4) /* a task's own: nobody else resumes it, so it is in the runtime */
+#define CO_MARKS (CO_IN_RUNTIME | CO_SEEN | CO_TASK)
 
 static inline uintptr_t *co_marks(lua_State *co) {
     return lua_getextraspace(co);

@@ -119,37 +119,41 @@ static void close_both(struct plan *plan, bool failed) {
             close(plan->theirs[i]);
         }
         if (done != NULL) {
-            socket_close(done);
+            socket_abort(done); /* the connection is the child's: no input is discarded */
         }
     }
 }
 
 /* ---- limits ---- */
 
-/* Children get the descriptor limit that lariat was started with. It is lowered around the fork if
- * what uv_spawn opens fits below; else the running child's is changed. */
-static bool lower_limit(const struct rlimit *raised) {
-    struct rlimit lowered = {.rlim_cur = rt.soft_descriptors, .rlim_max = raised->rlim_max};
+bool process_lower_limit(struct rlimit *raised) {
+    if (getrlimit(RLIMIT_NOFILE, raised) < 0 || raised->rlim_cur <= rt.limits.rlim_cur) {
+        return false;
+    }
+    struct rlimit lowered = {.rlim_cur = rt.limits.rlim_cur, .rlim_max = raised->rlim_max};
+    return setrlimit(RLIMIT_NOFILE, &lowered) == 0;
+}
+
+/* Does what uv_spawn opens stay below the limit that children get? */
+static bool fits_below_limit(void) {
     int probe = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
     if (probe >= 0) {
         close(probe);
     }
-    bool fits = probe >= 0 && (rlim_t)probe + SPARE_DESCRIPTORS < rt.soft_descriptors;
-    return fits && setrlimit(RLIMIT_NOFILE, &lowered) == 0;
+    return probe >= 0 && (rlim_t)probe + SPARE_DESCRIPTORS < rt.limits.rlim_cur;
 }
 
+/* The limit is lowered around the fork, or, with too many descriptors open, set in the running
+ * child. */
 static int start_limited(struct process *p, uv_process_options_t *options) {
-    struct rlimit limit;
-    if (rt.soft_descriptors == 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0) {
-        return process_start(p, options);
-    }
-    bool lowered = lower_limit(&limit);
+    struct rlimit raised;
+    bool fits = fits_below_limit();
+    bool lowered = fits && process_lower_limit(&raised);
     int err = process_start(p, options);
     if (lowered) {
-        setrlimit(RLIMIT_NOFILE, &limit);
-    } else if (err == 0) {
-        limit.rlim_cur = rt.soft_descriptors;
-        prlimit(p->pid, RLIMIT_NOFILE, &limit, NULL);
+        setrlimit(RLIMIT_NOFILE, &raised);
+    } else if (!fits && err == 0) {
+        prlimit(p->pid, RLIMIT_NOFILE, &rt.limits, NULL);
     }
     return err;
 }
@@ -226,7 +230,7 @@ static const char *execute(lua_State *L, struct plan *plan, struct process *p,
 /* spawn(arguments, environment, cwd, stdin, stdout, stderr) -> process and our ends of pipes
  * | nil, message. For each stream: "pipe", "inherit", "null", "stdout", "=text" or an object. */
 int process_spawn(lua_State *L) {
-    if (rt.simulated) { /* as where no program can be started, which scripts are prepared for */
+    if (rt.world != NULL) { /* as where no program can be started, which scripts are prepared for */
         lua_pushnil(L);
         lua_pushliteral(L, "lariat.run is not simulated: a host runs no other programs");
         return 2;
@@ -266,10 +270,6 @@ int process_environ(lua_State *L) {
             lua_pushstring(L, equals + 1);
             lua_rawset(L, -3);
         }
-    }
-    if (rt.own_pool_size) {
-        lua_pushnil(L);
-        lua_setfield(L, -2, "UV_THREADPOOL_SIZE");
     }
     return 1;
 }

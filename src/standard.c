@@ -15,7 +15,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <limits.h>
+#include <lualib.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -24,9 +27,8 @@
 #include "driver_file.h"
 #include "module.h"
 #include "runtime.h"
-#include "sim.h"
-#include "sim_machine.h"
 #include "socket.h"
+#include "world.h"
 
 /* Opening a terminal's master side would make a new terminal. */
 static bool may_reopen(int number, const struct stat *st) {
@@ -56,12 +58,13 @@ static bool can_be_watched(int fd) {
 /* A descriptor for the stream and the driver that suits it; negative if there is none. */
 static int open_descriptor(int number, const struct driver **driver) {
     struct stat st;
-    if (rt.simulated && machine_current()->globals != LUA_NOREF) {
+    int simulated = rt.world != NULL ? rt.world->standard(number) : -1;
+    if (simulated >= 0) {
         *driver = rt.driver;
-        return sim_standard(number);
+        return simulated;
     }
-    if (fstat(number, &st) < 0) {
-        return -1;
+    if (fstat(number, &st) < 0 || (fcntl(number, F_GETFL) & O_PATH)) {
+        return -1; /* closed: runtime.c holds its number */
     }
     if (may_reopen(number, &st)) {
         int fd = reopen(number);
@@ -95,6 +98,42 @@ static int open_stream(lua_State *L) {
     }
     lua_pushvalue(L, -1);
     lua_replace(L, lua_upvalueindex(2));
+    return 1;
+}
+
+/* ---- terminals ---- */
+
+/* The descriptor of the stream or file at index 1; -1: it is closed, or a simulation's. */
+static int descriptor_of(lua_State *L) {
+    const struct socket_box *box = socket_test(L, 1);
+    if (box != NULL) {
+        const struct socket *s = box->socket;
+        return s == NULL ? -1 : s->standard ? s->standard - 1 : s->watch.fd;
+    }
+    const luaL_Stream *file = luaL_testudata(L, 1, LUA_FILEHANDLE);
+    if (file != NULL) {
+        return file->closef != NULL ? fileno(file->f) : -1;
+    }
+    bool named = luaL_getmetafield(L, 1, "__name") == LUA_TSTRING;
+    if (!named || strcmp(lua_tostring(L, -1), LUA_FILEHANDLE) != 0) {
+        luaL_typeerror(L, 1, "descriptor, stream or file");
+    }
+    return -1; /* io.stdout of a simulated host: a table */
+}
+
+/* isatty(descriptor, stream or file of io) -> is it a terminal? What is closed is none, and a
+ * simulated host has none. */
+int standard_isatty(lua_State *L) {
+    int fd;
+    if (lua_type(L, 1) == LUA_TNUMBER) {
+        lua_Integer n = luaL_checkinteger(L, 1);
+        luaL_argcheck(L, n >= 0 && n <= INT_MAX, 1, "descriptor expected, not negative");
+        fd = (int)n;
+    } else {
+        fd = descriptor_of(L);
+    }
+    bool hidden = rt.world != NULL && rt.world->hides_terminals();
+    lua_pushboolean(L, fd >= 0 && !hidden && isatty(fd));
     return 1;
 }
 

@@ -13,64 +13,64 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "hook.h"
 #include "runtime.h"
-#include "sim.h"
 #include "spare.h"
+#include "world.h"
 
-#define TURNS_PER_TICK 10000 /* then the network gets a look in, however many wake each other */
+/* Then the network gets a look in, however many tasks wake each other. */
+#define TURNS_PER_TICK 10000
+#define TICK_NS (1000 * 1000)
+#define TURNS_PER_LOOK 32 /* at the clock */
 
 /* ---- ready and later ---- */
 
-static void append(struct task **first, struct task **last, struct task *task) {
-    task->next = NULL;
-    *(*first ? &(*last)->next : first) = task;
-    *last = task;
-}
-
 /* A task of the world outside may be woken while a simulation runs: it runs when the world does. */
 static struct scheduler *scheduler_of(const struct task *task) {
-    return rt.outer != NULL && !task_is_simulated(task) ? rt.outer : &rt.tasks;
+    return rt.outer != NULL && !rt.world->contains(task) ? rt.outer : &rt.tasks;
 }
 
 /* Run again in the next tick. */
 void task_later(struct task *task) {
     task->state = TASK_READY;
-    append(&rt.tasks.later_first, &rt.tasks.later_last, task);
+    list_append(&rt.tasks.later, &task->link);
 }
 
-static void make_ready(struct task *task) {
-    struct scheduler *s = scheduler_of(task);
+static inline void make_ready(struct task *task, struct scheduler *s) {
     task->state = TASK_READY;
-    append(&s->ready_first, &s->ready_last, task);
+    list_append(&s->ready, &task->link);
+}
+
+/* Whatever could have ended its wait does not any more. */
+static inline void stop_waiting(struct task *task, struct scheduler *s) {
+    s->sources -= task->source;
+    task->source = false;
+    if (task->scope != NULL) {
+        scope_leave_waits(task);
+    }
+    if (task->interest.queue != NULL) {
+        waitq_woken(&task->interest);
+    }
+    for (size_t i = 0; i < task->set_count; i++) {
+        if (task->set[i].queue != NULL) {
+            waitq_woken(&task->set[i]);
+        }
+    }
 }
 
 bool task_wake(struct task *task, enum wake why) {
     if (task->state != TASK_WAITING) {
         return false;
     }
-    if (task->source) {
-        task->source = false;
-        scheduler_of(task)->sources--;
-    }
+    struct scheduler *s = scheduler_of(task);
+    stop_waiting(task, s);
     task->wake = why;
-    make_ready(task);
+    make_ready(task, s);
     return true;
 }
 
-/* The timer is a task's first member. A scope that its wait was in may have gone meanwhile, with its
- * consumer: the deadline that is left then counts. */
 static void deadline_passed(struct timer *timer) {
-    struct task *task = (struct task *)timer;
-    uint64_t scope = task->scope ? scope_due(task->scope) : NEVER;
-    uint64_t due = scope < task->limit ? scope : task->limit;
-    if (task->scope == NULL || due <= clock_now()) {
-        task_wake(task, WAKE_DEADLINE);
-    } else if (due != NEVER) {
-        timer_set(timer, due);
-    } else if (!task->outside && task->source) {
-        task->source = false;
-        rt.tasks.sources--;
-    }
+    task_wake((struct task *)timer, WAKE_DEADLINE); /* the timer is a task's first member */
 }
 
 bool task_cancel(struct task *task) {
@@ -98,8 +98,8 @@ static void link_task(struct task *task) {
     }
     rt.tasks.all = task;
     rt.tasks.live++;
-    if (rt.simulated) {
-        sim_task_began(task);
+    if (rt.world != NULL) {
+        rt.world->task_began(task);
     }
 }
 
@@ -110,8 +110,8 @@ static void unlink_task(struct task *task) {
     }
     task->all_prev = task->all_next = NULL;
     rt.tasks.live--;
-    if (rt.simulated) {
-        sim_task_ended(task);
+    if (rt.world != NULL) {
+        rt.world->task_ended(task);
     }
 }
 
@@ -153,23 +153,28 @@ struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct plac
         spare_give_back(co, anchor, false);
         luaL_error(L, "too many arguments");
     }
+    struct task *task = clock_reserve(rt.tasks.live + 1) ? runtime_try_take(sizeof(*task)) : NULL;
+    if (task == NULL) {
+        spare_give_back(co, anchor, false);
+        runtime_no_memory(L);
+        return NULL;
+    }
     lua_pushcfunction(co, body);
     lua_xmove(L, co, nargs + 1);
-    struct task *task = runtime_take(sizeof(*task));
     *task = (struct task){
         .timer = {.due = NEVER, .fire = deadline_passed},
         .co = co,
         .anchor = anchor,
-        .owner = spawner != NULL ? spawner->owner
-                 : rt.simulated  ? SIM_OWNERS
-                                 : 0,
+        .owner = spawner != NULL    ? spawner->owner
+                 : rt.world != NULL ? rt.world->owner
+                                    : 0,
         .born = (unsigned)(rt.sockets.tick / TASK_AGE_NS),
         .since = rt.sockets.tick,
         .fate = {.origin = origin_number(at, named, spawner != NULL ? spawner->fate.origin : 0),
                  .nvalues = nargs + 1},
     };
     link_task(task);
-    make_ready(task);
+    make_ready(task, scheduler_of(task));
     return task;
 }
 
@@ -204,6 +209,9 @@ static void forget(const struct task *task) {
 /* The coroutine has ended, one way or another; `again`: it can serve as a new one. */
 static void finish(struct task *task, bool again) {
     task->state = TASK_DONE;
+    if (task->service != NULL) {
+        task->service->ended(task);
+    }
     task_leave_queues(task);
     timer_remove(&task->timer);
     runtime_free(task_take_interruption(task));
@@ -223,8 +231,8 @@ static void finish_broken(struct task *task) {
         task->fate.outcome = TASK_FAILED;
         const char *message = lua_tostring(task->co, -1);
         lua_writestringerror("lariat: task died: %s\n", message ? message : "(no message)");
-        task->fate.reported = true;
-        rt.tasks.unjoined_errors++;
+        task->fate.reported = task->service == NULL; /* handlers change no exit status */
+        rt.tasks.unjoined_errors += task->fate.reported;
     }
     task->fate.nvalues = 1;
 }
@@ -234,24 +242,25 @@ static void resume(struct task *task) {
     task->state = TASK_RUNNING;
     rt.tasks.current = task;
     rt.tasks.budget = TASK_BUDGET;
-    rt.running = co;
     rt.tasks.pinned = false;
-    if (rt.simulated) {
-        sim_enter(task);
+    if (rt.world != NULL) {
+        rt.world->task_enters(task);
     }
+    hook_running(co);
     scope_enter(co, task->base);
     int status = lua_resume(co, rt.L, task->fate.nvalues, &task->fate.nvalues);
     scope_leave(NULL);
     if (status == LUA_YIELD && !rt.tasks.parking) {
-        task->fate.outcome =
-            rt.closing ? TASK_CANCELLED : TASK_UNFINISHED; /* stopped by interrupt.c */
+        bool stopped = rt.tasks.stopping || rt.closing;
+        task->fate.outcome = stopped ? TASK_CANCELLED : TASK_UNFINISHED;
         scope_forget(co);
         lua_resetthread(co);
         lua_settop(co, 0);
         lua_pushliteral(co, "attempt to yield from outside a coroutine");
         status = LUA_ERRRUN;
     }
-    rt.tasks.parking = false;
+    rt.tasks.parking = rt.tasks.stopping = false;
+    hook_running(NULL);
     if (status == LUA_OK || status == LUA_YIELD) {
         if (status == LUA_OK) {
             finish(task, true);
@@ -261,7 +270,20 @@ static void resume(struct task *task) {
         finish(task, false);
     }
     rt.tasks.current = NULL;
-    rt.running = NULL;
+}
+
+/* Has the network waited long enough? A simulation counts turns alone: a clock would make its runs
+ * differ. */
+static bool tick_over(int turns, uint64_t began) {
+    if (turns % TURNS_PER_LOOK != 0 || turns == 0 || rt.world != NULL) {
+        return turns >= TURNS_PER_TICK;
+    }
+    return clock_now() - began >= TICK_NS;
+}
+
+/* The bound of the exit is looked at between turns: a tick full of tasks could outlast it by far. */
+static bool may_go_on(const struct scheduler *s) {
+    return !list_is_empty(&s->ready) && !rt.exiting && !(rt.closing && runtime_is_overdue());
 }
 
 void task_run_ready(void) {
@@ -270,38 +292,28 @@ void task_run_ready(void) {
         return;
     }
     s->running = true;
-    if (s->later_first != NULL) {
-        *(s->ready_first ? &s->ready_last->next : &s->ready_first) = s->later_first;
-        s->ready_last = s->later_last;
-        s->later_first = s->later_last = NULL;
-    }
-    for (int turns = 0; s->ready_first != NULL && turns < TURNS_PER_TICK && !rt.exiting; turns++) {
-        struct task *task = s->ready_first;
-        s->ready_first = task->next;
-        resume(task);
+    list_append_all(&s->ready, &s->later);
+    uint64_t began = rt.sockets.tick; /* which an early flush sets anew */
+    for (int turns = 0; may_go_on(s) && !tick_over(turns, began); turns++) {
+        resume(LIST_ITEM(list_take_first(&s->ready), struct task, link));
     }
     s->running = false;
 }
 
-/* Takes a task that is ready out of its queue. */
-static void unqueue(struct task **first, struct task **last, const struct task *task) {
-    struct task *previous = NULL;
-    for (struct task *t = *first; t != NULL; previous = t, t = t->next) {
-        if (t == task) {
-            *(previous ? &previous->next : first) = t->next;
-            *last = *last == t ? previous : *last;
-            return;
-        }
-    }
-}
-
+/* It is not to be resumed any more: out of what it waits for, or out of the queue it is ready in. */
 static void unschedule(struct task *task) {
-    if (task->source) {
-        task->source = false;
-        rt.tasks.sources--;
+    const struct list_link *first = rt.tasks.ready.first;
+    if (task->state == TASK_WAITING) {
+        stop_waiting(task, &rt.tasks);
+    } else if (list_has(&task->link)) {
+        bool at_an_end = first != NULL && (first == &task->link || first->prev == &task->link);
+        list_remove(at_an_end ? &rt.tasks.ready : &rt.tasks.later, &task->link);
     }
-    unqueue(&rt.tasks.ready_first, &rt.tasks.ready_last, task);
-    unqueue(&rt.tasks.later_first, &rt.tasks.later_last, task);
+    if (task->inner != NULL && task->inner != task->co) { /* a script may keep it */
+        lua_pop(task->inner, 1);
+        lua_pushlightuserdata(task->inner, NULL);
+    }
+    scope_leave_task(task);
 }
 
 /* Its coroutine is left where it stands: no `<close>` variable runs. */
@@ -309,7 +321,7 @@ void task_drop(struct task *task) {
     unschedule(task);
     task_leave_queues(task);
     scope_forget(task->co);
-    task->scope = task->base = NULL;
+    task->base = NULL;
     task->fate.outcome = TASK_CANCELLED;
     task->fate.nvalues = 0;
     finish(task, false);
@@ -321,16 +333,17 @@ void task_abandon(struct task *task) {
     }
     unschedule(task);
     rt.tasks.current = task;
-    rt.running = task->co;           /* interrupt.c bounds what its `<close>` variables do */
-    task->scope = task->base = NULL; /* whose memory may go before this task */
+    task->base = NULL; /* whose memory may go before this task */
     task_resumed();
     task->state = TASK_RUNNING;
     scope_forget(task->co);
+    hook_running(task->co);
     lua_resetthread(task->co); /* runs pending `<close>` variables, which cannot wait */
+    rt.tasks.stopping = false;
+    hook_running(NULL);
     task->fate.outcome = TASK_CANCELLED;
     task->fate.nvalues = 0;
     lua_settop(task->co, 0);
     finish(task, false);
     rt.tasks.current = NULL;
-    rt.running = NULL;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Tasks and waits. A wait ends exactly one way: ready, deadline, cancelled or closed. A waiting task
- * holds interests, each a place in some object's queue of waiters; it keeps them until its
- * continuation runs, and a wake-up acts only on a task in state WAITING.
+ * holds interests, each a place in some object's queue of waiters, and is a member of the innermost
+ * scope it waits in. A wake-up acts only on a task in state WAITING, and takes it out of all of them.
  *
  * The struct is the scheduler's and goes when the task ends; what scripts hold of it is a handle, made
  * when one asks for it. One function resumes (task_run_ready) and one yields (task_park).
@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "clock.h"
+#include "list.h"
 #include "op.h"
 #include "origin.h"
 #include "place.h"
@@ -42,21 +43,27 @@ struct fate {
     bool quiet;    /* its errors are its starter's business: not reported */
 };
 
+/* Of what has many tasks and counts them: the first member of it. `ended` is called once for each,
+ * with its outcome known and its coroutine as that was left; it may not raise. */
+struct task_service {
+    void (*ended)(struct task *task);
+};
+
 /* There may be very many: the order of the members leaves no holes. */
 struct task {
-    struct timer timer; /* the deadline of the current wait */
-    struct task *next;  /* in the ready or later queue */
+    struct timer timer; /* the deadline of the current wait, without those of scopes */
+    struct list_link
+        link; /* waiting: among the waits of `scope`; ready: in the ready or later queue */
     struct task *all_prev, *all_next;
-    lua_State *co;                 /* kept by the anchor */
-    lua_State *inner;              /* the coroutine it waits in, itself or one it has resumed */
-    const struct service *service; /* whose connection it handles, or NULL: see serve.c */
-    struct scope *base;            /* the scope it was spawned in, or NULL */
-    struct scope *scope;           /* the innermost one its current wait is in */
-    const char *waiting_for;       /* name of the operation it is parked in */
-    struct interest interest;      /* the usual single interest */
+    lua_State *co;                /* kept by the anchor */
+    lua_State *inner;             /* the coroutine it waits in, itself or one it has resumed */
+    struct task_service *service; /* whose connection it handles, or NULL: see serve.c */
+    struct scope *base;           /* the scope it was spawned in, or NULL */
+    struct scope *scope;          /* the innermost one that it is suspended in, or NULL */
+    const char *waiting_for;      /* name of the operation it is parked in */
+    struct interest interest;     /* the usual single interest */
     struct interest *set; /* several: in memory anchored by the waiting call's stack, or `op` */
     uint64_t since;       /* tick in which its current wait began */
-    uint64_t limit;       /* the current wait's own deadline, without that of scopes */
     struct op op;         /* the operation it is parked in */
     unsigned set_count;
     int anchor;     /* registry reference to its handle, or to the coroutine while it has none */
@@ -66,8 +73,8 @@ struct task {
     enum task_state state;
     enum wake wake;   /* why it was woken */
     bool cancel;      /* cancellation was asked for: every wait raises it */
-    bool outside;     /* something outside the tasks can end its current wait */
-    bool source;      /* that or a deadline can: counted in rt.tasks.sources */
+    bool source;      /* its own deadline or something outside the tasks can end its current wait:
+                         it is counted in rt.tasks.sources */
     bool closing;     /* another task closes the coroutine it waits in */
     bool interrupted; /* a message is to be raised in it: see task_wait.c */
 };
@@ -129,6 +136,7 @@ void task_new_handle(lua_State *L);
 void task_give_handle(lua_State *L, struct task *task);
 struct task_handle *task_handle(lua_State *L, const struct task *task); /* NULL: it has none */
 struct task_handle *task_check(lua_State *L, int index);
+struct task *task_referenced(int reference); /* of a handle; NULL: none, or it has ended */
 struct fate *task_fate(struct task_handle *handle);
 lua_State *task_thread(lua_State *L, int handle);
 void task_push_name(lua_State *L, struct task *task);

@@ -11,6 +11,7 @@
 #include "module.h"
 #include "runtime.h"
 #include "task.h"
+#include "traceback.h"
 
 static const char cancelled_key; /* its address names the value in the registry */
 
@@ -110,7 +111,8 @@ static int method_join(lua_State *L) {
     }
     task_prepare(L, "join");
     struct task *self = rt.tasks.current;
-    self->interest.exclusive = true; /* as opposed to task.wait, which takes no results */
+    self->interest.claim = CLAIM_EXCLUSIVE; /* as opposed to task.wait, which takes no results */
+    self->interest.stays = true;
     waitq_join(&handle->joiners, &self->interest, self, false);
     return task_park(L, "join", clock_after(seconds), false, 0, joined);
 }
@@ -149,7 +151,7 @@ static int method_traceback(lua_State *L) {
     if (task_check(L, 1)->task == NULL) {
         task_push_traceback(L, 1);
     } else {
-        luaL_traceback(L, task_thread(L, 1), NULL, 0);
+        traceback_push(L, task_thread(L, 1), NULL, 0);
     }
     return 1;
 }
@@ -169,8 +171,12 @@ static const char *take_name(lua_State *L, int index) {
     while (lua_next(L, index)) {
         lua_pop(L, 1);
         if (lua_type(L, -1) != LUA_TSTRING || strcmp(lua_tostring(L, -1), "name") != 0) {
-            luaL_argerror(L, index,
-                          lua_pushfstring(L, "no such option '%s'", luaL_tolstring(L, -1, NULL)));
+            const char *option = luaL_tolstring(L, -1, NULL);
+            lua_createtable(L, 0, 1);
+            lua_pushboolean(L, 1);
+            lua_setfield(L, -2, "name");
+            const char *hint = module_push_hint(L, option);
+            luaL_argerror(L, index, lua_pushfstring(L, "no such option '%s'%s", option, hint));
         }
     }
     if (lua_getfield(L, index, "name") != LUA_TNIL && lua_type(L, -1) != LUA_TSTRING) {
@@ -194,6 +200,7 @@ static int fn_spawn(lua_State *L) {
     const char *name = NULL;
     int f = 1;
     if (lua_istable(L, 1)) {
+        module_check_dot(L, "function");
         name = take_name(L, 1);
         f = 2;
     }
@@ -215,6 +222,7 @@ static int slept(lua_State *L, int status, lua_KContext ctx) {
 }
 
 int task_sleep(lua_State *L) {
+    module_check_dot(L, "number");
     luaL_checknumber(L, 1);
     double seconds = task_opt_seconds(L, 1);
     task_prepare(L, "sleep");
@@ -266,6 +274,8 @@ static const luaL_Reg functions[] = {
     {"gate", gate_new},
     {"adopt_traceback", report_adopt_traceback},
     {"origins", report_origins},
+    {"message", traceback_message},
+    {"explain", traceback_explain},
     {"named", fn_named},
     {"scoped", fn_scoped},
     {NULL, NULL},

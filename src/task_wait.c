@@ -111,40 +111,46 @@ void task_prepare(lua_State *L, const char *what) {
     }
 }
 
+/* A coroutine of the script's own has its task on top of its stack while it waits: see coroutine.c. */
+static int suspend(lua_State *L, struct task *task, lua_KContext ctx, lua_KFunction k) {
+    bool own = L == task->co;
+    rt.tasks.parking = true;
+    task->inner = L;
+    if (!own) {
+        lua_pushlightuserdata(L, task);
+    }
+    return lua_yieldk(L, own ? 0 : 1, ctx, k);
+}
+
 int task_park(lua_State *L, const char *what, uint64_t due, bool source, lua_KContext ctx,
               lua_KFunction k) {
     struct task *task = rt.tasks.current;
     task->state = TASK_WAITING;
-    task->inner = L;
     task->waiting_for = what;
     task->since = rt.sockets.tick;
-    task->scope = rt.tasks.scope;
-    task->limit = due;
-    task->outside = source;
-    if (task->scope != NULL) {
-        uint64_t scope = scope_due(task->scope);
-        due = scope < due ? scope : due;
-    }
     timer_set(&task->timer, due);
     task->source = source || due != NEVER;
     rt.tasks.sources += task->source;
-    rt.tasks.parking = true;
-    return lua_yieldk(L, 0, ctx, k);
+    task->scope = rt.tasks.scope;
+    if (task->scope != NULL) {
+        scope_join(task);
+    }
+    return suspend(L, task, ctx, k);
 }
 
 int task_give_way(lua_State *L, lua_KContext ctx, lua_KFunction k) {
     struct task *task = rt.tasks.current;
-    task->inner = L;
+    task->scope = rt.tasks.scope;
     task->wake = WAKE_READY;
     task_later(task);
-    rt.tasks.parking = true;
-    return lua_yieldk(L, 0, ctx, k);
+    return suspend(L, task, ctx, k);
 }
 
 enum wake task_resumed(void) {
     struct task *task = rt.tasks.current;
     task_leave_queues(task);
     task->inner = NULL;
+    task->scope = NULL;
     task->waiting_for = NULL;
     timer_clear(&task->timer);
     return task_must_raise() ? WAKE_CANCELLED : task->wake;

@@ -53,6 +53,7 @@ int tcp_copy(lua_State *L) {
         return result_fail(L, errno);
     }
     socket_adopt(s, copy);
+    s->out.wrote = s->out.lingers = true; /* by the foreign code, perhaps */
     return 1;
 }
 
@@ -106,6 +107,10 @@ int inet_bind(lua_State *L, struct socket *s) {
     if (strcmp(host, "*") == 0) {
         address_wildcard(s->family == AF_INET6 ? AF_INET6 : AF_INET, port, &a);
     } else if (!address_parse(host, port, s->family, &a)) {
+        bad = address_check_host(L, host);
+        if (bad) {
+            return bad;
+        }
         lua_settop(L, 2);
         lua_pushinteger(L, port);
         task_prepare(L, "bind");

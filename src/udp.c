@@ -77,6 +77,9 @@ static int attempt_receive(lua_State *L, struct op *op) {
     if (err == -EAGAIN) {
         return WANT_READ;
     }
+    if (err == NO_MEMORY) {
+        return runtime_no_memory(L);
+    }
     if (err < 0) {
         return op->as.datagram.iterate ? luaL_error(L, "%s", result_message(err))
                                        : result_fail(L, err);
@@ -98,6 +101,7 @@ static int receive(lua_State *L, bool from) {
     op_init(&op, from ? &receivefrom_op : &receive_op,
             socket_check(L, from ? UNCONNECTED : ANY_DGRAM, from ? "unconnected" : "any"));
     lua_Number size = luaL_optnumber(L, 2, LARGEST_DATAGRAM);
+    luaL_argcheck(L, size == size, 2, "number of bytes expected, got nan");
     luaL_argcheck(L, size >= 0, 2, "number of bytes must not be negative");
     op.as.datagram.size = size < LARGEST_DATAGRAM ? (size_t)size : LARGEST_DATAGRAM;
     op.as.datagram.from = from;
@@ -136,6 +140,9 @@ static int attempt_many(lua_State *L, struct op *op) {
     if (err == -EAGAIN) {
         return WANT_READ;
     }
+    if (err == NO_MEMORY) {
+        return runtime_no_memory(L);
+    }
     if (err < 0) {
         return result_fail(L, err);
     }
@@ -149,7 +156,7 @@ static int attempt_many(lua_State *L, struct op *op) {
         bool more = i < op->as.datagram.done && op->socket->watch.fd >= 0;
         err = more ? datagrams_take(op->socket, &d) : -EAGAIN;
     }
-    if (err != -EAGAIN) {
+    if (err != -EAGAIN && err != NO_MEMORY) {
         op->socket->out.error = (short)-err; /* the datagrams come first */
     }
     if (datagrams_waiting(op->socket)) {
@@ -195,9 +202,16 @@ static int method_datagrams(lua_State *L) {
 
 /* ---- send ---- */
 
-static int sent(lua_State *L, int err, size_t size) {
-    if (err < 0) {
-        return result_fail(L, err);
+/* The datagram's own error, else an earlier one's that no call has told. */
+static __attribute__((noinline)) int not_sent(lua_State *L, struct socket *s, int err) {
+    int earlier = datagrams_take_error(s);
+    s->out.error = (short)(err < 0 && err != earlier ? -earlier : 0);
+    return result_fail(L, err < 0 ? err : earlier);
+}
+
+static int sent(lua_State *L, struct socket *s, int err, size_t size) {
+    if (err < 0 || s->out.error != 0) {
+        return not_sent(L, s, err);
     }
     lua_pushinteger(L, (lua_Integer)size);
     return 1;
@@ -212,7 +226,7 @@ static int attempt_send(lua_State *L, struct op *op) {
     if (err == -EAGAIN) {
         return s->family == AF_UNIX ? WANT_PAUSE : WANT_WRITE;
     }
-    return sent(L, err, op->as.datagram.size);
+    return sent(L, s, err, op->as.datagram.size);
 }
 
 static const struct op_type send_op = {"send", attempt_send, datagram_failed, true};
@@ -231,7 +245,7 @@ static int send_datagram(lua_State *L, const struct op_type *type, struct socket
     if (rt.tasks.budget > 0) {
         int err = datagram_send(s, data, size, to);
         if (err != -EAGAIN) {
-            return sent(L, err, size);
+            return sent(L, s, err, size);
         }
     }
     op_init(&op, type, s);

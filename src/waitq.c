@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Queues of waiting tasks, in the order they came. A queue belongs to what is waited for; a place
- * in it belongs to the waiting task, which leaves it in its continuation and not before. So waking
- * never changes a queue, and whoever wakes may go on walking through it.
+ * Queues of waiting tasks: see waitq.h. A place belongs to the waiting task, which leaves it in its
+ * continuation and not before; a wake-up only takes it out of the line. Leaving those who were woken
+ * in line was rejected: each further wake-up had to pass over them, which is N * N for N of them.
  */
 #include "waitq.h"
 
@@ -10,36 +10,36 @@
 
 #include "task.h"
 
-void waitq_join(struct waitq *queue, struct interest *interest, struct task *task, bool front) {
-    struct interest *first = queue->first;
+static inline void count(struct waitq *queue, struct interest *interest, struct task *task) {
     assert(interest->queue == NULL);
     interest->task = task;
     interest->queue = queue;
-    interest->prev = first != NULL ? first->prev : interest;
-    interest->next = front ? first : NULL;
-    if (first != NULL && !front) {
-        first->prev->next = interest;
-    }
-    if (first != NULL) {
-        first->prev = interest;
-    }
-    queue->first = first == NULL || front ? interest : first;
+    queue->claims += interest->claim;
 }
 
-void waitq_leave(struct interest *interest) {
-    struct waitq *queue = interest->queue;
-    if (queue == NULL) {
-        return;
+void waitq_join(struct waitq *queue, struct interest *interest, struct task *task, bool front) {
+    count(queue, interest, task);
+    if (front) {
+        list_prepend(&queue->line, &interest->link);
+    } else {
+        list_append(&queue->line, &interest->link);
     }
-    *(queue->first == interest ? &queue->first : &interest->prev->next) = interest->next;
-    if (queue->first != NULL) {
-        (interest->next != NULL ? interest->next : queue->first)->prev = interest->prev;
-    }
-    interest->queue = NULL;
+}
+
+void waitq_hold(struct waitq *queue, struct interest *interest, struct task *task) {
+    interest->stays = true;
+    interest->link.prev = NULL;
+    count(queue, interest, task);
+    queue->woken++;
+}
+
+static struct interest *place_at(struct list_link *link) {
+    return LIST_ITEM(link, struct interest, link);
 }
 
 bool waitq_wake_first(struct waitq *queue, enum wake why) {
-    for (struct interest *i = queue->first; i != NULL; i = i->next) {
+    for (struct list_link *l = queue->line.first; l != NULL; l = l->next) {
+        const struct interest *i = place_at(l);
         if (!i->end_only && task_wake(i->task, why)) {
             return true;
         }
@@ -47,17 +47,11 @@ bool waitq_wake_first(struct waitq *queue, enum wake why) {
     return false;
 }
 
+/* Waking a task takes all its places out of their lines, so the first is another one each time. */
 void waitq_wake_all(struct waitq *queue, enum wake why) {
-    for (struct interest *i = queue->first; i != NULL; i = i->next) {
-        task_wake(i->task, why);
+    while (queue->line.first != NULL) {
+        bool woken = task_wake(place_at(queue->line.first)->task, why);
+        assert(woken);
+        (void)woken;
     }
-}
-
-bool waitq_find_exclusive(const struct waitq *queue) {
-    for (const struct interest *i = queue->first; i != NULL; i = i->next) {
-        if (i->exclusive) {
-            return true;
-        }
-    }
-    return false;
 }

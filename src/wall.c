@@ -14,7 +14,7 @@
 
 time_t time(time_t *result) {
     struct timespec now = {0, 0};
-    if (rt.simulated) {
+    if (rt.world != NULL) {
         now.tv_sec = (time_t)clock_wall();
     } else if (!rt.exact || rt.L != NULL) {
         clock_gettime(CLOCK_REALTIME, &now);
@@ -27,7 +27,7 @@ time_t time(time_t *result) {
 
 clock_t clock(void) {
     struct timespec used;
-    if (rt.simulated) {
+    if (rt.world != NULL) {
         return (clock_t)(clock_now() / (1000000000 / CLOCKS_PER_SEC));
     }
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);

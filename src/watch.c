@@ -2,7 +2,8 @@
  *
  * Readiness to waiting tasks. Invariant: an event that finds nobody waiting disarms its direction,
  * so level-triggered readiness never spins; a wait arms it again. Between two receives of a busy
- * loop nothing is disarmed, and so no system call is made.
+ * loop nothing is disarmed, and so no system call is made. Nobody waits for what is not watched: where
+ * the driver fails, those who relied on the watch ask again, and are told the error.
  */
 #include "watch.h"
 
@@ -11,10 +12,22 @@
 
 #include "driver.h"
 #include "runtime.h"
-#include "socket.h"
+
+struct watch_hooks watch_hooks;
 
 void watch_init(struct watch *w, const struct driver *driver, int fd) {
     *w = (struct watch){.driver = driver, .fd = fd};
+}
+
+/* Nothing is reported of it any more, of which `events` were: whoever waits for it tries again. */
+__attribute__((noinline)) void watch_lost(struct watch *w, int events) {
+    w->armed = 0;
+    w->drained = false;
+    waitq_wake_all(&w->readers, WAKE_READY);
+    waitq_wake_all(&w->writers, WAKE_READY);
+    if (w->is_socket && (events & POLLOUT)) {
+        watch_hooks.writable(w);
+    }
 }
 
 static int set_armed(struct watch *w, int events) {
@@ -22,7 +35,11 @@ static int set_armed(struct watch *w, int events) {
         return 0;
     }
     int err = w->driver->watch(w, events);
-    w->armed = (short)(err < 0 ? 0 : events);
+    if (err >= 0) {
+        w->armed = (short)events;
+    } else if (w->armed != 0) {
+        watch_lost(w, w->armed);
+    }
     return err;
 }
 
@@ -31,8 +48,9 @@ int watch_arm(struct watch *w, int events) {
 }
 
 void watch_stop(struct watch *w) {
-    if (w->fd >= 0) {
-        set_armed(w, 0);
+    if (w->fd >= 0 && w->armed != 0) {
+        w->armed = 0;
+        w->driver->watch(w, 0);
     }
 }
 
@@ -46,12 +64,13 @@ void watch_ready(struct watch *w, int events) {
     int spent = 0;
     if (events & POLLIN) {
         w->drained = false;
-        if (!waitq_wake_first(&w->readers, WAKE_READY)) {
+        if (!waitq_wake_first(&w->readers, WAKE_READY) &&
+            !(w->is_socket && watch_hooks.readable(w))) {
             spent |= POLLIN;
         }
     }
     if (events & POLLOUT) {
-        bool more = w->is_socket && output_on_writable((struct socket *)w);
+        bool more = w->is_socket && watch_hooks.writable(w);
         if (!waitq_wake_first(&w->writers, WAKE_READY) && !more) {
             spent |= POLLOUT;
         }

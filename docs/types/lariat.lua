@@ -83,6 +83,16 @@ function Process:close() end
 ---@return string? message
 function lariat.run(options) end
 
+--- For a `<close>` variable: calls f, once, when the block is left, however that happens.
+---@param f fun(err: any) is given the error that ends the block, or nil; may wait
+---@return table
+function lariat.defer(f) end
+
+--- Is it a terminal? What is closed is none.
+---@param x integer|file*|socket.Stream a descriptor's number, a file, or a stream
+---@return boolean
+function lariat.isatty(x) end
+
 ---@class lariat.SocketInfo
 ---@field class string
 ---@field sockname? string

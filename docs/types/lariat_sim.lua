@@ -43,6 +43,7 @@
 ---@class lariat.sim.Result
 ---@field ok boolean
 ---@field error? string
+---@field raised? any the error's value, if one was raised
 ---@field seed integer
 ---@field faults string[] the families that were on
 ---@field hash string of the trace

@@ -76,10 +76,12 @@ function task.current() end
 local Group = {}
 
 --- Starts f(...) in the group.
+---@param options { name?: string } may be left out
 ---@param f fun(...: any): any ...
 ---@param ... any
 ---@return lariat.Task
-function Group:spawn(f, ...) end
+---@overload fun(self, f: fun(...: any), ...: any): lariat.Task
+function Group:spawn(options, f, ...) end
 
 --- Cancels the children and the group's own body.
 ---@return boolean asked false if it was cancelled or had ended
@@ -114,7 +116,7 @@ function task.timeout(seconds, f, ...) end
 ---@return any ...
 function task.deadline(at, f, ...) end
 
---- Runs f(...), out of reach of what is asked of those around it, for at most so many seconds.
+--- Runs f(...) for at most so many seconds; cancellations and deadlines from outside wait until then.
 ---@param seconds number
 ---@param f fun(...: any): any ...
 ---@param ... any

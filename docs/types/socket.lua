@@ -44,7 +44,7 @@
 ---@class socket.ServeOptions
 ---@field limit? integer connections at once
 ---@field timeout? number seconds, set on each connection
----@field name? string of the handlers' tasks
+---@field name? string of the handlers' tasks; the server's address unless given
 
 ---@class socket.BindServeOptions : socket.ServeOptions
 ---@field backlog? integer 128 by default
@@ -69,13 +69,15 @@
 ---@field class string "tcp{client}", "udp{unconnected}", ...
 local Socket = {}
 
---- Closes at once and without waiting; what was sent is still delivered in the background.
+--- Closes at once and without waiting; what was sent is still delivered in the background, also if
+--- the peer had sent what nobody read.
 ---@return integer ok 1
 function Socket:close() end
 
 --- Limits how long a call may wait. nil: as long as it takes; 0: not at all.
 ---@param seconds? number
----@param mode? "b"|"t"|"r" "b" (default): a call; "t" or "r": a call in total
+---@param mode? "b"|"t"|"r" one limit alone is for the whole call; with both, "t" or "r" is for the
+---  call, and "b" (the default) for each single wait in it
 ---@return integer ok 1
 function Socket:settimeout(seconds, mode) end
 
@@ -151,7 +153,7 @@ function Stream:receiveany(max) end
 function Stream:receiveuntil(delimiter, options) end
 
 --- An iterator over lines, or over units of another pattern. Ends at the end of the stream, raises
---- any other failure.
+--- any other failure, also that the stream was closed here.
 ---@param pattern? socket.LinePattern|integer
 ---@return fun(): string?
 function Stream:lines(pattern) end
@@ -321,7 +323,7 @@ function Datagrams:send(datagram) end
 ---@param list (socket.Datagram|string)[] a string only on a connected socket
 ---@return integer? sent
 ---@return string? message
----@return integer? sent_before on failure
+---@return integer? handed_over on failure
 function Datagrams:sendmany(list) end
 
 ---@return integer received bytes
@@ -426,10 +428,10 @@ function socket.udp6() end
 ---@return string? message
 function socket.bind(host, port, backlog) end
 
---- Makes a client.
----@param address string a name, an address, or "unix:/path"
+--- Makes a client. Takes what getsockname and getpeername return, the family or a path.
+---@param address string a name, an address, "unix:/path", or "/path"
 ---@param port? socket.Port not with a path
----@param local_address? string
+---@param local_address? string|"inet"|"inet6" the family, if no local port follows
 ---@param local_port? socket.Port
 ---@param family? "inet"|"inet6"|"unspec"
 ---@return socket.TcpClient? client

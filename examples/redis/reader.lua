@@ -8,10 +8,6 @@ local syntax = require "redis.syntax"
 
 local byte, find, sub = string.byte, string.find, string.sub
 local sizes, counts, beginnings = syntax.sizes, syntax.counts, syntax.beginnings
-local LONGEST_LINE = 64 * 1024
-local LONGEST_STRING = 16 * 1024 * 1024
-local MOST_STRINGS = 1024 * 1024 -- in one command
-local LARGEST = 64 * 1024 * 1024 -- bytes of one command
 
 --- Makes a function that reads the next command: a list of words (maybe empty), or nil and what
 --- to tell the client, if anything. It calls `receive` for more when those bytes are used up.
@@ -38,12 +34,12 @@ return function(receive)
     local last
     repeat
       last = find(data, "\n", at, true)
-      if not last and #data - at >= LONGEST_LINE then return false end
+      if not last and #data - at >= syntax.LONGEST_LINE then return false end
       if not last and not fill(#data - at + 2) then return nil end
     until last
     local line = sub(data, at, last - 1)
     at = last + 1
-    return #line <= LONGEST_LINE and line
+    return #line <= syntax.LONGEST_LINE and line
   end
 
   local function read_size()
@@ -53,7 +49,7 @@ return function(receive)
       return nil, ("expected '$', got '%s'"):format(line:sub(1, 1):gsub("%c", "?"))
     end
     local size = syntax.length_in(line)
-    if not size or size < 0 or size > LONGEST_STRING then return nil, "invalid bulk length" end
+    if not size or size < 0 or size > syntax.LONGEST_WORD then return nil, "invalid bulk length" end
     return size
   end
 
@@ -62,10 +58,9 @@ return function(receive)
     local size = sizes[sub(data, from, from + 3)]
     if not size then return nil end
     local first = from + (size < 10 and 4 or 5)
-    local rest = first + size + 2
-    if rest > #data + 1 then return nil end
-    at = rest
-    return sub(data, first, rest - 3)
+    if first + size + 1 > #data then return nil end
+    at = first + size + 2
+    return sub(data, first, at - 3)
   end
 
   -- One string of the array: its length on a line, its bytes, CR LF.
@@ -73,9 +68,8 @@ return function(receive)
     local size, message = read_size()
     if not size then return nil, message end
     if at + size + 1 > #data and not fill(size + 2) then return nil end
-    local first = at
-    at = first + size + 2
-    return sub(data, first, first + size - 1)
+    at = at + size + 2
+    return sub(data, at - size - 2, at - 3)
   end
 
   -- Any command, part by part.
@@ -88,7 +82,7 @@ return function(receive)
       if not line then return nil, line == false and "too big inline request" end
       if byte(line) ~= 42 then return syntax.words_in(line) end -- "*"
       count = syntax.length_in(line)
-      if not count or count > MOST_STRINGS then return nil, "invalid multibulk length" end
+      if not count or count > syntax.MOST_STRINGS then return nil, "invalid multibulk length" end
     end
     local words, bytes = { nil, nil, nil }, 0 -- with room for the usual number
     for i = 1, count do
@@ -97,7 +91,7 @@ return function(receive)
       if not word then return nil, message end
       words[i] = word
       bytes = bytes + #word
-      if bytes > LARGEST then return nil, "command too large" end
+      if bytes > syntax.LARGEST then return nil, "command too large" end
     end
     return words
   end

@@ -3,7 +3,12 @@
 -- What the commands that redis/reader.lua reads consist of. What is usual is looked up, which is
 -- faster than to parse it.
 
-local syntax = {}
+local syntax = {
+  LONGEST_LINE = 64 * 1024,
+  LONGEST_WORD = 16 * 1024 * 1024,
+  MOST_STRINGS = 1024 * 1024, -- in one command
+  LARGEST = 64 * 1024 * 1024, -- bytes of one command
+}
 
 --- The number in a line such as "*3" or "$5", or nil.
 function syntax.length_in(line)

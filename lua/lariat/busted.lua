@@ -11,8 +11,10 @@
 
 local core = require "lariat.core"
 local faults = require "lariat.sim.faults"
+local searchpath = require "lariat.searchpath"
 local simulations = require "lariat.sim.settings"
 local task = core.task
+local testname = require "lariat.testname"
 local windows = require "lariat.windows"
 
 local DEFAULT_LIMIT = 10 -- seconds
@@ -54,16 +56,22 @@ local VALUES = {
   ["sim-program"] = function(_, text) simulations.program = text end,
 }
 
--- Those of busted's that say where code is. A worker process needs them, too.
-local PATHS = {
-  ["-m"] = true, ["--lpath"] = true, ["--cpath"] = true, ["--helper"] = true, ["-Xhelper"] = true,
+-- Those of busted's that say where code is and how it is loaded: a worker process, started in the
+-- same directory, needs them, too. true: with a value, in the same word or in the next.
+local INHERITED = {
+  e = true, m = true, lpath = true, cpath = true, helper = true, Xhelper = true, loaders = true,
+  C = true, directory = true, f = true, ["config-file"] = true, r = true, run = true,
+  lazy = false, ["no-lazy"] = false, ["auto-insulate"] = false, ["no-auto-insulate"] = false,
 }
 
-local function note_path(arg, i)
-  local name, value = arg[i]:match "^(%-%-?%w+)(=?)"
-  if not PATHS[name] then return end
-  table.insert(simulations.paths, arg[i])
-  if value == "" and #name == #arg[i] then table.insert(simulations.paths, arg[i + 1]) end
+-- Keeps the option at arg[i], if it is one of those; how many words it has.
+local function note_inherited(arg, i)
+  local name, equals = arg[i]:match "^%-+([%w-]+)(=?)"
+  local valued = INHERITED[name]
+  if valued == nil then return 1 end
+  local words = valued and equals == "" and 2 or 1
+  table.move(arg, i, i + words - 1, #simulations.inherited + 1, simulations.inherited)
+  return words
 end
 
 -- Takes what busted knows nothing of out of `arg`: --timeout=SECONDS (or two words) and the rest.
@@ -86,8 +94,7 @@ local function take_options(arg)
       table.remove(arg, i)
       options[flag] = true
     else
-      note_path(arg, i)
-      i = i + 1
+      i = i + note_inherited(arg, i)
     end
   end
   simulations.limit = options.limit
@@ -105,9 +112,16 @@ local function problems(window, options)
   local left = options.allow and {} or windows.left(window, options.strict)
   for _, text in ipairs(windows.errors(window)) do texts[#texts + 1] = text end
   if left[1] then
-    texts[#texts + 1] = "left behind:\n  " .. table.concat(left, "\n  ")
+    texts[#texts + 1] = ("left behind:\n  %s\n(lariat --test --allow-leaks lets tests do that)")
+      :format(table.concat(left, "\n  "))
   end
   return texts[1] and table.concat(texts, "\n")
+end
+
+local function check(window, options)
+  local ok, text = pcall(problems, window, options)
+  if not ok and text == task.cancelled then error(text, 0) end
+  return text
 end
 
 local function publish(busted, status, element, text)
@@ -118,10 +132,47 @@ local function publish(busted, status, element, text)
   busted.publish({ status, element.descriptor }, element, parent, text, trace)
 end
 
-local function check(window, options)
-  local ok, text = pcall(problems, window, options)
-  if not ok and text == task.cancelled then error(text, 0) end
-  return text
+-- What has come of the tests so far, for the case that one cannot be stopped.
+local counts = { success = 0, failure = 0, error = 0, pending = 0 }
+local failures = {}
+
+local function count(_, _, status)
+  if counts[status] then counts[status] = counts[status] + 1 end
+  return nil, true
+end
+
+local function keep_failure(busted)
+  return function(element, _, message)
+    local name = testname(busted, element)
+    failures[#failures + 1] = ("\n%s:\n%s\n"):format(name, tostring(message))
+    core.interrupt.remember(table.concat(failures))
+    return nil, true
+  end
+end
+
+local function watch_results(busted)
+  busted.subscribe({ "test", "end" }, count)
+  busted.subscribe({ "failure" }, keep_failure(busted))
+  busted.subscribe({ "error" }, keep_failure(busted))
+end
+
+-- For a test that goes on whatever is raised in it: the run ends here, and is told as any other.
+local function end_run(busted, safe_publish, element, text)
+  local root = element
+  while busted.context.parent(root) do root = busted.context.parent(root) end
+  publish(busted, "error", element, text)
+  safe_publish("test", { "test", "end" }, element, busted.context.parent(element), "error")
+  safe_publish("suite", { "suite", "end" }, root, 1, 1)
+  busted.publish { "exit" }
+  io.stdout:flush()
+end
+
+-- The process says this if nothing can run, because a function written in C does not return.
+local function last_words(busted, element)
+  local trace = element.trace or {}
+  return ("%s:%d: %s\nbefore it: %d successes, %d failures, %d errors, %d pending\n"):format(
+    trace.short_src or "?", trace.currentline or 0, testname(busted, element), counts.success,
+    counts.failure, counts.error, counts.pending)
 end
 
 -- Runs a test, from before_each to after_each; its end is told once its window is over.
@@ -136,7 +187,10 @@ local function run_test(busted, options, element, run)
     return true
   end
   local limit = options.limit
-  core.interrupt.limit(limit, ("test exceeded its time limit of %g s"):format(limit))
+  local message = ("test exceeded its time limit of %g s"):format(limit)
+  core.interrupt.limit(limit, message, last_words(busted, element), function()
+    end_run(busted, safe_publish, element, message .. ", and could not be stopped")
+  end)
   if options.strict then collectgarbage "stop" end -- else a leak counts or not, by chance
   local results = table.pack(run())
   -- Once Ctrl-C or SIGTERM has come, what is left is not run, and the summary tells the rest.
@@ -202,29 +256,75 @@ local function choose(busted)
   end
 end
 
+-- A spec file finds the modules beside it, as a script does, and not those beside other spec files.
+local function search_beside(busted)
+  local forget = function() end
+  busted.subscribe({ "file", "start" }, function(file)
+    forget = searchpath.add(package, file.name)
+  end)
+  busted.subscribe({ "file", "end" }, function() forget() end)
+end
+
 -- busted's instance is made inside its runner and handed to the module `busted`: be there.
 local function watch_instance(options)
   local metatable = getmetatable(require "busted")
   local configure = metatable.__call
   metatable.__call = function(self, busted)
     watch(busted, options)
+    watch_results(busted)
     simulations.busted = busted
     local configured = configure(self, busted)
+    search_beside(busted)
     if simulations.worker then choose(busted) end
     return configured
   end
 end
 
+-- A `lua = "..."` in .busted, or --lua: the interpreter is this one.
+local function ignore_lua()
+  local make = require "busted.modules.cli"
+  package.loaded["busted.modules.cli"] = function(...)
+    local cli = make(...)
+    local parse = cli.parse
+    function cli:parse(args)
+      return parse(self, table.move(args, 1, #args, 2, { [0] = args[0], "--ignore-lua" }))
+    end
+    return cli
+  end
+end
+
+-- Where a shell finds busted; its name, if it does not.
+local function busted_script()
+  for folder in (os.getenv "PATH" or ""):gmatch "[^:]+" do
+    local file = io.open(folder .. "/busted")
+    if file then
+      file:close()
+      return folder .. "/busted"
+    end
+  end
+  return "busted"
+end
+
+-- `arg` as `lua /usr/bin/busted ...` has it: the interpreter, busted's script, busted's arguments.
+-- The interpreter is a full path: specs start it from other directories.
+local function set_arg(arg)
+  arg[-1], arg[0] = core.fork.program, busted_script()
+  _G.arg = arg
+end
+local failed_outside = false -- an error that is no test's
+
 local function keep_error(err, traceback, title, failed)
   if windows.keep_error(err, traceback, title, failed) then return end
+  failed_outside = true
   io.stderr:write("lariat: ", title, title == "" and "" or ": ", traceback, "\n")
 end
 
---- Runs busted over the command line in `arg`; ends the program with its exit status on failure.
+--- Runs busted over its arguments; ends the program with its exit status on failure.
 ---@param program string as the user calls it
----@param arg string[]
+---@param arg string[] which becomes the global of that name
 function runner.run(program, arg)
   simulations.program = program
+  set_arg(arg)
   local options = take_options(arg)
   -- busted loads modules anew for each file; those of the runtime must stay the same.
   for _, name in ipairs(MODULES) do require(name) end
@@ -233,15 +333,21 @@ function runner.run(program, arg)
     io.stderr:write("lariat: --test needs busted (Debian: lua-busted)\n", message, "\n")
     os.exit(1)
   end
+  simulations.directory = require "pl.path".currentdir()
+  ignore_lua()
   watch_instance(options)
   core.task.onerror(keep_error)
   core.on_deadlock(task.current())
   require "busted.runner" { standalone = false }
+  if simulations.pending then
+    io.stderr:write(simulations.pending)
+    os.exit(simulations.PENDING)
+  end
   if simulations.worker and not simulations.ran then
     io.stderr:write "lariat: the worker process has not found its test\n"
     os.exit(1)
   end
-  os.exit(0) -- a task that a test has left behind ends with the run
+  os.exit(not failed_outside) -- a task that a test has left behind ends with the run
 end
 
 return runner

@@ -3,8 +3,11 @@
 -- What tasks say to each other: channels, and semaphores and events made of the same waiting.
 --
 -- Invariant: a value sent is received once or still in the channel. A waiter has a record in its
--- queue; whoever serves it marks the record done. A receiver that is cancelled after it was served
+-- line; whoever serves it marks the record done. A receiver that is cancelled after it was served
 -- gives the value back to the front. Senders and receivers are served in the order they came.
+--
+-- No call takes longer because many wait: a record is linked to its neighbours, so that it leaves
+-- the line from anywhere at once.
 
 local core = require "lariat.core"
 local misuse = require "lariat.misuse"
@@ -12,12 +15,10 @@ local getmetatable = getmetatable
 local task, check_self = core.task, misuse.check_self
 
 local function check_seconds(seconds, name, n)
-  if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
-    misuse.argument(n, name, "seconds expected, not negative")
-  end
+  misuse.check_amount(n, name, "seconds", seconds)
 end
 
--- Queues: first in, first out; a record can leave from the middle ---------------------------------
+-- Queues of values: first in, first out ----------------------------------------------------------
 
 local queue = {}
 queue.__index = queue
@@ -44,18 +45,30 @@ function queue:pop()
   return item
 end
 
-function queue:remove(item)
-  for i = self.first, self.last do
-    if self[i] == item then
-      table.move(self, i + 1, self.last + 1, i)
-      self.last = self.last - 1
-      return
-    end
-  end
-end
-
 function queue:size()
   return self.last - self.first + 1
+end
+
+-- Lines of waiters: a record can leave from the middle ------------------------------------------
+
+local function new_line()
+  return { size = 0 } -- and its first and last record
+end
+
+local function join(line, record)
+  local last = line.last
+  record.line, record.waits, record.before = line, true, last
+  if last then last.after = record else line.first = record end
+  line.last = record
+  line.size = line.size + 1
+end
+
+local function leave(line, record)
+  local before, after = record.before, record.after
+  if before then before.after = after else line.first = after end
+  if after then after.before = before else line.last = before end
+  record.waits, record.before, record.after = false, nil, nil
+  line.size = line.size - 1
 end
 
 -- Channels ---------------------------------------------------------------------------------------
@@ -67,10 +80,15 @@ channel.__name = "channel"
 
 -- The first in line that still waits, which now goes on; those cancelled meanwhile are passed over.
 local function serve(line)
-  local record = line:pop()
-  while record and record.gate:wake(1) == 0 do record = line:pop() end
-  if record then record.done = true end
-  return record
+  local record = line.first
+  while record do
+    leave(line, record)
+    if record.gate:wake(1) > 0 then
+      record.done = true
+      return record
+    end
+    record = line.first
+  end
 end
 
 -- A receiver that will not take what it was served gives it back.
@@ -84,25 +102,46 @@ local function unreceive(self, value)
   end
 end
 
--- A place in line. Whatever ends the wait, also the end of its coroutine, leaves the line.
+-- Lines of waiters: a record can leave from the middle -------------------------------------------
+-- back what was served to a coroutine that has ended.
 local place = {}
 place.__close = function(record)
-  if not record.done then
-    record.line:remove(record)
-  elseif not record.returned and record.line == record.channel.receivers then
-    unreceive(record.channel, record.value)
+  if record.waits then
+    leave(record.line, record)
+  elseif record.done and not record.returned and record.give_back then
+    record.give_back(record.channel, record.value)
   end
 end
 
 -- Parks until the record is done, the time has passed or the channel is closed.
 local function wait_in(self, line, record, seconds, what)
-  record.gate, record.channel, record.line = task.gate(), self, line
+  record.gate, record.channel = task.gate(), self
   local _ <close> = setmetatable(record, place)
-  line:push(record)
+  join(line, record)
   self.watchers:wake()
   local ok, woken = pcall(record.gate.wait, record.gate, seconds, what)
   record.returned = true
   return ok, woken
+end
+
+-- Puts a value in; `what` is waited for, and give_back undoes it for a coroutine that has ended.
+local function put(self, value, seconds, what, give_back)
+  local receiver = serve(self.receivers)
+  if receiver then
+    receiver.value = value
+    return true
+  end
+  if self.buffer:size() < self.capacity then
+    self.buffer:push(value)
+    self.watchers:wake()
+    return true
+  end
+  if seconds == 0 then return nil, "timeout" end
+  local record = { value = value, give_back = give_back }
+  local ok, err = wait_in(self, self.senders, record, seconds, what)
+  if record.done then return true end -- it has been taken, whatever else happened
+  if not ok then error(err, 0) end
+  return nil, self.closed and "closed" or "timeout"
 end
 
 --- Puts a value in; waits while the channel is full.
@@ -115,22 +154,7 @@ function channel:send(value, seconds)
   if value == nil then misuse.argument(1, "send", "nil cannot be sent") end
   if seconds ~= nil then check_seconds(seconds, "send", 2) end
   if self.closed then return nil, "closed" end
-  local receiver = serve(self.receivers)
-  if receiver then
-    receiver.value = value
-    return true
-  end
-  if self.buffer:size() < self.capacity then
-    self.buffer:push(value)
-    self.watchers:wake()
-    return true
-  end
-  if seconds == 0 then return nil, "timeout" end
-  local record = { value = value }
-  local ok, err = wait_in(self, self.senders, record, seconds, "channel send")
-  if record.done then return true end -- it has been taken, whatever else happened
-  if not ok then error(err, 0) end
-  return nil, self.closed and "closed" or "timeout"
+  return put(self, value, seconds, "channel send")
 end
 
 -- The next value, if there is one: from the buffer, which a waiting sender then refills.
@@ -151,7 +175,7 @@ function channel:receive(seconds)
   if value ~= nil then return value end
   if self.closed then return nil, "closed" end
   if seconds == 0 then return nil, "timeout" end
-  local record = {}
+  local record = { give_back = unreceive }
   local ok, err = wait_in(self, self.receivers, record, seconds, "channel receive")
   if not ok then
     if record.done then unreceive(self, record.value) end
@@ -168,7 +192,11 @@ function channel:close()
   if self.closed then return false end
   self.closed = true
   for _, line in ipairs { self.senders, self.receivers } do
-    for i = line.first, line.last do line[i].gate:wake() end
+    local record = line.first
+    while record do
+      record.gate:wake()
+      record = record.after
+    end
   end
   self.watchers:wake()
   return true
@@ -185,7 +213,7 @@ end
 ---@return boolean
 function channel:ready()
   check_self(self, channel, "ready")
-  return self.buffer:size() > 0 or self.senders:size() > 0 or self.closed
+  return self.buffer:size() > 0 or self.senders.size > 0 or self.closed
 end
 
 channel.__call = function(self)
@@ -202,12 +230,10 @@ local api = {}
 ---@return lariat.Channel
 function api.channel(capacity)
   capacity = capacity or 0
-  if type(capacity) ~= "number" or capacity ~= capacity or capacity < 0 then
-    misuse.argument(1, "channel", "capacity expected: a number, not negative")
-  end
+  misuse.check_amount(1, "channel", "capacity", capacity)
   return setmetatable({
     capacity = capacity, closed = false, buffer = new_queue(),
-    senders = new_queue(), receivers = new_queue(), watchers = task.gate(),
+    senders = new_line(), receivers = new_line(), watchers = task.gate(),
   }, channel)
 end
 
@@ -218,6 +244,12 @@ local semaphore = {}
 semaphore.__index = semaphore
 semaphore.__name = "semaphore"
 
+-- A permit taken is a value in a channel that is full when there are no more; this takes it out.
+local function give_permit_back(taken)
+  take(taken)
+  taken.watchers:wake()
+end
+
 --- Takes one of the permits; waits, in order, while there is none.
 ---@param seconds? number
 ---@return true? # nil, "timeout"
@@ -225,15 +257,14 @@ semaphore.__name = "semaphore"
 function semaphore:acquire(seconds)
   check_self(self, semaphore, "acquire")
   if seconds ~= nil then check_seconds(seconds, "acquire", 1) end
-  return self.taken:send(true, seconds)
+  return put(self.taken, true, seconds, "semaphore", give_permit_back)
 end
 
 --- Gives a permit back.
 function semaphore:release()
   check_self(self, semaphore, "release")
   if self.taken:size() == 0 then misuse.error("semaphore released more often than acquired") end
-  self.taken:receive()
-  self.watchers:wake()
+  give_permit_back(self.taken)
 end
 
 --- Runs f(...) with a permit, which is given back whatever happens.
@@ -256,8 +287,9 @@ end
 ---@param n integer
 ---@return lariat.Semaphore
 function api.semaphore(n)
+  if type(n) ~= "number" then misuse.type(1, "semaphore", "number of permits", n) end
   if math.type(n) ~= "integer" or n < 1 then
-    misuse.argument(1, "semaphore", "number of permits expected: a positive integer")
+    misuse.argument(1, "semaphore", "number of permits expected: a positive integer, got %s", n)
   end
   local taken = api.channel(n)
   return setmetatable({ taken = taken, watchers = taken.watchers }, semaphore)

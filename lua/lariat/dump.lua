@@ -4,23 +4,28 @@
 -- report of a deadlock has in common with them. What is shown is gathered in src/dump.c.
 
 local core = require "lariat.core".dump
+local misuse = require "lariat.misuse"
 local processes = require "lariat.process"
 
 local dump = {}
 
+-- As text each is the line that a dump has of it.
+local task_info, socket_info = { __name = "task's state" }, { __name = "socket's state" }
+
 -- Oldest first.
-local function reversed(list)
+local function reversed(list, class)
   for i = 1, #list // 2 do list[i], list[#list + 1 - i] = list[#list + 1 - i], list[i] end
+  for _, info in ipairs(list) do setmetatable(info, class) end
   return list
 end
 
 --- Every task that has not ended, oldest first.
 ---@return lariat.TaskInfo[]
-function dump.tasks() return reversed(core.tasks()) end
+function dump.tasks() return reversed(core.tasks(), task_info) end
 
 --- Every socket that is open, or closed and still sending, oldest first.
 ---@return lariat.SocketInfo[]
-function dump.sockets() return reversed(core.sockets()) end
+function dump.sockets() return reversed(core.sockets(), socket_info) end
 
 --- One line about a task.
 ---@param t lariat.TaskInfo
@@ -42,6 +47,8 @@ function dump.socket_line(s)
     table.concat(ends, " - "), s.received, s.sent, s.queued, s.draining and ", closed" or "",
     s.made_at or "?")
 end
+
+task_info.__tostring, socket_info.__tostring = dump.task_line, dump.socket_line
 
 --- One line about a child process.
 ---@param child lariat.Process
@@ -89,8 +96,8 @@ function dump.dump(to)
   elseif io.type(to) == "file" then
     to:write(text)
   else
-    error(("bad argument #1 to 'dump' (open file or function expected, got %s)"):format(
-      io.type(to) or type(to)), 2)
+    misuse.argument(1, "dump", "open file or function expected, got %s",
+      io.type(to) or misuse.kind(to))
   end
 end
 

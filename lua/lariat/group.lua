@@ -23,7 +23,7 @@ local function fail(self, err, traceback)
   if err ~= task.cancelled then
     local same = self.failed and type(err) ~= "string" and rawequal(err, self.error)
     if self.failed and not same then
-      task.report(err, "another error in a group that has failed", traceback or tostring(err))
+      task.report(err, "another error in a group that has failed", traceback or task.message(err))
     elseif not self.failed then
       self.failed, self.error, self.traceback = true, err, traceback
     end
@@ -33,14 +33,14 @@ end
 
 local function traced(err)
   if err == task.cancelled then return err end
-  return { err = err, traceback = debug.traceback(tostring(err), 2) }
+  return { err = err, traceback = task.explain(err, 2) }
 end
 
 -- The body of a child's task: its outcome is also the group's business.
 local function run_child(self, f, ...)
   local results = table.pack(xpcall(f, traced, ...))
   self.active = self.active - 1
-  self.gate:wake()
+  if self.active == 0 then self.gate:wake() end
   if results[1] then return table.unpack(results, 2, results.n) end
   local failure = results[2]
   if failure == task.cancelled then error(failure, 0) end

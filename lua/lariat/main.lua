@@ -64,6 +64,10 @@ local function operand(args, i)
 end
 
 local FLAGS = { i = "interactive", v = "version", E = "noenv", W = "warn" }
+local SWITCHES = { -- for the message about one that is none of them
+  ["-e"] = true, ["-i"] = true, ["-l"] = true, ["-v"] = true, ["-E"] = true, ["-W"] = true,
+  ["--sim"] = true, ["--test"] = true, ["--help"] = true, ["--version"] = true,
+}
 
 -- "--sim" or "--sim=SEED". Any seed will do: a failure says which it was.
 local function check_seed(word)
@@ -90,11 +94,12 @@ local function parse(args)
       local value
       value, i = operand(args, i)
       table.insert(options.actions, { kind = letter, value = value })
+      options.executes = options.executes or letter == "e"
     elseif FLAGS[letter] and #word == 2 then
       options[FLAGS[letter]] = true
       if letter == "W" then table.insert(options.actions, { kind = "W" }) end
     else
-      usage_error(("unrecognized option '%s'"):format(word))
+      usage_error(require "lariat.misuse".no_option(word:match "^[^=]*", SWITCHES))
     end
     i = i + 1
   end
@@ -172,9 +177,7 @@ local function interact(options)
 end
 
 local function run_tests(args, first)
-  local arg = table.move(args, first, #args, 1, { [0] = "lariat --test" })
-  _G.arg = arg
-  return require "lariat.busted".run(args[1], arg)
+  return require "lariat.busted".run(args[1], table.move(args, first, #args, 1, {}))
 end
 
 --- The main task.
@@ -193,10 +196,11 @@ return function(...)
   if options.sim and not args[script] then usage_error("'--sim' needs a script, or '-'") end
   set_arg(args, args[script] and script or 1)
   if not options.noenv then run_init() end
+  if args[script] then require "lariat.searchpath".add(package, args[script]) end
   for _, action in ipairs(options.actions) do run_action(action) end
   if options.sim then return simulate(args, options) end
   if args[script] then run_script(args, script) end
-  local idle = not args[script] and #options.actions == 0 and not options.version
+  local idle = not args[script] and not options.executes and not options.version
   if options.interactive or idle and core.isatty(0) then
     return interact(options)
   elseif idle then

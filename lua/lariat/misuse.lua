@@ -12,12 +12,16 @@ local function raise(message)
   error(at and at .. ": " .. message or message, 0)
 end
 
---- The name of a value's type, as in Lua's own errors of arguments.
+--- The name of a value's type, as in Lua's own errors of arguments. (A module: see misuse.module.)
 ---@param value any
 ---@return string
 function misuse.kind(value)
   local metatable = getmetatable(value)
-  local name = type(metatable) == "table" and rawget(metatable, "__name")
+  if type(metatable) ~= "table" then return type(value) end
+  if metatable.__module then
+    return ("module '%s', whose functions are called with a dot"):format(metatable.__module)
+  end
+  local name = rawget(metatable, "__name")
   return type(name) == "string" and name or type(value)
 end
 
@@ -46,15 +50,21 @@ function misuse.type(n, name, expected, value, missing)
   misuse.argument(n, name, "%s expected, got %s", expected, got)
 end
 
+--- Raises an error about what a method was called on.
+---@param name string of the method
+---@param expected string
+---@param self any
+function misuse.bad_self(name, expected, self)
+  misuse.error("calling '%s' on bad self (%s expected, got %s); methods are called with a colon",
+    name, expected, misuse.kind(self))
+end
+
 --- What a method is called on must be of its class.
 ---@param self any
 ---@param class table the metatable
 ---@param name string of the method
 function misuse.check_self(self, class, name)
-  if getmetatable(self) ~= class then
-    misuse.error("calling '%s' on bad self (%s expected, got %s)", name, class.__name,
-      misuse.kind(self))
-  end
+  if getmetatable(self) ~= class then misuse.bad_self(name, class.__name, self) end
 end
 
 --- Can it be called?
@@ -82,7 +92,91 @@ function misuse.check_seconds(n, name, seconds)
     type(seconds) == "number" and "nan" or misuse.kind(seconds))
 end
 
+-- A number in the words of errors, which know one kind of nan.
+local function got(number)
+  return number ~= number and "nan" or tostring(number)
+end
+
+--- Checks an amount that cannot be negative, such as the seconds from now to a deadline.
+---@param n integer which argument it is
+---@param name string of the function
+---@param what string what it is, as "seconds"
+---@param amount any
+function misuse.check_amount(n, name, what, amount)
+  if type(amount) ~= "number" then misuse.type(n, name, what, amount) end
+  if amount >= 0 then return end
+  local negative = amount < 0 and ", not negative:" or ","
+  misuse.argument(n, name, "%s expected%s got %s", what, negative, got(amount))
+end
+
+-- Modules -----------------------------------------------------------------------------------------
+
+--- Marks a module's table. Its functions get it as their first argument when they are called with a
+--- colon; the errors about that argument then say so (in C by module_check_dot).
+---@param name string
+---@param module table
+---@return table module
+function misuse.module(name, module)
+  local metatable = getmetatable(module) or {}
+  metatable.__module = name
+  return setmetatable(module, metatable)
+end
+
+--- Is it a table, and not that of a module? (What else is called with a colon has a table first.)
+---@param value any
+---@return boolean
+function misuse.is_table(value)
+  local metatable = type(value) == "table" and getmetatable(value)
+  return type(value) == "table" and not (type(metatable) == "table" and metatable.__module)
+end
+
 -- Options -----------------------------------------------------------------------------------------
+
+-- How many letters are to be added, removed, changed or swapped with their neighbours to make one
+-- word of another.
+local function distance(a, b)
+  local rows = { [0] = {} } -- rows[i][j]: from the first i letters of a to the first j of b
+  for j = 0, #b do rows[0][j] = j end
+  for i = 1, #a do
+    local row, last = { [0] = i }, rows[i - 1]
+    rows[i] = row
+    for j = 1, #b do
+      local same = a:byte(i) == b:byte(j)
+      row[j] = math.min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (same and 0 or 1))
+      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+        row[j] = math.min(row[j], rows[i - 2][j - 2] + 1)
+      end
+    end
+  end
+  return rows[#a][#b]
+end
+
+local LONGEST_NAME = 64 -- what is longer is no slip of the hand
+
+--- What is added to the message about a name that is not known: the nearest that is, if one is.
+---@param name string
+---@param known table<string, any> its keys are the names
+---@return string # ": did you mean 'limit'?", or ""
+function misuse.hint(name, known)
+  local nearest, least = nil, math.max(1, #name // 3) + 1
+  if #name > LONGEST_NAME then return "" end
+  for other in pairs(known) do
+    local d = distance(name, other)
+    if d < least or d == least and nearest and other < nearest then nearest, least = other, d end
+  end
+  if not nearest or 2 * least >= #name then return "" end
+  return (": did you mean '%s'?"):format(nearest)
+end
+
+--- The message about an option that there is not: one wording for all functions and the command
+--- line.
+---@param option any
+---@param known table<string, any> its keys are the options there are
+---@return string
+function misuse.no_option(option, known)
+  local name = tostring(option)
+  return ("no such option '%s'%s"):format(name, misuse.hint(name, known))
+end
 
 local KINDS = {
   seconds = misuse.is_seconds,
@@ -99,10 +193,10 @@ local KINDS = {
 ---@param known table<string, string> the kind of each: a type, "integer" or "seconds"
 ---@return table options
 function misuse.check_options(n, name, options, known)
-  if type(options) ~= "table" then misuse.type(n, name, "table of options", options) end
+  if not misuse.is_table(options) then misuse.type(n, name, "table of options", options) end
   for option, value in pairs(options) do
     local expected = known[option]
-    if not expected then misuse.argument(n, name, "no such option '%s'", tostring(option)) end
+    if not expected then misuse.argument(n, name, "%s", misuse.no_option(option, known)) end
     local check = KINDS[expected]
     if not (check and check(value) or type(value) == expected) then
       misuse.argument(n, name, "option '%s': %s expected, got %s", option, expected,

@@ -97,7 +97,7 @@ end
 local function check_names(options, count)
   for name in pairs(options) do
     local known = FIELDS[name] or math.type(name) == "integer" and name >= 1 and name <= count
-    if not known then wrong(tostring(name), "no such option") end
+    if not known then misuse.argument(1, "run", "%s", misuse.no_option(name, FIELDS)) end
   end
 end
 
@@ -189,7 +189,7 @@ end
 ---@return lariat.Process? # nil and a message that names what failed
 ---@return string? message
 function process.run(options)
-  if type(options) ~= "table" then misuse.type(1, "run", "table", options) end
+  if not misuse.is_table(options) then misuse.type(1, "run", "table", options) end
   return new(options[1], lariat.where() or "?", core.spawn(check(options)))
 end
 

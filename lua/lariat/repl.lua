@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- The interactive mode, as `lua -i` has it: an expression's values are printed, a statement that is
--- not complete goes on in the next line, an error is shown and the session continues. Reading a
+-- The interactive mode, as `lua -i` has it: an expression's values are printed (tables with their
+-- content), a statement that is not complete goes on in the next line, an error is shown and the
+-- session continues. Reading a
 -- line suspends this task only, so whatever was spawned goes on meanwhile.
 --
 -- On a terminal lines are edited with readline and remembered in ~/.lariat_history (or in
@@ -9,6 +10,8 @@
 -- Ctrl-C drops the line or interrupts what runs; the end of input ends the program, as os.exit.
 
 local core = require "lariat.core"
+local help = require "lariat.help"
+local inspect = require "lariat.inspect"
 
 local readline, interrupt, task = core.readline, core.interrupt, core.task
 local exit = os.exit
@@ -17,21 +20,11 @@ local repl = {}
 
 -- Errors ------------------------------------------------------------------------------------------
 
-local function as_text(err)
-  return type(err) == "string" and err or ("(error object is a %s value)"):format(type(err))
-end
-
--- Makes a message with a traceback of everything above the session's own functions.
+-- The message with a traceback of everything above the session's own functions.
 local function explain(err)
   if rawequal(err, task.cancelled) then return err end
-  local message = err
-  if type(err) ~= "string" then
-    local metatable = debug.getmetatable(err)
-    if type(metatable) == "table" and rawget(metatable, "__tostring") then return tostring(err) end
-    message = type(err) == "number" and tostring(err) or as_text(err)
-  end
-  local traceback = debug.traceback(message, 2)
-  return (traceback:gsub("\n\t%[C%]: in function 'xpcall'\n\tlariat%.repl:.*$", "\n\t[C]: in ?"))
+  local message, by_itself = task.message(err)
+  return by_itself and message or task.explain(err, 2) .. "\n\t[C]: in ?"
 end
 
 local function report(message)
@@ -46,24 +39,7 @@ local KEYWORDS = {
   "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while",
 }
 
--- The table where indexing goes on when `value` itself has no such field.
-local function behind(value)
-  local metatable = debug.getmetatable(value)
-  local index = type(metatable) == "table" and rawget(metatable, "__index")
-  return type(index) == "table" and index or nil
-end
-
--- The tables that are asked for a field of `value`, in order.
-local function lookup_chain(value)
-  local chain, depth = {}, 0
-  if type(value) ~= "table" then value = behind(value) end
-  while value and depth < 10 do
-    depth = depth + 1
-    chain[depth] = value
-    value = behind(value)
-  end
-  return chain
-end
+local lookup_chain = help.lookup_chain
 
 local function field(value, name)
   for _, t in ipairs(lookup_chain(value)) do
@@ -184,20 +160,22 @@ local function read_chunk(input)
   return text, chunk, message
 end
 
+local function print_values(...)
+  local values = table.pack(...)
+  for i = 1, values.n do
+    if type(values[i]) == "table" then values[i] = inspect(values[i]) end
+  end
+  print(table.unpack(values, 1, values.n))
+end
+
 local function show(ok, ...)
   if not ok then
     if rawequal((...), task.cancelled) then task.yield() end -- raises, if we are cancelled
-    report(as_text((...)))
+    report((task.message((...))))
   elseif select("#", ...) > 0 then
-    local printed, message = pcall(print, ...)
-    if not printed then report(("error calling 'print' (%s)"):format(as_text(message))) end
+    local printed, message = pcall(print_values, ...)
+    if not printed then report(("error calling 'print' (%s)"):format((task.message(message)))) end
   end
-end
-
--- Between two chunks Ctrl-C is for the line at a terminal; elsewhere it ends the program.
-local function interrupt_between(input, ...)
-  interrupt.interruptible(input.terminal and task.current() or nil)
-  return ...
 end
 
 -- False at the end of input.
@@ -206,23 +184,31 @@ local function step(input)
   if not text then return false end
   input.remember(text)
   if chunk then
-    interrupt.interruptible(task.current())
-    show(interrupt_between(input, xpcall(chunk, explain)))
+    show(interrupt.guard(explain, chunk))
   else
     report(message)
   end
   return true
 end
 
+local function keep(err) return err end
+
 --- Reads and runs chunks until the input ends, and then ends the program.
 function repl.run()
   local input = core.isatty(0) and core.isatty(1) and terminal_input() or plain_input()
   if input.terminal then guard_line() end
   core.on_deadlock(task.current())
-  interrupt_between(input)
+  core.interactive() -- what fails in the background is told, and the session goes on
+  if rawget(_G, "help") == nil then rawset(_G, "help", help.global) end
+  -- Between two chunks Ctrl-C is for the line at a terminal; elsewhere it ends the program.
+  if input.terminal then interrupt.interruptible(task.current()) end
+  local function read_and_run()
+    if input.terminal then return interrupt.guard(keep, step, input) end
+    return pcall(step, input)
+  end
   local ok, going_on
   repeat
-    ok, going_on = pcall(step, input)
+    ok, going_on = read_and_run()
     local interrupted = type(going_on) == "string" and going_on:find "interrupted!$"
     if not ok and not interrupted then error(going_on, 0) end
   until not going_on

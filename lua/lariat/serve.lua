@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --
 -- Serving: one loop that accepts, one task a connection. Whatever a handler does, its connection is
--- closed; its error is reported and ends nobody else. Running out of descriptors backs off instead
--- of spinning. serve returns when the server is closed and the handlers have finished; if it is
--- cancelled, so are they.
+-- closed; its error is reported and ends nobody else. When accepting fails for what may pass (no
+-- descriptors, a network that is down) it is tried again, after a pause that grows. serve returns
+-- when the server is closed and the handlers have finished; if it is cancelled, so are they.
 
 local core = require "lariat.core"
 local misuse = require "lariat.misuse"
@@ -13,24 +13,15 @@ local serve = {}
 
 local FIRST_PAUSE, LONGEST_PAUSE = 0.01, 1 -- seconds
 
--- What accept fails with when the machine, and not the listener, is the matter.
-local PASSING = {
-  ["Too many open files"] = true,
-  ["Too many open files in system"] = true,
-  ["Cannot allocate memory"] = true,
-  ["No buffer space available"] = true,
-  ["Protocol error"] = true,
-}
-
 -- Until the server is closed or cannot accept any more: why.
 local function accept(service, server, handler)
   local pause, before = FIRST_PAUSE, 0
   while true do
-    local full, message = service:accept(server, handler)
+    local full, message, passing = service:accept(server, handler)
     if service:accepted() > before then pause, before = FIRST_PAUSE, service:accepted() end
     if full then
       service:wait()
-    elseif PASSING[message] then
+    elseif passing then -- the machine or the connection was the matter, and not the listener
       sleep(pause)
       pause = math.min(pause * 2, LONGEST_PAUSE)
     else
@@ -51,13 +42,22 @@ function serve.check(n, handler, options, known)
   if type(handler) ~= "function" then misuse.type(n, "serve", "function", handler) end
   local limit = misuse.check_options(n + 1, "serve", options, known).limit
   if limit and (limit ~= limit or limit < 1) then
-    misuse.argument(n + 1, "serve", "option 'limit': positive number of connections expected")
+    local expected = "option 'limit': positive number of connections expected, got %s"
+    misuse.argument(n + 1, "serve", expected, limit)
   end
+end
+
+-- What handlers' tasks are called, unless the script says: the address that is served.
+local function address(server)
+  local host, port = server:getsockname()
+  if not host then return tostring(server) end
+  if not port then return "unix:" .. host end
+  return (host:find ":" and "[%s]:%d" or "%s:%d"):format(host, port)
 end
 
 --- Serves, with what has been checked: see serve.
 function serve.run(server, handler, options)
-  local name = options.name or tostring(server)
+  local name = options.name or address(server)
   -- Left early, the service cancels its handlers.
   local service <close> = core.service(name, options.limit or math.huge, options.timeout)
   server:settimeout(nil) -- it waits as long as it takes, not in turns
@@ -77,7 +77,7 @@ end
 ---@return string? message
 function serve.serve(server, handler, options)
   if not misuse.kind(server):find("{server}", 1, true) then
-    misuse.error("calling 'serve' on bad self (server expected, got %s)", misuse.kind(server))
+    misuse.bad_self("serve", "server", server)
   end
   if options == nil then options = {} end
   serve.check(1, handler, options, serve.OPTIONS)

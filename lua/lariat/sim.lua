@@ -26,6 +26,7 @@ local present -- the network of the run under way
 ---@class lariat.sim.Result
 ---@field ok boolean
 ---@field error? string why it failed
+---@field raised? any the error's value, if one was raised
 ---@field seed integer
 ---@field faults string[] the families of faults that were on
 ---@field hash string of the trace: 16 hexadecimal digits
@@ -74,6 +75,7 @@ local function on_error(net)
     local id, name = simulation.current()
     local own = network.onerror_of(net, id)
     if own then return own(err, traceback, title, task) end
+    net.raised = net.raised == nil and err or net.raised
     simulation.stop(("host '%s' failed after %.6f s: %s%s"):format(
       name, simulation.time(), title == "" and "" or title .. ": ", traceback))
   end
@@ -96,14 +98,15 @@ local function run(options, body)
   if not ok then error(failure, 0) end
   if failure then failure = ("seed %d: %s"):format(settings.seed, failure) end
   return setmetatable({
-    ok = failure == nil, error = failure, seed = settings.seed, faults = settings.faults,
+    ok = failure == nil, error = failure, raised = failure and net.raised,
+    seed = settings.seed, faults = settings.faults,
     hash = simulation.trace.hash(packets), packets = packets, events = events, time = time,
   }, result)
 end
 
 local function check(name, options, body)
   if simulation.running() then misuse.error("a simulation is running already") end
-  if type(options) ~= "table" then misuse.type(1, name, "table of options", options) end
+  if not misuse.is_table(options) then misuse.type(1, name, "table of options", options) end
   if type(body) ~= "function" then misuse.type(2, name, "function", body) end
   local problem = faults.problem(options)
   if problem then misuse.argument(1, name, "%s", problem) end
@@ -139,4 +142,4 @@ end
 sim.it = require "lariat.sim.it"
 sim.check = require "lariat.sim.check"
 
-return sim
+return misuse.module("lariat.sim", sim)

@@ -29,9 +29,7 @@ local task = {
 }
 
 local function check(name, seconds, f)
-  if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
-    misuse.argument(1, name, "seconds expected: a number, not negative")
-  end
+  misuse.check_amount(1, name, "seconds", seconds)
   if type(f) ~= "function" then misuse.type(2, name, "function", f) end
 end
 
@@ -71,14 +69,13 @@ end
 ---@return any? object the first in the list that is ready; nil, "timeout"
 ---@return string? message
 function task.wait(objects, seconds)
-  if type(objects) ~= "table" then misuse.type(1, "wait", "table", objects) end
-  if seconds ~= nil and (type(seconds) ~= "number" or seconds ~= seconds or seconds < 0) then
-    misuse.argument(2, "wait", "seconds expected: a number, not negative")
-  end
+  if not misuse.is_table(objects) then misuse.type(1, "wait", "table", objects) end
+  if seconds ~= nil then misuse.check_amount(2, "wait", "seconds", seconds) end
   if #objects == 0 and not seconds then misuse.argument(1, "wait", "nothing to wait for") end
-  local ready = core.wait(objects, nil, seconds)
+  local ready, message = core.wait(objects, nil, seconds)
+  if not ready then return nil, message end
   if ready[1] == nil then return nil, "timeout" end
   return ready[1]
 end
 
-return task
+return misuse.module("lariat.task", task)

@@ -135,4 +135,4 @@ function test.eventually(f, seconds)
   end
 end
 
-return test
+return misuse.module("lariat.test", test)

@@ -57,7 +57,7 @@ function windows.finish(window)
   local failed = {}
   while window.at_end[1] do
     local ok, message = xpcall(table.remove(window.at_end), debug.traceback)
-    if not ok then failed[#failed + 1] = tostring(message) end
+    if not ok then failed[#failed + 1] = task.message(message) end
   end
   return failed
 end

@@ -11,6 +11,8 @@
 -- the connection wakes who waits there, and no number is ever watched after it was closed.
 
 local core = require "socket.core"
+local simulation = require "lariat.core".sim
+local misuse = require "lariat.misuse"
 local task = require "lariat.core".task
 
 local TURN = 64 -- attempts without a wait, then others have a turn
@@ -31,6 +33,19 @@ end
 
 local function new_lock()
   return setmetatable({ busy = false, gate = task.gate() }, lock)
+end
+
+-- The results of LuaSec's own method. What it says of a wrong argument is said where the script is:
+-- LuaSec counts the connection as the first.
+local function results(name, ok, ...)
+  if ok then return ... end
+  local n, what = tostring((...)):match "bad argument #(%d+) to '.-' %((.*)%)$"
+  if not n then error((...), 0) end
+  misuse.argument(math.max(n - 1, 1), name, "%s", what)
+end
+
+local function call(name, method, ...)
+  return results(name, pcall(method, ...))
 end
 
 local attempts = 0
@@ -71,8 +86,9 @@ local function wrap_handshake(handshake)
     local state, start = states[conn], task.now()
     while not (state and state.closed) do
       give_way()
-      local ok, message = handshake(conn)
-      if ok or not wait(conn, message, start) then return ok, message end
+      local ok, message = call("dohandshake", handshake, conn)
+      if ok then return ok end
+      if not wait(conn, message, start) then return ok, message end
     end
     return false, "closed" -- LuaSec itself does not survive this
   end
@@ -81,7 +97,7 @@ end
 local function wrap_send(send)
   return function(conn, data, i, ...)
     local state, start = states[conn], task.now()
-    if not state then return send(conn, data, i, ...) end
+    if not state then return call("send", send, conn, data, i, ...) end
     while state.writing.busy do
       if not state.writing.gate:wait(patience(state, start), "send") then
         return nil, "wantwrite", (i or 1) - 1
@@ -91,7 +107,7 @@ local function wrap_send(send)
     writing.busy = true
     while true do
       give_way()
-      local last, message, sent = send(conn, data, i, ...)
+      local last, message, sent = call("send", send, conn, data, i, ...)
       if last or not wait(conn, message, start) then return last, message, sent end
       i = sent + 1
     end
@@ -102,22 +118,22 @@ end
 local function wrap_receive(receive)
   return function(conn, pattern, prefix)
     local state, start, pieces, size = states[conn], task.now(), {}, 0
-    if not state then return receive(conn, pattern, prefix) end
+    if not state then return call("receive", receive, conn, pattern, prefix) end
     if state.reading.busy then return nil, "socket busy reading", "" end
     local reading <close> = state.reading
     reading.busy = true
     local before = prefix and #tostring(prefix) or 0
     while true do
       give_way()
-      local data, message, partial = receive(conn, pattern, prefix)
+      local data, message, partial = call("receive", receive, conn, pattern, prefix)
       if data and #pieces == 0 then return data, message, partial end
       pieces[#pieces + 1] = data or partial
-      if data then return table.concat(pieces) end
+      if data then return table.concat(pieces), nil, nil end
       size = size + #partial
       if not wait(conn, message, start) then
         local whole = table.concat(pieces)
         local all = type(pattern) == "string" and pattern:find "^%*?a"
-        if all and message == "closed" and size > before then return whole end
+        if all and message == "closed" and size > before then return whole, nil, nil end
         return nil, message, whole
       end
       prefix = nil
@@ -128,7 +144,7 @@ end
 
 local function wrap_settimeout(settimeout)
   return function(conn, seconds, mode)
-    local result = settimeout(conn, seconds, mode) -- which checks the arguments
+    local result = call("settimeout", settimeout, conn, seconds, mode) -- which checks them
     local state = states[conn]
     state[(mode or "b"):sub(1, 1) == "b" and "block" or "total"] = tonumber(seconds) or -1
     settimeout(conn, -1, "t")
@@ -142,7 +158,7 @@ local function wrap_close(close)
   return function(conn)
     local state = states[conn]
     local watched = state and state.watched
-    if not watched or state.closed then return close(conn) end
+    if not watched or state.closed then return call("close", close, conn) end
     state.closed = true
     local _, writable = core.select(nil, watched, 0)
     if not writable[1] then watched[1]:shutdown() end
@@ -156,6 +172,9 @@ local function install(ssl)
   local metatable = debug.getregistry()["SSL:Connection"]
   local methods = metatable.__index
   local settimeout = methods.settimeout
+  -- A simulation's host that loads LuaSec as well has given all connections methods anew.
+  metatable.lariat = metatable.lariat or states
+  states = metatable.lariat
 
   function ssl.create(...)
     local conn, message = create(...)
@@ -166,6 +185,10 @@ local function install(ssl)
   end
 
   function ssl.setfd(conn, fd)
+    if simulation.running() then -- at the line that calls ssl.wrap()
+      error("LuaSec is not simulated: it reads and writes descriptors of the real world, and draws "
+        .. "its random numbers there", 3)
+    end
     local copy = fd >= 0 and assert(core.tcp_copy(fd))
     setfd(conn, fd)
     states[conn].watched = copy and { copy }

@@ -5,6 +5,7 @@
 local lan = require "spec.support.lan"
 local socket = require "socket"
 local task = require "lariat.task"
+local unix = require "socket.unix"
 
 lan.describe("connecting", function(calm, any)
   any("is refused where nobody listens", function(net)
@@ -16,6 +17,39 @@ lan.describe("connecting", function(calm, any)
     local server, port = net:listen()
     server:close()
     assert.same({ nil, "connection refused" }, { socket.connect(net.far, port) })
+  end)
+
+  calm("takes what getsockname and getpeername return, the family too", function()
+    for host, other in pairs { ["127.0.0.1"] = "connect6", ["::1"] = "connect4" } do
+      local same = other == "connect6" and "connect4" or "connect6"
+      local server = assert(socket.bind(host, 0))
+      local client = assert(socket.connect(server:getsockname()))
+      assert.same({ client:getpeername() }, { server:getsockname() })
+      assert(socket.connect(client:getpeername()))
+      assert(socket[same](server:getsockname()))
+      assert.is_nil((socket[other](server:getsockname())))
+      assert.equal(1, socket.tcp():connect(server:getsockname()))
+    end
+  end)
+
+  calm("takes the name of a server that is bound to every address", function()
+    for _, host in ipairs { "*", "::" } do
+      local server = assert(socket.bind(host, 0))
+      assert(socket.connect(server:getsockname()))
+    end
+  end)
+
+  calm("takes the name of a unix server, which is a path", function()
+    for _, path in ipairs { "/tmp/lariat-spec-" .. math.random(1 << 40), "\0lariat-" ..
+      math.random(1 << 40) } do
+      local server = assert(unix())
+      assert(server:bind(path))
+      assert(server:listen())
+      local client = assert(socket.connect(server:getsockname()))
+      assert.equal("unixstream{client}", client.class)
+      assert(socket.connect(client:getpeername()))
+      os.remove(path)
+    end
   end)
 
   any("is possible by name", function(net)

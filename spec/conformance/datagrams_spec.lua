@@ -87,6 +87,53 @@ lan.describe("a datagram", function(calm)
     assert.same({ nil, "timeout" }, { near:receive() })
   end)
 
+  calm("that was refused is told of by whatever is called next", function(net)
+    local port = net:free_port "udp4"
+    for _, call in ipairs {
+      function(near) return near:send "y" end,
+      function(near) return near:sendmany { "y", "z" } end,
+      function(near) return near:receive() end,
+      function(near) return near:receivemany() end,
+      function(near) return nil, select(2, pcall(near:datagrams())):match "connection refused" end,
+    } do
+      local near = udp4()
+      assert.equal(1, near:setpeername(net.far, port))
+      assert.equal(1, near:send "x")
+      assert.equal(near, (socket.select({ near }, nil, 30))[1])
+      local result, message = call(near)
+      assert.same({ nil, "connection refused" }, { result, message })
+      near:close()
+    end
+  end)
+
+  calm("that the sender's kernel refuses keeps none from others", function(net)
+    local far, port = net:udp()
+    local near = udp4()
+    for i = 1, 3 do
+      near:sendto("to all", "255.255.255.255", port) -- which needs an option
+      near:sendto("to itself", "127.255.255.255", port) -- and so does this
+      near:sendmany { { "a" .. i, net.far, port }, { "b" .. i, net.far, port } }
+      assert.equal("a" .. i, far:receive())
+      assert.equal("b" .. i, far:receive())
+    end
+  end)
+
+  calm("to the broadcast address of the loopback stays on the machine", function(net)
+    local far, port = net:udp "0.0.0.0"
+    local own = net.far == net.near and far or udp4()
+    if own ~= far then assert(own:setsockname("0.0.0.0", port)) end
+    local near = udp4()
+    near:sendto("refused", "127.255.255.255", port)
+    task.yield()
+    assert.same({ nil, "permission denied" }, { near:sendto("again", "127.255.255.255", port) })
+    near:setoption("broadcast", true)
+    assert.equal(7, near:sendto("allowed", "127.255.255.255", port))
+    local _, near_port = near:getsockname()
+    assert.same({ "allowed", "127.0.0.1", near_port }, { own:receivefrom() })
+    far:settimeout(0)
+    assert.same({ nil, "timeout" }, { far:receive() })
+  end)
+
   calm("to an unconnected socket's full buffer is dropped", function(net)
     local far, port = net:udp()
     local near = udp4()

@@ -135,6 +135,55 @@ lan.describe("the end of a stream", function(calm, any)
     assert.equal(text, conn:receive "*a")
   end)
 
+  any("comes after a whole answer, though the request was not read", function(net)
+    local client, conn = net:pair()
+    client:send "unread"
+    client:flush()
+    net:arrives(conn)
+    local answer = ("0123456789"):rep(30000)
+    local answering = task.spawn(function()
+      assert.equal(#answer, conn:send(answer))
+      conn:close()
+    end)
+    assert.is_true(answer == client:receive "*a")
+    assert.same({ nil, "closed", "" }, { client:receive() })
+    client:close()
+    answering:join()
+  end)
+
+  any("comes after a whole answer, while the request goes on", function(net)
+    local client, conn = net:pair()
+    local answer = ("0123456789"):rep(30000)
+    local asking = task.spawn(function()
+      for _ = 1, 20 do client:send(("more"):rep(1000)) end
+    end)
+    net:arrives(conn)
+    local answering = task.spawn(function()
+      assert.equal(#answer, conn:send(answer))
+      conn:close()
+    end)
+    assert.is_true(answer == client:receive "*a")
+    asking:join()
+    answering:join()
+    client:close()
+  end)
+
+  any("comes as a reset if lingering has a time, and the peer does not read in it", function(net)
+    local client, conn = net:pair()
+    conn:setoption("linger", { on = true, timeout = 1 })
+    local sending = task.spawn(conn.send, conn, ("x"):rep(20000000))
+    net:arrives(client)
+    conn:settimeout(0)
+    sending:cancel()
+    conn:close()
+    local sent
+    repeat
+      sent = client:send "x" and client:flush()
+      if sent then task.sleep(net.pause) end
+    until not sent
+    client:close()
+  end)
+
   calm("keeps the names of the end that is still open", function(net)
     local client, conn = net:pair()
     local here, there = { client:getsockname() }, { client:getpeername() }

@@ -22,7 +22,7 @@ return {
     },
   },
   {
-    reason = "A method common to all sockets works on any of them.",
+    reason = "A method that all kinds of sockets have, taken from one kind, works on the others.",
     probes = {
       ["classes/methods given something else"] = { 10, 12, 18 },
     },
@@ -42,7 +42,7 @@ return {
     },
   },
   {
-    reason = "connect() is called twice: the kernel is one step on, a refused socket may retry.",
+    reason = 'connect on a connected socket says "already connected"; a refused one may try again.',
     probes = {
       ["tcp_life/from master to client"] = { 3 },
       ["tcp_life/connect refused"] = { 8 },
@@ -50,15 +50,21 @@ return {
     },
   },
   {
-    reason = "Output is corked: what it fails with is told by the first send after it was flushed.",
+    reason = "An error of sending is told by the first send after the collected output has left.",
     sometimes = true, -- as the flush comes before or after
     probes = {
       ["send/to a peer that closed"] = { 3 },
       ["send/to a peer that closed, with an index"] = { 3, 4, 5 },
       ["send/to a peer that stopped receiving"] = { 3 },
       ["send/statistics after an error"] = { 3, 4 },
-      ["udp/connected to a port that refuses"] = { 4 },
+      ["udp/refused by the kernel again and again"] = { 1 },
       ["unix_sockets/stream to a peer that closed"] = { 2, 3 },
+    },
+  },
+  {
+    reason = "An unknown option's name that is nearly one there is names that one.",
+    probes = {
+      ["options/names"] = { 7, 8, 11, 12, 13, 14 },
     },
   },
   {
@@ -106,7 +112,7 @@ return {
     },
   },
   {
-    reason = "The family given to connect is an order, not a hint.",
+    reason = "connect tries addresses of the family it is given, and no others.",
     probes = {
       ["helpers/connect with a family"] = { 10, 11, 12, 13 },
     },
@@ -118,13 +124,13 @@ return {
     },
   },
   {
-    reason = "A finalizer that is no function is named in the error.",
+    reason = "newtry refuses a finalizer that is no function; LuaSocket fails when it calls it.",
     probes = {
       ["exceptions/newtry finalizers"] = { 5, 6 },
     },
   },
   {
-    reason = "What bind's backlog or a list of select has wrong is named as the script gave it.",
+    reason = "An error about bind's backlog, or a list of select, names the script's own argument.",
     probes = {
       ["helpers/bind failures"] = { 6 },
       ["readiness/entries that are no sockets"] = { 1, 3, 4 },

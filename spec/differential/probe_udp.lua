@@ -186,6 +186,97 @@ scenario("connected to a port that refuses", function()
   b:getoption("error")
 end)
 
+-- A connected socket whose first datagram has been refused, and what it is asked next.
+local function refused()
+  local holder, port = harness.udp_bound "holder"
+  local b = fresh "b"
+  b:setpeername("127.0.0.1", port)
+  holder:close()
+  b:send("first")
+  settle()
+  b:settimeout(0)
+  return b, port
+end
+
+scenario("refused, told by send", function()
+  local b = refused()
+  b:send("second")
+  b:receive()
+end)
+
+scenario("refused, told by receive", function()
+  local b = refused()
+  b:receive()
+  b:receive()
+  b:send("second")
+  settle()
+  b:receive()
+end)
+
+scenario("refused, told by every second send", function()
+  local b = refused()
+  for _ = 1, 4 do
+    b:send("again")
+    settle()
+  end
+  b:receive()
+  b:receive()
+end)
+
+scenario("refused, readable and writable", function()
+  local b = harness.raw((refused()))
+  local readable, writable = socket.select({ b }, { b }, 0)
+  show("select", #readable, #writable)
+  show("receive", b:receive())
+  readable = socket.select({ b }, nil, 0)
+  show("select again", #readable)
+end)
+
+scenario("refused, and the peer is back", function()
+  local b, port = refused()
+  local back = fresh "back"
+  back:setsockname("127.0.0.1", port)
+  b:send("second")
+  b:send("third")
+  back:receive()
+  back:settimeout(0)
+  back:receive()
+end)
+
+scenario("refused, asked for the error", function()
+  local b = refused()
+  b:getoption("error")
+  b:receive()
+end)
+
+scenario("refused by the kernel", function()
+  local peer, port = harness.udp_bound "peer"
+  local b = fresh "b"
+  for i = 1, 3 do
+    b:sendto("heartbeat " .. i, "127.0.0.1", port)
+    b:sendto("heartbeat " .. i, "255.255.255.255", port)
+    b:sendto("heartbeat " .. i, "127.0.0.1", port)
+    peer:receive()
+    peer:receive()
+  end
+  b:settimeout(0)
+  b:receivefrom()
+end)
+
+-- Told when the batch leaves, and then at once.
+scenario("refused by the kernel again and again", function()
+  local peer, port = harness.udp_bound "peer"
+  local b = fresh "b"
+  for i = 1, 3 do
+    b:sendto("all " .. i, "127.255.255.255", port)
+    settle()
+  end
+  b:settimeout(0)
+  b:receivefrom()
+  b:sendto("one", "127.0.0.1", port)
+  peer:receive()
+end)
+
 scenario("unconnected to a port that refuses", function()
   local holder, port = harness.udp_bound "holder"
   local b = fresh "b"

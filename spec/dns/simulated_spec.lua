@@ -24,7 +24,7 @@ end
 
 describe("on a simulated network", function()
   sim.it("names are found through loss, duplicates and delay", {
-    seeds = 60, loss = 0.2, duplicate = 0.1, reorder = 0.2,
+    seeds = 30, loss = 0.2, duplicate = 0.1, reorder = 0.2,
   }, function(net)
     net:host("web", function()
       socket.serve("*", 80, function(conn) conn:send "hello\n" end)

@@ -2,9 +2,10 @@
 --
 -- The options of a simulation: the families of faults, how strong each is, and which of them a
 -- seed turns on. A family that is off still draws from its stream of chance (src/sim_random.c), so
--- taking one away changes nothing else of a run.
+-- taking one away changes nothing before the first packet that it would have touched.
 
 local core = require "lariat.core".sim
+local misuse = require "lariat.misuse"
 
 local faults = {}
 
@@ -54,6 +55,7 @@ local function is_seconds(value)
   return type(value) == "number" and value >= 0 and value < 1e6
 end
 
+-- Each returns whether the value fits; else what is expected, and true if that names the value.
 local CHECKS = {
   boolean = function(value) return type(value) == "boolean", "boolean expected" end,
   integer = function(value) return math.type(value) == "integer", "integer expected" end,
@@ -85,8 +87,8 @@ local CHECKS = {
     if not is_list(value) then return false, "list of fault families expected" end
     for _, name in ipairs(value) do
       if not STRENGTH[name] then
-        return false, ("'%s' is none of %s"):format(tostring(name),
-          table.concat(faults.FAMILIES, ", "))
+        return false, ("'%s' is none of %s%s"):format(tostring(name),
+          table.concat(faults.FAMILIES, ", "), misuse.hint(tostring(name), STRENGTH)), true
       end
     end
     return true
@@ -99,9 +101,12 @@ local CHECKS = {
 function faults.problem(options)
   for name, value in pairs(options) do
     local kind = KNOWN[name]
-    if not kind then return ("there is no option '%s'"):format(tostring(name)) end
-    local ok, expected = CHECKS[kind](value, name)
-    if not ok then return ("option '%s': %s"):format(name, expected) end
+    if not kind then return misuse.no_option(name, KNOWN) end
+    local ok, expected, inside = CHECKS[kind](value, name)
+    if not ok then
+      local got = type(value) == "number" and tostring(value) or misuse.kind(value)
+      return ("option '%s': %s%s"):format(name, expected, inside and "" or ", got " .. got)
+    end
   end
 end
 

@@ -10,25 +10,15 @@ local faults = require "lariat.sim.faults"
 local misuse = require "lariat.misuse"
 local seeds = require "lariat.sim.seeds"
 local settings = require "lariat.sim.settings"
+local testname = require "lariat.testname"
 
 local SEEDS = 100 -- by default
 
 -- Who is running, in busted's words --------------------------------------------------------------
 
-local function names_of(element)
-  local context, names = settings.busted.context, {}
-  while element and element.descriptor ~= "file" do
-    if element.name or element.descriptor then
-      table.insert(names, 1, element.name or element.descriptor)
-    end
-    element = context.parent(element)
-  end
-  return table.concat(names, " ")
-end
-
 -- The pattern that finds the running test alone, as busted's --filter has it.
 local function pattern()
-  local name = names_of(settings.busted.context.get())
+  local name = testname(settings.busted, settings.busted.context.get())
   return "^" .. name:gsub("[%^%$%(%)%%%.%[%]%*%+%-%?]", "%%%0") .. "$"
 end
 
@@ -58,6 +48,10 @@ local function run_seeds(place, options, body)
     without = settings.without,
   }, body)
   if not finding then return end
+  if finding.outcome.pending then
+    settings.pending = finding.outcome.pending
+    return
+  end
   local command = seeds.command(finding, pattern(), file())
   local text = place .. ": " .. seeds.text(finding, command)
   if not finding.outcome.ok then require "busted".fail(text, 0) end
@@ -69,14 +63,14 @@ end
 local function worker_command(line)
   local command = { core.fork.program, "--test", "--timeout=" .. settings.limit,
     "--sim-worker=" .. line, "--sim-program=" .. settings.program,
-    "--output=lariat.sim.quiet", "--filter=" .. pattern(),
-    stdout = "inherit", stderr = "pipe" }
+    "--output=lariat.sim.quiet", "--repeat=1", "--filter=" .. pattern(),
+    stdout = "inherit", stderr = "pipe", cwd = settings.directory }
   if settings.seed then table.insert(command, "--seed=" .. settings.seed) end
   if settings.seeds then table.insert(command, "--seeds=" .. settings.seeds) end
   if settings.without[1] then
     table.insert(command, "--without=" .. table.concat(settings.without, ","))
   end
-  table.move(settings.paths, 1, #settings.paths, #command + 1, command)
+  table.move(settings.inherited, 1, #settings.inherited, #command + 1, command)
   table.insert(command, file())
   return command
 end
@@ -89,6 +83,8 @@ local function run_worker(place, line)
   local how, status = child:wait()
   if how == "exit" and status == 0 then
     io.stderr:write(told)
+  elseif how == "exit" and status == settings.PENDING then
+    settings.busted.pending(place .. ": " .. told)
   else
     if told == "" then told = ("%s: the worker ended by %s %s"):format(place, how, status) end
     require "busted".fail((told:gsub("\n+$", "")), 0)

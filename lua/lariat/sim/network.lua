@@ -139,7 +139,7 @@ local function check_settings(self, method, name, what)
   misuse.check_self(self, network, method)
   local settings = type(name) == "table" and name or { name = name }
   for field, value in pairs(settings) do
-    local wanted = SETTINGS[field] or wrong(method, 1, "there is no setting '%s'", tostring(field))
+    local wanted = SETTINGS[field] or wrong(method, 1, "%s", misuse.no_option(field, SETTINGS))
     if (math.type(value) or type(value)) ~= wanted then
       wrong(method, 1, "%s: %s expected, got %s", field, wanted, type(value))
     end

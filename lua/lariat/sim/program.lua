@@ -6,6 +6,7 @@
 
 local standard = require "lariat.core".standard
 local core = require "lariat.core".sim
+local searchpath = require "lariat.searchpath"
 
 local program = {}
 
@@ -164,6 +165,7 @@ local function prepare(host, globals, path, ...)
   globals.io.popen = refusal("io.popen", NO_PROCESS)
   globals.math.randomseed(seed_of(host.seed, host.id))
   globals.arg = { [0] = path, ... }
+  searchpath.add(globals.package, path)
   local own = globals.require "lariat.core".task
   function own.onerror(f)
     local before = host.own_onerror

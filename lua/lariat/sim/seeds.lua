@@ -11,6 +11,13 @@ local seeds = {}
 
 local LADDER = 100 -- packets shown
 
+-- What the test said to busted's pending(), if it has called that.
+local function pending_message(raised)
+  local metatable = debug.getmetatable(raised)
+  if not metatable or metatable.__type ~= "pending" then return nil end
+  return tostring(raised.message or "")
+end
+
 -- In a copy: runs the body, and keeps of the result what can be handed over.
 local function run(options, body, seed, without, with_ladder)
   local copy = {}
@@ -18,7 +25,8 @@ local function run(options, body, seed, without, with_ladder)
   copy.seed, copy.without = seed, without
   local result = require "lariat.sim".try(copy, body)
   return {
-    ok = result.ok, error = result.error and tostring(result.error), faults = result.faults,
+    ok = result.ok, pending = pending_message(result.raised),
+    error = result.error and tostring(result.error), faults = result.faults,
     hash = result.hash, events = result.events, time = result.time,
     ladder = with_ladder and result:ladder(LADDER) or nil,
   }
@@ -42,7 +50,8 @@ end
 --- A seed that fails, or that was asked for.
 ---@class lariat.sim.Finding
 ---@field seed integer
----@field outcome table what its run came to: ok, error, faults, hash, events, time, ladder
+---@field outcome table what its run came to: ok, pending, error, faults, hash, events, time,
+--- ladder
 ---@field without string[] families that were off in that run
 ---@field removed string[] those of them that shrinking has found dispensable
 
@@ -70,6 +79,9 @@ function seeds.run(request, body)
     local only = request.ladder and outcomes[request.from]
     return only and { seed = request.from, outcome = only, without = {}, removed = {} } or nil
   end
+  if outcomes[seed].pending then
+    return { seed = seed, outcome = outcomes[seed], without = {}, removed = {} }
+  end
   local outcome, without, removed = shrink(outcomes[seed], request.without, function(off)
     local _, again = attempt(seed, seed, off)
     return again[seed]
@@ -89,7 +101,7 @@ function seeds.command(finding, pattern, file)
   if finding.without[1] then
     words[#words + 1] = "--without=" .. table.concat(finding.without, ",")
   end
-  table.move(settings.paths, 1, #settings.paths, #words + 1, words)
+  table.move(settings.inherited, 1, #settings.inherited, #words + 1, words)
   words[#words + 1] = "--filter=" .. pattern
   words[#words + 1] = file
   return shell(words)

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What scripts have of scopes: scope.run and scope.open, and the methods of the object that both make.
+ * lua/lariat builds timeout, deadline, shield and groups from them.
+ *
+ * Invariant: whatever can have tasks inside (a group) keeps the scopes around it, which those tasks go
+ * on to feel when its coroutine is no more. A timeout has no tasks of its own, and keeps nothing.
+ */
+#include "scope.h"
+
+#include <lauxlib.h>
+
+#include "module.h"
+#include "runtime.h"
+#include "task.h"
+
+#define SCOPE_TYPE "lariat.scope"
+
+/* ---- scope.run ---- */
+
+enum { SCOPE = 1, HANDLER }; /* on the stack while the body runs */
+
+static const char opened_key; /* of a table: coroutine (weak) -> the scopes it has open */
+
+static struct scope *push_scope(lua_State *L, uint64_t due, bool shield) {
+    struct scope *scope = lua_newuserdatauv(L, sizeof(*scope), 1);
+    scope_init(L, scope, due, shield);
+    luaL_setmetatable(L, SCOPE_TYPE);
+    return scope;
+}
+
+static int run(lua_State *L);
+
+/* The scope on top is to have tasks, which may outlive this coroutine's calls: it keeps the scopes
+ * around it that belong to those calls, and the one that the current task was spawned in. */
+static void keep_chain(lua_State *L) {
+    int scope = lua_gettop(L), n = 0;
+    lua_Debug frame;
+    lua_newtable(L);
+    for (int level = 1; scope_has_own(L) && lua_getstack(L, level, &frame); level++) {
+        lua_getinfo(L, "f", &frame);
+        if (lua_tocfunction(L, -1) == run && lua_getlocal(L, &frame, SCOPE) != NULL) {
+            lua_rawseti(L, scope + 1, ++n);
+        }
+        lua_settop(L, scope + 1);
+    }
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &opened_key);
+    lua_pushthread(L);
+    if (lua_rawget(L, -2) == LUA_TTABLE) {
+        for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+            lua_pushvalue(L, -2);
+            lua_rawseti(L, scope + 1, ++n);
+        }
+    }
+    lua_settop(L, scope + 1);
+    task_push(L, rt.tasks.current);
+    lua_getiuservalue(L, -1, TASK_SCOPE);
+    lua_rawseti(L, scope + 1, ++n);
+    lua_pop(L, 1);
+    lua_setiuservalue(L, scope, 1);
+}
+
+/* Sets opened[coroutine][scope], with the scope on top: what keeps one that is never closed. */
+static void keep_open(lua_State *L, bool on) {
+    int scope = lua_gettop(L);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &opened_key);
+    lua_pushthread(L);
+    if (lua_rawget(L, -2) == LUA_TNIL && on) {
+        lua_newtable(L);
+        lua_pushthread(L);
+        lua_pushvalue(L, -2);
+        lua_rawset(L, scope + 1);
+        lua_replace(L, scope + 2);
+    }
+    if (lua_istable(L, -1)) {
+        lua_pushvalue(L, scope);
+        if (on) {
+            lua_pushboolean(L, 1);
+        } else {
+            lua_pushnil(L);
+        }
+        lua_rawset(L, -3);
+    }
+    lua_settop(L, scope);
+}
+
+static int ended(lua_State *L, int status, lua_KContext ctx) {
+    struct scope *scope = (struct scope *)ctx;
+    scope_end(L, scope);
+    if (status == LUA_OK || status == LUA_YIELD) {
+        return lua_gettop(L) - HANDLER;
+    }
+    /* Swallow the cancellation only if this scope caused it and no outer scope wants it too. A shield
+     * ignores outer scopes. */
+    bool mine = scope->cancelled && task_is_cancelled_value(L, -1);
+    if (!mine || (!scope->shield && scope_must_raise())) {
+        return lua_error(L);
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, scope->expired ? "deadline" : "cancelled");
+    return 2;
+}
+
+/* run(due, shield, pass, f, ...): f(...), or f(scope, ...) if `pass`, inside a new scope that ends
+ * at `due` (task.now's seconds; nil: never). Returns what f returns; nil, "deadline" or nil,
+ * "cancelled" if the scope itself was cancelled. */
+static int run(lua_State *L) {
+    double due = luaL_optnumber(L, 1, -1);
+    bool shield = lua_toboolean(L, 2);
+    bool pass = lua_toboolean(L, 3);
+    luaL_checktype(L, 4, LUA_TFUNCTION);
+    luaL_argcheck(L, rt.tasks.current != NULL && rt.running == L, 4, "not in a task");
+    struct scope *scope =
+        push_scope(L, due < 0 || due > 1e9 ? NEVER : (uint64_t)(due * 1e9), shield);
+    if (pass) {
+        keep_chain(L);
+    }
+    lua_replace(L, SCOPE);
+    lua_pushcfunction(L, task_keep_traceback);
+    lua_replace(L, HANDLER);
+    lua_remove(L, HANDLER + 1); /* `pass` */
+    if (pass) {
+        lua_pushvalue(L, SCOPE);
+        lua_insert(L, HANDLER + 2);
+    }
+    scope_begin(L, scope);
+    int nargs = lua_gettop(L) - HANDLER - 1;
+    int status = lua_pcallk(L, nargs, LUA_MULTRET, HANDLER, (lua_KContext)scope, ended);
+    return ended(L, status, (lua_KContext)scope);
+}
+
+/* open(): a scope around what the caller does until close(), for `<close>` variables */
+static int open_scope(lua_State *L) {
+    luaL_argcheck(L, rt.tasks.current != NULL && rt.running == L, 1, "not in a task");
+    struct scope *scope = push_scope(L, NEVER, false);
+    keep_chain(L);
+    keep_open(L, true);
+    scope_begin(L, scope);
+    return 1;
+}
+
+/* ---- methods ---- */
+
+/* close(): ends a scope that open() began, in whatever order they are closed */
+static int method_close(lua_State *L) {
+    struct scope *scope = luaL_checkudata(L, 1, SCOPE_TYPE);
+    scope_take_out(L, scope);
+    lua_settop(L, 1);
+    keep_open(L, false);
+    return 0;
+}
+
+/* cancel(): every wait inside raises from now on */
+static int method_cancel(lua_State *L) {
+    struct scope *scope = luaL_checkudata(L, 1, SCOPE_TYPE);
+    bool news = !scope->cancelled && !scope->ended;
+    if (news) {
+        scope_cancel(scope);
+    }
+    lua_pushboolean(L, news);
+    return 1;
+}
+
+static int method_cancelled(lua_State *L) {
+    struct scope *scope = luaL_checkudata(L, 1, SCOPE_TYPE);
+    lua_pushboolean(L, scope->cancelled);
+    return 1;
+}
+
+/* Of the functions from `index` on, the first that is the script's: it gives the task its name. */
+static struct place script_function(lua_State *L, int index) {
+    struct place p = {0, 0};
+    for (int top = lua_gettop(L); index <= top && p.file == 0; index++) {
+        if (lua_isfunction(L, index)) {
+            p = place_of_function(L, index);
+        }
+    }
+    return p;
+}
+
+/* spawn(name, f, ...): a task whose waits are inside this scope; its errors are the spawner's */
+static int method_spawn(lua_State *L) {
+    struct scope *scope = luaL_checkudata(L, 1, SCOPE_TYPE);
+    const char *name = luaL_optstring(L, 2, NULL);
+    luaL_checktype(L, 3, LUA_TFUNCTION);
+    if (scope->ended) {
+        return luaL_error(L, "the group has ended: it takes no more tasks");
+    }
+    struct place body = script_function(L, 3);
+    struct task *task = task_spawn(L, lua_gettop(L) - 3, name);
+    task_runs(task, body);
+    task->fate.quiet = true;
+    task->base = scope;
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, TASK_SCOPE);
+    return 1;
+}
+
+static void make_opened_table(lua_State *L) {
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &opened_key);
+}
+
+int scope_open(lua_State *L) {
+    static const luaL_Reg methods[] = {{"cancel", method_cancel},
+                                       {"cancelled", method_cancelled},
+                                       {"spawn", method_spawn},
+                                       {"close", method_close},
+                                       {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"run", run}, {"open", open_scope}, {NULL, NULL}};
+    if (luaL_newmetatable(L, SCOPE_TYPE)) {
+        luaL_newlib(L, methods);
+        lua_setfield(L, -2, "__index");
+        make_opened_table(L);
+    }
+    lua_pop(L, 1);
+    luaL_newlib(L, functions);
+    return 1;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Errors as text, in one wording wherever they are shown: at the prompt, by the report of a task, in
+ * the dump. Whatever an error object's __tostring does, the error is told.
+ *
+ * Invariant: frames of lariat's own below the script's outermost one are in no traceback; those
+ * between two of the script's are. luaL_traceback writes them all, so lines are taken off its end.
+ */
+#include "traceback.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "place.h"
+
+/* ---- messages ---- */
+
+static int call_tostring(lua_State *L) {
+    luaL_callmeta(L, 1, "__tostring");
+    return 1;
+}
+
+bool traceback_push_message(lua_State *L, int index) {
+    index = lua_absindex(L, index);
+    if (lua_isstring(L, index)) {
+        lua_pushvalue(L, index);
+        lua_tostring(L, -1); /* a number stays a number at `index` */
+        return false;
+    }
+    const char *type = luaL_typename(L, index);
+    if (luaL_getmetafield(L, index, "__tostring") == LUA_TNIL) {
+        lua_pushfstring(L, "(error object is a %s value)", type);
+        return false;
+    }
+    lua_pop(L, 1);
+    lua_pushcfunction(L, call_tostring);
+    lua_pushvalue(L, index);
+    int status = lua_pcall(L, 1, 1, 0);
+    if (status == LUA_OK && lua_type(L, -1) == LUA_TSTRING) {
+        return true;
+    }
+    const char *why = status == LUA_OK ? "it returned no string" : lua_tostring(L, -1);
+    lua_pushfstring(L, "(error object is a %s value; __tostring failed: %s)", type,
+                    why != NULL ? why : "with an error that is no string");
+    lua_replace(L, -2);
+    return false;
+}
+
+/* ---- tracebacks ---- */
+
+#define OUTERMOST 20 /* frames looked at: luaL_traceback shows fewer of a deep stack's outer end */
+
+/* How many levels there are. Reaching a level takes as many steps, so they are not counted. */
+static int depth(lua_State *of) {
+    lua_Debug frame;
+    int below = 0, above = 1;
+    while (lua_getstack(of, above, &frame)) {
+        below = above;
+        above *= 2;
+    }
+    while (below < above) {
+        int middle = below + (above - below) / 2;
+        if (lua_getstack(of, middle, &frame)) {
+            below = middle + 1;
+        } else {
+            above = middle;
+        }
+    }
+    return below;
+}
+
+/* How many frames are further out than the outermost of the script's; 0 if there is none. */
+static int frames_behind(lua_State *of, int level) {
+    lua_Debug frame;
+    int all = depth(of);
+    for (int behind = 0; behind < OUTERMOST && all - behind > level; behind++) {
+        if (lua_getstack(of, all - behind - 1, &frame) && place_is_script(of, &frame)) {
+            return behind;
+        }
+    }
+    return 0;
+}
+
+/* The length of the text without its last line, which begins with "\n\t". */
+static size_t without_line(const char *text, size_t size) {
+    while (size > 0 && !(text[size - 1] == '\n' && text[size] == '\t')) {
+        size--;
+    }
+    return size > 0 ? size - 1 : 0;
+}
+
+static bool last_line_is(const char *text, size_t size, const char *line) {
+    size_t length = strlen(line);
+    return size >= length && memcmp(text + size - length, line, length) == 0;
+}
+
+void traceback_push(lua_State *L, lua_State *of, const char *message, int level) {
+    int behind = frames_behind(of, level);
+    luaL_traceback(L, of, message, level);
+    size_t size;
+    const char *text = lua_tolstring(L, -1, &size);
+    for (; behind > 0; behind--) {
+        size_t rest = without_line(text, size);
+        if (strncmp(text + rest, "\n\t...", 5) == 0) {
+            break; /* it has skipped some of them */
+        }
+        size = rest;
+        while (last_line_is(text, size, "\n\t(...tail calls...)")) {
+            size = without_line(text, size);
+        }
+    }
+    lua_pushlstring(L, text, size);
+    lua_replace(L, -2);
+}
+
+/* ---- for lua/lariat ---- */
+
+int traceback_message(lua_State *L) {
+    luaL_checkany(L, 1);
+    lua_pushboolean(L, traceback_push_message(L, 1));
+    return 2;
+}
+
+int traceback_explain(lua_State *L) {
+    int level = (int)luaL_optinteger(L, 2, 1);
+    luaL_checkany(L, 1);
+    traceback_push_message(L, 1);
+    traceback_push(L, L, lua_tostring(L, -1), level);
+    return 1;
+}
