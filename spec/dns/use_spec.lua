@@ -84,8 +84,8 @@ describe("with socket.dns.use 'lariat'", function()
     assert.same({ "192.0.2.9" }, (socket.dns.getnameinfo "192.0.2.9"))
     assert.equal("192.0.2.7", (socket.dns.getaddrinfo "192.0.2.7")[1].addr)
     for _, name in ipairs { "", ("a"):rep(300), "\xff\xfe", "a..b", "1.2.3.4.5" } do
-      local found, why = socket.dns.getaddrinfo(name)
-      assert.same({ nil, UNKNOWN }, { found, why:sub(1, #UNKNOWN) })
+      local list, why = socket.dns.getaddrinfo(name)
+      assert.same({ nil, UNKNOWN }, { list, why:sub(1, #UNKNOWN) })
     end
   end)
 

@@ -195,8 +195,8 @@ local function is_connected(conn)
 end
 
 local function read_datagram(message, conn)
-  local take = not is_connected(conn) and conn.receivefrom or conn.receive
-  local data, host, port = take(conn)
+  local receive = not is_connected(conn) and conn.receivefrom or conn.receive
+  local data, host, port = receive(conn)
   if not data then return nil, host end
   local value, err = decode_datagram(message, data)
   if not value then return nil, err, data, host, port end
