@@ -15,6 +15,7 @@
 #define LOOKUP_NOT_SIMULATED \
     (-9999) /* beside UV_EAI_*: a name of the real world, in a simulation */
 
+struct answer;
 struct socket;
 
 /* One lookup. Owned by its waiter until that abandons it, then by its own completion. */
@@ -22,6 +23,9 @@ struct lookup {
     struct waitq waiters;
     bool done;
     bool abandoned;
+    bool scripted;         /* answered in Lua: see resolver.c */
+    struct answer *answer; /* what answers it then, and the task that does; or NULL */
+    struct task_object *task;
     struct lookup *next, **link; /* among those of a simulation; link is NULL: not one of them */
     int err;                     /* 0 or a UV_EAI_* code */
     struct addrinfo *result;     /* owned */
@@ -56,6 +60,7 @@ int lookup_take(lua_State *L, struct lookup *lookup, int port, struct address *a
 void lookup_done(struct lookup *lookup); /* called by the driver */
 void lookups_drop(void);                 /* a simulation is over, its tasks have been dropped */
 
-int resolve_open_dns(lua_State *L); /* the functions of socket.dns */
+int resolve_by_system(lua_State *L); /* a lookup either way that is never answered in Lua */
+int resolve_open_dns(lua_State *L);  /* the functions of socket.dns */
 
 #endif
