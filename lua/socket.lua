@@ -6,6 +6,7 @@
 
 local core = require "socket.core"
 local usage = require "lariat.internal.usage"
+local resolver = require "lariat.core".resolver
 
 local socket = {
   _VERSION = "LuaSocket 3.0.0", -- what LuaSocket 3.1 says of itself
@@ -22,6 +23,24 @@ local socket = {
   skip = core.skip,
   dns = core.dns,
 }
+
+--- Which resolver connect, socket.dns and whatever else looks up names use, in all of this program:
+--- the system's, or lariat.dns. Returns which it was.
+---@param which? "lariat"|"system" default: leave it
+---@return "lariat"|"system" before
+function socket.dns.use(which)
+  local state = resolver.state()
+  local before = state[1] and "lariat" or "system"
+  if which == "lariat" then
+    state[1] = require "lariat.internal.dns.lookup"
+  elseif which == "system" then
+    state[1] = nil
+  elseif which ~= nil then
+    usage.argument(1, "use", "'lariat' or 'system' expected, got %s",
+      type(which) == "string" and ("'%s'"):format(which) or usage.kind(which))
+  end
+  return before
+end
 
 function socket.__unload()
   return 1

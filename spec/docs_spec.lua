@@ -4,6 +4,7 @@
 -- and in docs/types, nothing else is, and the files they name exist.
 
 local core = require "socket.core"
+local dns = require "lariat.dns"
 local lariat = require "lariat"
 local ngx = require "ngx"
 local serve = require "lariat.internal.net.serve"
@@ -29,7 +30,7 @@ local reference, readme = read "docs/reference.md", read "README.md"
 local TYPES = {
   "docs/types/socket.lua", "docs/types/socket_unix.lua", "docs/types/lariat.lua",
   "docs/types/lariat_task.lua", "docs/types/lariat_sim.lua", "docs/types/lariat_test.lua",
-  "docs/types/lariat_wire.lua", "docs/types/ngx.lua",
+  "docs/types/lariat_wire.lua", "docs/types/ngx.lua", "docs/types/lariat_dns.lua",
 }
 
 -- Each class of the types: its parents, and the names of its fields and functions.
@@ -166,7 +167,8 @@ do
 end
 
 local MODULES = { socket = socket, lariat = module_lariat(), ["lariat.task"] = task,
-                  ["lariat.sim"] = sim, ["lariat.test"] = test, ngx = ngx,
+                  ["lariat.sim"] = sim, ["lariat.test"] = test, ["lariat.dns"] = dns,
+                  ngx = ngx,
                   ["ngx.socket"] = ngx.socket,
                   ["socket.unix"] = unix, ["socket.dns"] = socket.dns }
 

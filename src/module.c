@@ -18,6 +18,7 @@
 #include "loop/interrupt.h"
 #include "task/location.h"
 #include "net/resolve.h"
+#include "net/resolver.h"
 #include "sim/sim.h"
 #include "task/task.h"
 #include "base/clock.h"
@@ -207,6 +208,8 @@ static int open_lariat_core(lua_State *L) {
     lua_setfield(L, -2, "service");
     readline_open(L);
     lua_setfield(L, -2, "readline");
+    resolver_open(L);
+    lua_setfield(L, -2, "resolver");
     return 1;
 }
 

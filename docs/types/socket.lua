@@ -568,6 +568,11 @@ function dns.getnameinfo(host, service) end
 ---@return string? message
 function dns.gethostname() end
 
+--- Which resolver connect and all that looks up names ask, in all of this program.
+---@param which? "lariat"|"system" default: leave it
+---@return "lariat"|"system" before
+function dns.use(which) end
+
 socket.dns = dns
 
 return socket

@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --
 -- The zone of dns_server.lua: reads lines "NAME TYPE DATA" into
---   records[name][type number] = { data as it is sent, ... }
+--   records[name][type] = { { address = ... } or { texts = { ... } }, ... }
+
+local wire = require "lariat.wire"
 
 local zone = {}
 
@@ -14,46 +16,17 @@ www.example.test    A     192.0.2.80
 ipv6.example.test   AAAA  2001:db8::6
 ]]
 
-local TYPES = { A = 1, TXT = 16, AAAA = 28 }
-local encode = {}
+local parse = {}
 
-function encode.A(text)
-  local bytes = { text:match "^(%d+)%.(%d+)%.(%d+)%.(%d+)$" }
-  if #bytes == 0 then return nil end
-  for i, byte in ipairs(bytes) do
-    bytes[i] = math.tointeger(byte)
-    if bytes[i] > 255 then return nil end
-  end
-  return string.char(table.unpack(bytes))
-end
+function parse.A(text) return wire.ipv4.from(text) and { address = text } end
+function parse.AAAA(text) return wire.ipv6.from(text) and { address = text } end
 
--- "2001:db8::1" -> 16 bytes: each group two of them, "::" as many zeros as are missing.
-function encode.AAAA(text)
-  local function pack_groups(part)
-    if part == "" then return "" end
-    local packed = {}
-    for group in (part .. ":"):gmatch "(.-):" do
-      if not group:find "^%x%x?%x?%x?$" then return nil end
-      packed[#packed + 1] = string.pack(">I2", tonumber(group, 16))
-    end
-    return table.concat(packed)
-  end
-  local head, tail = text:match "^(.-)::(.*)$"
-  local front, back = pack_groups(head or text), pack_groups(tail or "")
-  if not front or not back then return nil end
-  local missing = 16 - #front - #back
-  if missing < 0 or (missing == 0) == (head ~= nil) then return nil end
-  return front .. ("\0"):rep(missing) .. back
-end
-
--- Text is a sequence of pieces of at most 255 bytes, each with its length in front.
-function encode.TXT(text)
+-- Text is a sequence of pieces of at most 255 bytes.
+function parse.TXT(text)
+  if #text > 60000 then return nil end
   local pieces = {}
-  for i = 1, math.max(#text, 1), 255 do
-    pieces[#pieces + 1] = string.pack("s1", text:sub(i, i + 254))
-  end
-  local data = table.concat(pieces)
-  return #data <= 60000 and data or nil
+  for i = 1, math.max(#text, 1), 255 do pieces[#pieces + 1] = text:sub(i, i + 254) end
+  return { texts = pieces }
 end
 
 local function valid_name(name)
@@ -65,17 +38,16 @@ local function valid_name(name)
 end
 
 local function add(records, line)
-  local name, type_name, text = line:match "^%s*(%S+)%s+(%S+)%s+(.-)%s*$"
+  local name, kind, text = line:match "^%s*(%S+)%s+(%S+)%s+(.-)%s*$"
   if not name then return false end
-  name, type_name = name:lower():gsub("%.$", ""), type_name:upper()
-  local data = TYPES[type_name] and valid_name(name) and encode[type_name](text)
+  name, kind = name:lower():gsub("%.$", ""), kind:upper()
+  local data = parse[kind] and valid_name(name) and parse[kind](text)
   if not data then return false end
   -- Every name above this one exists, too, if only without data: it must not be NXDOMAIN.
   for at in ("." .. name):gmatch "()%." do
     local above = name:sub(at)
     records[above] = records[above] or {}
   end
-  local kind = TYPES[type_name]
   records[name][kind] = records[name][kind] or {}
   table.insert(records[name][kind], data)
   return true

@@ -331,6 +331,18 @@ describe("datagrams", function()
     there:close()
   end)
 
+  it("come from the peer of a connected socket", function()
+    there:setpeername("127.0.0.1", port)
+    local value = some(P.dns, 1, 6)[1]
+    assert(P.dns:write(there, value))
+    local m, _, from = P.dns:read(here)
+    assert.same(value, m)
+    P.dns:write(here, value, "127.0.0.1", from)
+    assert.same({ value }, { P.dns:read(there) })
+    there:settimeout(0)
+    assert.same({ nil, "timeout" }, { P.dns:read(there) })
+  end)
+
   it("are messages, with where they are from", function()
     local values = some(P.dns, 20, 6)
     local got = {}

@@ -10,6 +10,7 @@
 
 #include <lua.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct task;
 
@@ -24,6 +25,10 @@ struct world {
     void (*task_ended)(const struct task *task);
     /* The host name of the machine that the running task is on; lives as long as the machine. */
     const char *(*hostname)(void);
+    /* Where the running task's program keeps what it knows of names: see resolver.c. */
+    int *(*resolver)(void);
+    /* 64 random bits, for what nobody should foresee; in a simulation they are the seed's. */
+    uint64_t (*random)(void);
     /* A descriptor of rt.driver for standard stream 0, 1 or 2; -1: the real one serves. */
     int (*standard)(int number);
     /* Whether the running task has streams of its own, so that no terminal is to be seen. */

@@ -13,6 +13,9 @@
 
 #include "task/waitq.h"
 
+struct answer;
+struct task_object;
+
 #define LOOKUP_NOT_SIMULATED \
     (-9999) /* beside UV_EAI_*: a name of the real world, in a simulation */
 
@@ -22,6 +25,9 @@ struct lookup {
     struct waitq waiters;
     bool done;
     bool abandoned;
+    bool scripted;         /* answered in Lua, not by the driver: see net/resolver.c */
+    struct answer *answer; /* what answers it then, and the task that does; or NULL */
+    struct task_object *task;
     struct lookup *next, **link; /* among those of a simulation; link is NULL: not one of them */
     int err;                     /* 0 or a UV_EAI_* code */
     struct addrinfo *result;     /* owned */

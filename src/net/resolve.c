@@ -15,6 +15,7 @@
 #include "net/address.h"
 #include "kernel/driver.h"
 #include "net/methods.h"
+#include "net/resolver.h"
 #include "net/result.h"
 #include "net/socket.h"
 #include "base/world.h"
@@ -24,13 +25,19 @@
 #include "task/task.h"
 #include "task/usage.h"
 
-static struct lookup *start(struct lookup *lookup) {
+static struct lookup *start_by_driver(struct lookup *lookup) {
     int err = rt.driver->lookup(lookup);
     if (err < 0) {
         lookup->done = true;
         lookup->err = err;
     }
     return lookup;
+}
+
+/* Whoever waits for a scripted one starts its task: see lookup_wait. */
+static struct lookup *start(struct lookup *lookup) {
+    lookup->scripted = resolver_in_use();
+    return lookup->scripted ? lookup : start_by_driver(lookup);
 }
 
 /* Those of the simulation under way: it drops tasks, which then do not free what they wait for. */
@@ -65,6 +72,7 @@ void lookup_free(struct lookup *lookup) {
     if (lookup == &no_memory) {
         return;
     }
+    resolver_forget(lookup);
     if (lookup->link != NULL) {
         leave_simulation(lookup);
     }
@@ -121,7 +129,7 @@ static struct lookup *lookup_start_service(const char *host, const char *service
     return lookup->done ? lookup : start(lookup);
 }
 
-struct lookup *lookup_start_reverse(const struct sockaddr *address, int flags, bool service) {
+static struct lookup *new_reverse(const struct sockaddr *address, int flags, bool service) {
     struct lookup *lookup = new_lookup("", AF_UNSPEC, SOCK_STREAM);
     lookup->reverse = true;
     lookup->service_wanted = service;
@@ -129,6 +137,11 @@ struct lookup *lookup_start_reverse(const struct sockaddr *address, int flags, b
     size_t size =
         address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     memcpy(&lookup->address, address, size);
+    return lookup;
+}
+
+struct lookup *lookup_start_reverse(const struct sockaddr *address, int flags, bool service) {
+    struct lookup *lookup = new_reverse(address, flags, service);
     return lookup->done ? lookup : start(lookup);
 }
 
@@ -136,6 +149,9 @@ struct lookup *lookup_start_reverse(const struct sockaddr *address, int flags, b
 int lookup_wait(lua_State *L, struct lookup *lookup, uint64_t due, lua_KFunction k) {
     if (lookup->done) {
         return task_give_way(L, (lua_KContext)lookup, k);
+    }
+    if (lookup->scripted) {
+        resolver_begin(L, lookup);
     }
     struct task *task = scheduler.current;
     task->interest.stays = true; /* the lookup belongs to the task until that goes on */
@@ -152,7 +168,9 @@ enum wake lookup_resumed(struct lookup *lookup) {
         lookup_free(lookup);
     } else {
         lookup->abandoned = true;
-        if (rt.driver->forget_lookup != NULL) {
+        if (lookup->scripted) {
+            resolver_abandon(lookup);
+        } else if (rt.driver->forget_lookup != NULL) {
             rt.driver->forget_lookup(lookup);
         }
     }
@@ -345,6 +363,19 @@ static int dns_getaddrinfo(lua_State *L) {
     }
     task_prepare(L, "getaddrinfo");
     return wait_for(L, lookup_start(host, AF_UNSPEC, SOCK_STREAM), push_addrinfo);
+}
+
+/* As getaddrinfo() of a name, or tohostname() of an address. */
+int resolve_by_system(lua_State *L) {
+    const char *host = luaL_checkstring(L, 1);
+    struct address a;
+    task_prepare(L, "getaddrinfo");
+    if (address_parse(host, 0, AF_UNSPEC, &a)) {
+        struct lookup *reverse = new_reverse((struct sockaddr *)&a.storage, NI_NAMEREQD, false);
+        return wait_for(L, reverse->done ? reverse : start_by_driver(reverse), push_tohostname);
+    }
+    struct lookup *lookup = new_lookup(host, AF_UNSPEC, SOCK_STREAM);
+    return wait_for(L, lookup->done ? lookup : start_by_driver(lookup), push_addrinfo);
 }
 
 /* An address is looked up by its name and a name by its addresses, IPv4 as LuaSocket's. */

@@ -35,6 +35,7 @@ int lookup_take(lua_State *L, struct lookup *lookup, int port, struct address *a
 
 void lookups_drop(void); /* a simulation is over, its tasks have been dropped */
 
-int resolve_open_dns(lua_State *L); /* the functions of socket.dns */
+int resolve_by_system(lua_State *L); /* a lookup either way that is never answered in Lua */
+int resolve_open_dns(lua_State *L);  /* the functions of socket.dns */
 
 #endif

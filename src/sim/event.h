@@ -39,6 +39,7 @@ enum chance {
     CHANCE_SPLIT,
     CHANCE_PARTITION,
     CHANCE_PORTS,
+    CHANCE_NAMES,
     CHANCES
 };
 

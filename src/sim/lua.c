@@ -215,6 +215,7 @@ static int fn_start(lua_State *L) {
     const char *name = luaL_checkstring(L, 2);
     luaL_checktype(L, 3, LUA_TFUNCTION);
     m->up = true;
+    machine_forget_names(m);
     m->status = 0;
     machine_adopt(m, task_spawn(L, lua_gettop(L) - 3, name));
     return 1;

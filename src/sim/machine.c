@@ -33,7 +33,8 @@ static const unsigned char six_prefix[12] = {0xfd};
 
 struct machine *machine_new(const char *name) {
     struct machine *m = memory_alloc(sizeof(*m));
-    *m = (struct machine){.id = sim.machine_count, .up = true, .globals = LUA_NOREF};
+    *m = (struct machine){
+        .id = sim.machine_count, .up = true, .resolver = LUA_NOREF, .globals = LUA_NOREF};
     strncpy(m->name, name, sizeof(m->name) - 1);
     m->next_port = (unsigned)chance_between(CHANCE_PORTS, 0, EPHEMERAL_COUNT - 1);
     sim.machines = memory_realloc(sim.machines, (m->id + 1) * sizeof(*sim.machines));
@@ -62,6 +63,19 @@ struct machine *machine_of(unsigned domain) {
 
 struct machine *machine_current(void) {
     return machine_of(scheduler.current ? scheduler.current->domain : SIM_DOMAINS);
+}
+
+void machine_forget_names(struct machine *m) {
+    luaL_unref(rt.L, LUA_REGISTRYINDEX, m->resolver);
+    m->resolver = LUA_NOREF;
+}
+
+int *sim_resolver(void) {
+    return &machine_current()->resolver;
+}
+
+uint64_t sim_random(void) {
+    return chance_between(CHANCE_NAMES, 0, UINT64_MAX);
 }
 
 const char *sim_hostname(void) {
@@ -283,6 +297,7 @@ void machines_close(void) {
     for (unsigned i = 0; i < sim.machine_count; i++) {
         struct machine *m = sim.machines[i];
         luaL_unref(rt.L, LUA_REGISTRYINDEX, m->globals);
+        machine_forget_names(m);
         sim_paths_free(m);
         memory_free(m->waits);
         memory_free(m->input);

@@ -41,6 +41,7 @@ struct machine {
     unsigned crashes;     /* so far: whoever waits for its end tells them from an exit */
     size_t tasks;         /* that have not ended */
     int status, expected; /* as of os.exit; as the script of the run foresees it */
+    int resolver;         /* registry reference to what it knows of names: see resolver.c */
     int globals;          /* registry reference to {globals, loaded, preload}; LUA_NOREF: shared */
     struct waitq ended;   /* who waits for its last task to end */
     struct event crash;   /* it is about to */
@@ -71,6 +72,7 @@ bool machine_owns(const struct machine *machine, const struct sim_address *addre
 void machine_adopt(struct machine *machine, struct task *task);
 void machine_crash(struct machine *machine); /* its tasks are dropped, its sockets fall silent */
 void machine_write(struct machine *machine, int number, const char *data, size_t size);
+void machine_forget_names(struct machine *machine); /* its program begins anew */
 void machines_close(void);
 bool machine_port_free(const struct machine *machine, int type, const struct sim_socket *asks,
                        const struct sim_address *address);

@@ -42,6 +42,8 @@ static const struct world simulated = {
     .task_enters = sim_task_enters,
     .task_ended = sim_task_ended,
     .hostname = sim_hostname,
+    .resolver = sim_resolver,
+    .random = sim_random,
     .standard = sim_standard,
     .hides_terminals = sim_hides_terminals,
 };

@@ -56,6 +56,8 @@ void sim_task_began(const struct task *task);  /* counted with its machine */
 void sim_task_enters(const struct task *task); /* its machine's globals are put in force */
 void sim_task_ended(const struct task *task);  /* the last one ends the machine's program */
 const char *sim_hostname(void);
+int *sim_resolver(void);
+uint64_t sim_random(void);
 int sim_standard(int number);
 bool sim_hides_terminals(void);
 int sim_lookup(struct lookup *lookup);

@@ -181,6 +181,9 @@ end
 local KINDS = {
   seconds = usage.is_seconds,
   integer = function(value) return math.type(value) == "integer" end,
+  ["string or table"] = function(value)
+    return type(value) == "string" or type(value) == "table"
+  end,
 }
 
 --- Checks a table of options.

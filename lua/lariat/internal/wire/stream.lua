@@ -189,8 +189,14 @@ local function decode_datagram(message, data)
   return value, next
 end
 
+-- A connected socket has the method receivefrom, too, but refuses it.
+local function is_connected(conn)
+  return usage.kind(conn):find("{connected}", 1, true) ~= nil
+end
+
 local function read_datagram(message, conn)
-  local data, host, port = (conn.receivefrom or conn.receive)(conn)
+  local receive = not is_connected(conn) and conn.receivefrom or conn.receive
+  local data, host, port = receive(conn)
   if not data then return nil, host end
   local value, err = decode_datagram(message, data)
   if not value then return nil, err, data, host, port end

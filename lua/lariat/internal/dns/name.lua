@@ -94,7 +94,14 @@ local SOURCE = [[function(s, p, e, at)
   return #labels > 0 and table.concat(labels, ".") or "<Root>", after or p
 end]]
 
-return wire.custom {
-  name = "dns_name", offset = true, max = LONGEST,
-  decode = decode, encode = encode, random = random, source = SOURCE,
-}
+local function encode_plainly(name, offset) return encode(name, offset, {}) end
+
+local function type_with(encoder)
+  return wire.custom {
+    name = "dns_name", offset = true, max = LONGEST,
+    decode = decode, encode = encoder, random = random, source = SOURCE,
+  }
+end
+
+-- `plain` is written without pointers, as names in the data of newer types have to be.
+return { compressed = type_with(encode), plain = type_with(encode_plainly), split = split }
