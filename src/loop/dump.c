@@ -177,7 +177,7 @@ static void push_socket(lua_State *L, const struct socket *s) {
     set_integer(L, "sent", sent);
     set_integer(L, "queued", s->out.size);
     set_location(L, "made_at", s->made_at);
-    if (s->drain != NULL) {
+    if (socket_drain(s) != NULL) {
         lua_pushboolean(L, 1);
         lua_setfield(L, -2, "draining");
     }
@@ -236,7 +236,7 @@ static int fn_left(lua_State *L) {
     lua_newtable(L);
     n = 0;
     for (struct socket *s = sockets.all; s != NULL; s = s->all_next) {
-        if (s->domain == domain && s->drain == NULL && !s->standard) {
+        if (s->domain == domain && socket_drain(s) == NULL && !s->standard) {
             push_socket(L, s);
             lua_rawseti(L, 3, ++n);
         }

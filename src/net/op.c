@@ -72,7 +72,7 @@ static bool keep_address(lua_State *L, struct op *op) {
         *kept = *op->as.to;
         op->as.to = kept;
     }
-    return !op->socket->closed;
+    return !op->socket->closed && !(op->paired && op->as.pipe.other->closed);
 }
 
 static bool wants_turn(int want) {
@@ -94,11 +94,11 @@ static inline struct task *move_in(struct op *op, bool exclusive) {
 static inline void join(struct op *op, struct waitq *queue, bool front) {
     struct task *task = move_in(op, true);
     waitq_join(queue, &task->interest, task, front);
-    if (op->other != NULL) {
+    if (op->paired) {
         task->set = task->op.as.pipe.end;
         task->set_count = 1;
-        *task->set = (struct interest){.end_only = true};
-        waitq_join(&op->other->watch.readers, task->set, task, false);
+        *task->set = (struct interest){0};
+        waitq_join_line(&op->as.pipe.other->pipes, task->set, task);
     }
 }
 
