@@ -11,8 +11,6 @@
  * run the handler, it counts among those at work no longer. The service lies on the stack of each
  * of its tasks, which keeps it.
  */
-#include "net/serve.h"
-
 #include <errno.h>
 #include <lauxlib.h>
 #include <string.h>
@@ -26,18 +24,16 @@
 
 #define SERVICE_TYPE "lariat.service"
 
-struct service {
-    struct task_service head; /* first: see task_ended */
+struct server {
+    struct service service;   /* first: see task_ended */
     lua_Number limit;         /* handlers at once */
     lua_Number timeout;       /* seconds, given to each connection; negative: none */
-    lua_Integer active;       /* handlers now */
     lua_Integer accepted;     /* connections so far */
-    struct waitq waiting;     /* for handlers to end */
     char name[];
 };
 
-void service_push_name(lua_State *L, const struct task_service *service) {
-    lua_pushstring(L, ((const struct service *)service)->name);
+static void push_name(lua_State *L, const struct service *service) {
+    lua_pushstring(L, ((const struct server *)service)->name);
 }
 
 /* ---- a handler's task ---- */
@@ -82,7 +78,7 @@ static int keep_traceback(lua_State *L) {
 static void report_failure(lua_State *L, struct task *task, const struct address *peer) {
     lua_pushcfunction(L, report_error);
     lua_pushvalue(L, HANDLER);
-    lua_pushfstring(L, "error in handler of %s: ", ((struct service *)task->service)->name);
+    lua_pushfstring(L, "error in handler of %s: ", ((struct server *)task->service)->name);
     lua_pushliteral(L, "task ");
     task_push_name(L, task);
     lua_pushliteral(L, ", peer ");
@@ -129,15 +125,12 @@ static int body(lua_State *L) {
 /* One that died before its body could begin, for want of memory, has the body on its stack still, in
  * the place of the message handler, and its arguments. */
 static void task_ended(struct task *task) {
-    struct service *service = (struct service *)task->service;
     if (lua_tocfunction(task->co, 1) == body) {
         const struct socket_box *box = lua_touserdata(task->co, CONNECTION);
         if (box->socket != NULL) {
             socket_close(box->socket);
         }
     }
-    service->active--;
-    waitq_wake_all(&service->waiting, WAKE_READY);
 }
 
 /* ---- accepting ---- */
@@ -146,17 +139,16 @@ static void task_ended(struct task *task) {
 enum { SELF = 1, SERVER, FUNCTION };
 
 /* A task for the connection on top, which is taken. */
-static void start(lua_State *L, struct service *service) {
+static void start(lua_State *L, struct server *server) {
     struct socket_box *box = lua_touserdata(L, -1);
-    box->timeout.block = service->timeout;
+    box->timeout.block = server->timeout;
     lua_pushvalue(L, SELF);
     lua_insert(L, -2);
     lua_pushvalue(L, FUNCTION);
     struct task *task = task_start(L, body, 2, box->socket->made_at, (struct location){0, 0});
-    task->service = &service->head;
+    service_join(&server->service, task);
     task->record.quiet = true;
-    service->active++;
-    service->accepted++;
+    server->accepted++;
 }
 
 static int failed(lua_State *L, struct op *op, const char *why) {
@@ -198,8 +190,8 @@ static int accept_failed(lua_State *L, int err) {
 /* Until nobody is there, the turn is used up, or there are as many handlers as there may be. Who
  * else accepts from this server has a turn after each connection. */
 static int attempt(lua_State *L, struct op *op) {
-    struct service *service = lua_touserdata(L, SELF);
-    while ((lua_Number)service->active < service->limit) {
+    struct server *server = lua_touserdata(L, SELF);
+    while ((lua_Number)server->service.members < server->limit) {
         if (op->socket->closed) {
             return failed(L, op, "closed"); /* by a finalizer */
         }
@@ -207,7 +199,7 @@ static int attempt(lua_State *L, struct op *op) {
         if (err < 0) {
             return err == -EAGAIN ? WANT_READ : accept_failed(L, err);
         }
-        start(L, service);
+        start(L, server);
         op->queued = false;
         if (scheduler.budget <= 0) {
             return WANT_TURN;
@@ -219,14 +211,14 @@ static int attempt(lua_State *L, struct op *op) {
 
 static const struct op_type accept_op = {"accept", attempt, failed, false};
 
-static struct service *check_service(lua_State *L) {
+static struct server *check_server(lua_State *L) {
     return luaL_checkudata(L, SELF, SERVICE_TYPE);
 }
 
 /* accept(server, handler): a task for each connection -> true once there are as many as there may
  * be | nil, message, whether accepting may succeed later */
 static int method_accept(lua_State *L) {
-    check_service(L);
+    check_server(L);
     const struct socket_box *box = socket_test(L, SERVER);
     luaL_argcheck(L, box != NULL && (CLASS(socket_class(box)) & ANY_SERVER), SERVER,
                   "server expected");
@@ -239,45 +231,26 @@ static int method_accept(lua_State *L) {
 
 /* ---- the service ---- */
 
-static int wait_below(lua_State *L, int status, lua_KContext ctx) {
-    struct service *service = lua_touserdata(L, SELF);
-    if (status == LUA_YIELD && task_resumed() == WAKE_CANCELLED) {
-        return task_raise(L);
-    }
-    if (service->active < (lua_Integer)ctx) {
-        return 0;
-    }
-    task_prepare(L, "serve");
-    struct task *task = scheduler.current;
-    waitq_join(&service->waiting, &task->interest, task, false);
-    return task_park(L, "serve", NEVER, false, ctx, wait_below);
-}
-
 /* wait(): until there is room for another handler */
 static int method_wait(lua_State *L) {
-    return wait_below(L, LUA_OK, (lua_KContext)check_service(L)->active);
+    struct service *service = &check_server(L)->service;
+    return service_wait(L, service, service->members);
 }
 
 /* finish(): until no handler runs any more */
 static int method_finish(lua_State *L) {
-    check_service(L);
-    return wait_below(L, LUA_OK, 1);
+    return service_wait(L, &check_server(L)->service, 1);
 }
 
 /* accepted() -> connections so far */
 static int method_accepted(lua_State *L) {
-    lua_pushinteger(L, check_service(L)->accepted);
+    lua_pushinteger(L, check_server(L)->accepted);
     return 1;
 }
 
 /* __close: cancels every handler */
 static int method_cancel(lua_State *L) {
-    const struct service *service = check_service(L);
-    for (struct task *task = scheduler.all; task != NULL; task = task->all_next) {
-        if (task->service == &service->head) {
-            task_cancel(task);
-        }
-    }
+    service_cancel(&check_server(L)->service);
     return 0;
 }
 
@@ -285,10 +258,12 @@ static int method_cancel(lua_State *L) {
 static int service_new(lua_State *L) {
     size_t length;
     const char *name = luaL_checklstring(L, 1, &length);
-    struct service *service = lua_newuserdatauv(L, sizeof(*service) + length + 1, 0);
-    *service = (struct service){
-        .head = {task_ended}, .limit = luaL_checknumber(L, 2), .timeout = luaL_optnumber(L, 3, -1)};
-    memcpy(service->name, name, length + 1);
+    struct server *server = lua_newuserdatauv(L, sizeof(*server) + length + 1, 0);
+    *server = (struct server){
+        .service = {.ended = task_ended, .push_name = push_name, .what = "serve"},
+        .limit = luaL_checknumber(L, 2),
+        .timeout = luaL_optnumber(L, 3, -1)};
+    memcpy(server->name, name, length + 1);
     luaL_setmetatable(L, SERVICE_TYPE);
     return 1;
 }

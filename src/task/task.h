@@ -22,6 +22,7 @@
 #include "task/spawn_trace.h"
 #include "task/location.h"
 #include "task/scope.h"
+#include "task/service.h"
 #include "task/waitq.h"
 
 enum __attribute__((packed)) task_state { TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_DONE };
@@ -43,12 +44,6 @@ struct task_record {
     bool quiet;    /* its errors are its starter's business: not reported */
 };
 
-/* Of what has many tasks and counts them: the first member of it. `ended` is called once for each,
- * with its outcome known and its coroutine as that was left; it may not raise. */
-struct task_service {
-    void (*ended)(struct task *task);
-};
-
 /* There may be very many: the order of the members leaves no holes. */
 struct task {
     struct timer timer; /* the deadline of the current wait, without those of scopes */
@@ -57,7 +52,7 @@ struct task {
     struct task *all_prev, *all_next;
     lua_State *co;                /* kept by the anchor */
     lua_State *inner;             /* the coroutine it waits in, itself or one it has resumed */
-    struct task_service *service; /* whose connection it handles, or NULL: see serve.c */
+    struct service *service;      /* that it is a member of, or NULL */
     struct scope *base;           /* the scope it was spawned in, or NULL */
     struct scope *scope;          /* the innermost one that it is suspended in, or NULL */
     const char *waiting_for;      /* name of the operation it is parked in */
@@ -119,6 +114,10 @@ void task_interrupt(struct task *task, const char *message); /* raise this in it
 char *task_take_interruption(struct task *task);             /* the caller's to free, or NULL */
 void task_abandon(struct task *task);                        /* close without running it */
 void task_drop(struct task *task);                           /* forget without closing it */
+
+/* ---- the list of all tasks: see service.c ---- */
+void tasks_add(struct task *task);
+void tasks_remove(struct task *task);
 
 /* ---- waiting: prepare, join queues, park; in the continuation, resumed ---- */
 bool task_can_wait(lua_State *L);
