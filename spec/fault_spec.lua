@@ -76,6 +76,55 @@ describe("serving without memory", function()
   end)
 end)
 
+describe("a group without memory", function()
+  it("raises what its children died of, whether they had begun or not, and ends", function()
+    local out, err, status = faults.run [[
+      local raised = 0
+      for after = 0, 200 do
+        local spawned = 0
+        local ok, message = pcall(task.group, function(g)
+          faults.fail("alloc", 0, 2, after) -- twice: Lua collects and tries again
+          for _ = 1, 10 do
+            g:spawn(function() task.sleep(0) end)
+            spawned = spawned + 1
+          end
+          task.yield()
+          task.yield()
+          faults.stop()
+        end)
+        faults.stop()
+        assert(ok or tostring(message):find "not enough memory", message)
+        raised = raised + (not ok and spawned == 10 and 1 or 0)
+      end
+      print(raised > 0)
+    ]]
+    assert.same({ "true\n", "", 0 }, { out, err, status })
+  end)
+
+  it("cancels the siblings of a child that could not begin", function()
+    local out, err, status = faults.run [[
+      local function try(after)
+        local cancelled
+        local ok, message = pcall(task.group, function(g)
+          g:spawn(function()
+            local _, why = pcall(task.sleep, 3600)
+            cancelled = why == task.cancelled
+            error(why)
+          end)
+          task.yield()
+          g:spawn(task.yield)
+          faults.fail("alloc", 0, 2, after)
+          pcall(task.sleep, 3600)
+        end)
+        faults.stop()
+        return not ok and message == "not enough memory" and cancelled
+      end
+      print(try(0))
+    ]]
+    assert.same({ "true\n", "", 0 }, { out, err, status })
+  end)
+end)
+
 describe("a wait for what cannot be watched", function()
   -- Each call must end by itself, and with the reason; two seconds are for ever here.
   local WAITS = [[

@@ -76,7 +76,10 @@ void service_leave(struct task *task) {
         struct task *first = service->newest, *before = first->all_prev;
         insert(before != NULL ? &before->all_next : &scheduler.all, before, task);
     }
-    waitq_wake_all(&service->waiting, WAKE_READY);
+    if (service->members < service->limit) {
+        service->limit = 0;
+        waitq_wake_all(&service->waiting, WAKE_READY);
+    }
 }
 
 void service_ended(struct task *task) {
@@ -101,10 +104,12 @@ static int wait_below(lua_State *L, int status, lua_KContext ctx) {
     if (status == LUA_YIELD && task_resumed() == WAKE_CANCELLED) {
         return task_raise(L);
     }
-    if (service->members < lua_tointeger(L, LIMIT)) {
+    lua_Integer limit = lua_tointeger(L, LIMIT);
+    if (service->members < limit) {
         return 0;
     }
     task_prepare(L, service->what);
+    service->limit = limit > service->limit ? limit : service->limit;
     struct task *task = scheduler.current;
     waitq_join(&service->waiting, &task->interest, task, false);
     return task_park(L, service->what, NEVER, false, ctx, wait_below);

@@ -25,6 +25,7 @@ struct service {
     const char *what;    /* a wait for its members is called in dumps */
     struct task *newest; /* member, or NULL */
     lua_Integer members;
+    lua_Integer limit;    /* with fewer members somebody can go on */
     struct waitq waiting; /* for members to end */
 };
 
