@@ -29,6 +29,7 @@ struct server {
     lua_Number limit;         /* handlers at once */
     lua_Number timeout;       /* seconds, given to each connection; negative: none */
     lua_Integer accepted;     /* connections so far */
+    int missing;              /* -errno that was reported: what there is too little of; 0: nothing */
     char name[];
 };
 
@@ -156,15 +157,22 @@ static int failed(lua_State *L, struct op *op, const char *why) {
     return result_error(L, why);
 }
 
+/* Has the machine too little of something, for now? */
+static bool is_missing(int err) {
+    switch (-err) {
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case ENOSR: return true;
+    default: return false;
+    }
+}
+
 /* Is the connection or the machine the matter, and not the listener? Linux reports the network errors
  * of a connection that has ended before it was accepted: see accept(2). */
 static bool passes(int err) {
     switch (-err) {
-    case EMFILE: /* what there is too little of, for now */
-    case ENFILE:
-    case ENOBUFS:
-    case ENOMEM:
-    case ENOSR:
     case EHOSTDOWN: /* the new connection's errors */
     case EHOSTUNREACH:
     case ENETDOWN:
@@ -177,14 +185,34 @@ static bool passes(int err) {
     case EPROTONOSUPPORT:
     case ESOCKTNOSUPPORT:
     case ETIMEDOUT: return true;
-    default: return false;
+    default: return is_missing(err);
     }
 }
 
-static int accept_failed(lua_State *L, int err) {
-    int n = result_fail(L, err);
-    lua_pushboolean(L, passes(err));
-    return n + 1;
+/* Says what is missing, once: until that changes, or everybody who came has been accepted. */
+static void report_missing(lua_State *L, struct server *server, int err) {
+    if (server->missing == err) {
+        return;
+    }
+    server->missing = err;
+    lua_pushcfunction(L, report_error);
+    lua_pushfstring(L, "%s%s; connections wait until there is room", result_message(err),
+                    err == -EMFILE ? " (ulimit -n)" : "");
+    lua_pushfstring(L, "%s cannot accept", server->name);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+        lua_pop(L, 1); /* no memory even for that */
+    }
+}
+
+/* Accepting has failed: WANT_PAUSE, or results. */
+static int accept_failed(lua_State *L, struct op *op, struct server *server, int err) {
+    if (!passes(err)) {
+        return result_fail(L, err);
+    }
+    if (is_missing(err)) {
+        report_missing(L, server, err);
+    }
+    return op->socket->closed ? failed(L, op, "closed") : WANT_PAUSE;
 }
 
 /* Until nobody is there, the turn is used up, or there are as many handlers as there may be. Who
@@ -196,9 +224,14 @@ static int attempt(lua_State *L, struct op *op) {
             return failed(L, op, "closed"); /* by a finalizer */
         }
         int err = server_accept(L, op);
-        if (err < 0) {
-            return err == -EAGAIN ? WANT_READ : accept_failed(L, err);
+        if (err == -EAGAIN) {
+            server->missing = 0;
+            return WANT_READ;
         }
+        if (err < 0) {
+            return accept_failed(L, op, server, err);
+        }
+        op->pauses = 0;
         start(L, server);
         op->queued = false;
         if (scheduler.budget <= 0) {
@@ -216,7 +249,8 @@ static struct server *check_server(lua_State *L) {
 }
 
 /* accept(server, handler): a task for each connection -> true once there are as many as there may
- * be | nil, message, whether accepting may succeed later */
+ * be | nil, message. What may pass (no descriptors, a network that is down) is tried again, after a
+ * pause that grows. */
 static int method_accept(lua_State *L) {
     check_server(L);
     const struct socket_box *box = socket_test(L, SERVER);
