@@ -65,6 +65,7 @@ void service_open(lua_State *L);
 int readline_open(lua_State *L);
 int fork_open(lua_State *L);
 void coroutine_install(lua_State *L);
+void debug_install(lua_State *L);
 void require_install(lua_State *L);
 int module_exit(lua_State *L);
 
