@@ -25,11 +25,11 @@
 #define SERVICE_TYPE "lariat.service"
 
 struct server {
-    struct service service;   /* first: see task_ended */
-    lua_Number limit;         /* handlers at once */
-    lua_Number timeout;       /* seconds, given to each connection; negative: none */
-    lua_Integer accepted;     /* connections so far */
-    int missing;              /* -errno that was reported: what there is too little of; 0: nothing */
+    struct service service; /* first: see task_ended */
+    lua_Number limit;       /* handlers at once */
+    lua_Number timeout;     /* seconds, given to each connection; negative: none */
+    lua_Integer accepted;   /* connections so far */
+    int missing;            /* -errno that was reported: what there is too little of; 0: nothing */
     char name[];
 };
 
@@ -293,10 +293,10 @@ static int service_new(lua_State *L) {
     size_t length;
     const char *name = luaL_checklstring(L, 1, &length);
     struct server *server = lua_newuserdatauv(L, sizeof(*server) + length + 1, 0);
-    *server = (struct server){
-        .service = {.ended = task_ended, .push_name = push_name, .what = "serve"},
-        .limit = luaL_checknumber(L, 2),
-        .timeout = luaL_optnumber(L, 3, -1)};
+    *server =
+        (struct server){.service = {.ended = task_ended, .push_name = push_name, .what = "serve"},
+                        .limit = luaL_checknumber(L, 2),
+                        .timeout = luaL_optnumber(L, 3, -1)};
     memcpy(server->name, name, length + 1);
     luaL_setmetatable(L, SERVICE_TYPE);
     return 1;

@@ -271,14 +271,10 @@ static void make_opened_table(lua_State *L) {
 }
 
 int scope_open(lua_State *L) {
-    static const luaL_Reg methods[] = {{"cancel", method_cancel},
-                                       {"cancelled", method_cancelled},
-                                       {"spawn", method_spawn},
-                                       {"leave", method_leave},
-                                       {"wait", method_wait},
-                                       {"lost", method_lost},
-                                       {"close", method_close},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"cancel", method_cancel}, {"cancelled", method_cancelled},
+                                       {"spawn", method_spawn},   {"leave", method_leave},
+                                       {"wait", method_wait},     {"lost", method_lost},
+                                       {"close", method_close},   {NULL, NULL}};
     static const luaL_Reg functions[] = {{"run", run}, {"open", open_scope}, {NULL, NULL}};
     if (luaL_newmetatable(L, SCOPE_TYPE)) {
         luaL_newlib(L, methods);

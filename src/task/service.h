@@ -31,8 +31,8 @@ struct service {
 
 /* The task, which was spawned last and is in no service, becomes a member. */
 void service_join(struct service *service, struct task *task);
-void service_leave(struct task *task);  /* it is a member no longer; it may be in no service */
-void service_ended(struct task *task);  /* called by the scheduler, of a task in a service */
+void service_leave(struct task *task); /* it is a member no longer; it may be in no service */
+void service_ended(struct task *task); /* called by the scheduler, of a task in a service */
 void service_cancel(struct service *service); /* every member */
 /* A method's result: waits until there are fewer members than `limit` -> nothing. */
 int service_wait(lua_State *L, struct service *service, lua_Integer limit);

@@ -50,16 +50,16 @@ struct task {
     struct list_link
         link; /* waiting: among the waits of `scope`; ready: in the ready or later queue */
     struct task *all_prev, *all_next;
-    lua_State *co;                /* kept by the anchor */
-    lua_State *inner;             /* the coroutine it waits in, itself or one it has resumed */
-    struct service *service;      /* that it is a member of, or NULL */
-    struct scope *base;           /* the scope it was spawned in, or NULL */
-    struct scope *scope;          /* the innermost one that it is suspended in, or NULL */
-    const char *waiting_for;      /* name of the operation it is parked in */
-    struct interest interest;     /* the usual single interest */
-    struct interest *set; /* several: in memory anchored by the waiting call's stack, or `op` */
-    uint64_t since;       /* tick in which its current wait began */
-    struct op op;         /* the operation it is parked in */
+    lua_State *co;            /* kept by the anchor */
+    lua_State *inner;         /* the coroutine it waits in, itself or one it has resumed */
+    struct service *service;  /* that it is a member of, or NULL */
+    struct scope *base;       /* the scope it was spawned in, or NULL */
+    struct scope *scope;      /* the innermost one that it is suspended in, or NULL */
+    const char *waiting_for;  /* name of the operation it is parked in */
+    struct interest interest; /* the usual single interest */
+    struct interest *set;     /* several: in memory anchored by the waiting call's stack, or `op` */
+    uint64_t since;           /* tick in which its current wait began */
+    struct op op;             /* the operation it is parked in */
     unsigned set_count;
     int anchor;      /* registry reference to its handle, or to the coroutine while it has none */
     unsigned domain; /* what it makes belongs to: see dump.c */

@@ -50,9 +50,10 @@ local function run_child(self, f, ...)
     self.scope:leave()
     return table.unpack(results, 2, results.n)
   end
-  local err, traceback = task.cancelled, nil
-  if results[2] ~= err then
-    err, traceback = told(results[2])
+  local err = results[2]
+  if err ~= task.cancelled then
+    local traceback
+    err, traceback = told(err)
     fail(self, err, task.origins(task.current(), traceback))
   end
   self.scope:leave()
