@@ -9,6 +9,7 @@
 --   semaphore-time  the same, because the time of each is up
 --   senders         N tasks send to one socket whose peer begins to read when all of them wait
 --   cancel          a task.race, and a task.timeout whose time is up, beside N sleeping tasks
+--   serve-end       a server that serves nobody is closed, beside N sleeping tasks
 --   close           coroutines closed while they wait, beside N sleeping tasks
 --
 -- Usage: lariat bench/crowds.lua CURVE N. Prints microseconds.
@@ -113,6 +114,19 @@ function curves.cancel()
     for _ = 1, 100 do
       task.race(task.yield, function() event:wait() end)
       task.timeout(0, event.wait, event)
+    end
+  end)
+end
+
+curves["serve-end"] = function()
+  for _ = 1, n do task.spawn(task.sleep, 3600) end
+  return cost(100, function()
+    for _ = 1, 100 do
+      local server = assert(socket.bind("127.0.0.1", 0))
+      local serving = task.spawn(server.serve, server, print)
+      task.yield()
+      server:close()
+      serving:join()
     end
   end)
 end

@@ -91,7 +91,7 @@ grow_lines() {
 
 grow_crowds() {
     local curve tasks
-    for curve in event event-and-conn semaphore-fail semaphore-time senders cancel close; do
+    for curve in event event-and-conn semaphore-fail semaphore-time senders cancel serve-end close; do
         for tasks in $(sized "1000 10000 100000" "100"); do
             growth "$curve" "$tasks" "$("${first[@]}" "${on_server_core[@]}" "$lariat" \
                 "$here/crowds.lua" "$curve" "$tasks")" 0 us

@@ -26,6 +26,41 @@ describe("a channel", function()
     assert.same({ nil, "timeout" }, { channel:receive(0.001) })
   end)
 
+  -- Steps of the collector before the call decide at which of its allocations a finalizer runs.
+  local function beside_a_finalizer(finalizer, call, sent)
+    collectgarbage "incremental"
+    for steps = 1, 60 do
+      collectgarbage()
+      collectgarbage "stop"
+      local channel = task.channel(1)
+      if sent then channel:send(sent) end
+      for _ = 1, 20 do
+        setmetatable({}, { __gc = function() finalizer(channel) end })
+      end
+      for _ = 1, steps do collectgarbage("step", 1) end
+      collectgarbage "restart"
+      call(channel)
+    end
+  end
+
+  it("gives a receiver what a finalizer sends while the call makes ready to wait", function()
+    local lost = 0
+    beside_a_finalizer(function(channel) channel:send("value", 0) end, function(channel)
+      local _, message = channel:receive(0.001)
+      if message and channel:size() > 0 then lost = lost + 1 end
+    end)
+    assert.equal(0, lost)
+  end)
+
+  it("ends a send when a finalizer makes room while the call makes ready to wait", function()
+    local missed = 0
+    beside_a_finalizer(function(channel) channel:receive(0) end, function(channel)
+      local _, message = channel:send("second", 0.001)
+      if message and channel:size() == 0 then missed = missed + 1 end
+    end, "first")
+    assert.equal(0, missed)
+  end)
+
   it("keeps what it gave to a receiver whose coroutine is closed before it runs", function()
     local channel = task.channel()
     local receiver = coroutine.create(function() return channel:receive() end)

@@ -26,6 +26,59 @@ local function waiting_coroutine(f)
   return co, resumer
 end
 
+describe("the debug library", function()
+  it("shows what the runtime has on a waiting coroutine's stack, and sets none of it", function()
+    local co, resumer = waiting_coroutine(function() task.sleep(3600) end)
+    local seen = 0
+    for level = 0, 1 do
+      for i = 1, 100 do
+        local name, value = debug.getlocal(co, level, i)
+        if not name then break end
+        if debug.getinfo(co, level, "S").what == "C" then
+          seen = seen + 1
+          assert.is_nil(debug.setlocal(co, level, i, io.stdout))
+          assert.equal(value, select(2, debug.getlocal(co, level, i)))
+        end
+      end
+    end
+    assert.is_true(seen > 0)
+    assert.is_true(coroutine.close(co))
+    resumer:join()
+  end)
+
+  it("sets no upvalue of a C function", function()
+    local near, far = net.pair()
+    local lines, wrapped = near:lines(), coroutine.wrap(function() return "value" end)
+    assert.same({ n = 0 }, table.pack(debug.setupvalue(lines, 1, nil)))
+    assert.same({ n = 0 }, table.pack(debug.setupvalue(wrapped, 1, nil)))
+    far:send "line\n"
+    assert.same({ "line", "value" }, { lines(), wrapped() })
+    near:close()
+    far:close()
+  end)
+
+  it("sets no user value of the runtime's objects", function()
+    local child = task.spawn(task.yield)
+    assert.is_nil(debug.setuservalue(child, nil, 1))
+    assert.equal("thread", type((debug.getuservalue(child, 1))))
+    child:join()
+  end)
+
+  it("sets variables and upvalues of Lua functions as ever", function()
+    local variable, upvalue = 1, 1
+    local function f() return upvalue end
+    assert.equal("variable", debug.setlocal(1, 1, 2))
+    assert.equal("upvalue", debug.setupvalue(f, 1, 3))
+    assert.same({ 2, 3 }, { variable, f() })
+    local co = coroutine.create(function(a) coroutine.yield() return a end)
+    coroutine.resume(co, 1)
+    assert.equal("a", debug.setlocal(co, 1, 1, 4))
+    assert.same({ true, 4 }, { coroutine.resume(co) })
+    assert.has_error(function() debug.setlocal(100, 1, 1) end,
+      "bad argument #1 to 'setlocal' (level out of range)")
+  end)
+end)
+
 describe("require of a module that does I/O while it loads", function()
   local port, closer, asked
 

@@ -16,6 +16,7 @@ end
 describe("serving while accept fails", function()
   it("goes on after what is the connection's or the machine's matter", function()
     assert.same({ "all served", "true" }, lines_of [[
+      lariat.onerror(function() end)
       local server = assert(socket.bind("127.0.0.1", 0))
       local _, port = server:getsockname()
       local serving = task.spawn(server.serve, server, function(conn) conn:send "served\n" end)
@@ -39,6 +40,53 @@ describe("serving while accept fails", function()
       local _, port = server:getsockname()
       faults.fail("accept4", errno.EINVAL, 1)
       print(server:serve(print))
+    ]])
+  end)
+end)
+
+describe("serving while there are no descriptors", function()
+  it("says what is missing, once until that changes", function()
+    assert.same({ "too many open files in system", "too many open files (ulimit -n)",
+      "too many open files in system", "true" }, lines_of [[
+      local server = assert(socket.bind("127.0.0.1", 0))
+      local _, port = server:getsockname()
+      local said = task.channel(math.huge)
+      lariat.onerror(function(message, _, title)
+        assert(title == ("127.0.0.1:%d cannot accept"):format(port), title)
+        said:send(message:lower():match "^(.*);")
+      end)
+      local serving = task.spawn(server.serve, server, function(conn) conn:send "served\n" end)
+      local function failing(name, times)
+        faults.fail("accept4", errno[name], times)
+        local conn <close> = assert(socket.connect("127.0.0.1", port))
+        assert(conn:receive() == "served")
+      end
+      faults.fail("accept4", errno.ENFILE, 3)
+      local first <close> = assert(socket.connect("127.0.0.1", port))
+      print((said:receive()))
+      failing("EMFILE", 3)
+      print((said:receive()))
+      failing("ENFILE", 2)
+      print((said:receive()))
+      assert(said:size() == 0)
+      server:close()
+      print(serving:join())
+    ]])
+  end)
+
+  it("notices at once that the server is closed", function()
+    assert.same({ "true" }, lines_of [[
+      local server = assert(socket.bind("127.0.0.1", 0))
+      local _, port = server:getsockname()
+      local said = task.event()
+      lariat.onerror(function() said:set() end)
+      local serving = task.spawn(server.serve, server, print)
+      faults.fail("accept4", errno.EMFILE, math.maxinteger)
+      local conn <close> = assert(socket.connect("127.0.0.1", port))
+      said:wait()
+      server:close()
+      for _ = 1, 3 do task.yield() end
+      print(serving:status() == "done" and serving:join())
     ]])
   end)
 end)
@@ -73,6 +121,55 @@ describe("serving without memory", function()
     ]]
     assert.same({ "true\n", 0 }, { out, status })
     assert.matches("task died: not enough memory", err)
+  end)
+end)
+
+describe("a group without memory", function()
+  it("raises what its children died of, whether they had begun or not, and ends", function()
+    local out, err, status = faults.run [[
+      local raised = 0
+      for after = 0, 200 do
+        local spawned = 0
+        local ok, message = pcall(task.group, function(g)
+          faults.fail("alloc", 0, 2, after) -- twice: Lua collects and tries again
+          for _ = 1, 10 do
+            g:spawn(function() task.sleep(0) end)
+            spawned = spawned + 1
+          end
+          task.yield()
+          task.yield()
+          faults.stop()
+        end)
+        faults.stop()
+        assert(ok or tostring(message):find "not enough memory", message)
+        raised = raised + (not ok and spawned == 10 and 1 or 0)
+      end
+      print(raised > 0)
+    ]]
+    assert.same({ "true\n", "", 0 }, { out, err, status })
+  end)
+
+  it("cancels the siblings of a child that could not begin", function()
+    local out, err, status = faults.run [[
+      local function try(after)
+        local cancelled
+        local ok, message = pcall(task.group, function(g)
+          g:spawn(function()
+            local _, why = pcall(task.sleep, 3600)
+            cancelled = why == task.cancelled
+            error(why)
+          end)
+          task.yield()
+          g:spawn(task.yield)
+          faults.fail("alloc", 0, 2, after)
+          pcall(task.sleep, 3600)
+        end)
+        faults.stop()
+        return not ok and message == "not enough memory" and cancelled
+      end
+      print(try(0))
+    ]]
+    assert.same({ "true\n", "", 0 }, { out, err, status })
   end)
 end)
 

@@ -22,6 +22,18 @@ describe("a group", function()
     assert.equal(10, ended)
   end)
 
+  it("whose coroutine is closed while it waits inside cancels the children", function()
+    local child
+    local co = coroutine.wrap(function()
+      task.group(function(g)
+        child = g:spawn(task.sleep, 3600)
+        coroutine.yield(coroutine.running())
+      end)
+    end)
+    coroutine.close(co())
+    assert.same({ nil, "cancelled" }, { child:join() })
+  end)
+
   it("waits for children of children", function()
     local ended = false
     task.group(function(g)

@@ -262,6 +262,7 @@ static void preload(lua_State *L, const char *name, lua_CFunction open) {
 void module_open_globals(lua_State *L) {
     classes_open(socket_methods);
     coroutine_install(L);
+    debug_install(L);
     require_install(L);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     preload(L, "socket.core", open_socket_core);

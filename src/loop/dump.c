@@ -58,16 +58,21 @@ static bool push_address(lua_State *L, const struct socket *s,
 
 /* ---- what tasks wait for ---- */
 
-/* With the table of peers and a description on top: what each task in `queue` waits for. */
-static void note_waiters(lua_State *L, const struct waitq *queue) {
-    for (struct list_link *l = queue->line.first; l != NULL; l = l->next) {
-        const struct task *task = LIST_ITEM(l, struct interest, link)->task;
-        if (lua_rawgetp(L, -2, task) == LUA_TNIL) {
-            lua_pushvalue(L, -2);
-            lua_rawsetp(L, -4, task);
-        }
+/* With the table of peers and a description on top: what whoever has a place in `queue` waits for. */
+static void note_queue(lua_State *L, const struct waitq *queue) {
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, -3, queue);
+}
+
+/* What the task waits for, or has waited for and not gone on: the first that has a description, or
+ * nil. The table of peers is at index `peers`. */
+static int push_peer_of(lua_State *L, const struct task *task, int peers) {
+    int type = lua_rawgetp(L, peers, task->interest.queue);
+    for (unsigned i = 0; i < task->set_count && type == LUA_TNIL; i++) {
         lua_pop(L, 1);
+        type = lua_rawgetp(L, peers, task->set[i].queue);
     }
+    return type;
 }
 
 /* The other end of a socket, or its own, or what it is. */
@@ -83,8 +88,8 @@ static void push_peers(lua_State *L) {
     for (struct socket *s = sockets.all; s != NULL; s = s->all_next) {
         if (socket_awaited(s)) {
             push_peer(L, s);
-            note_waiters(L, &s->watch.readers);
-            note_waiters(L, &s->watch.writers);
+            note_queue(L, &s->watch.readers);
+            note_queue(L, &s->watch.writers);
             lua_pop(L, 1);
         }
     }
@@ -94,7 +99,7 @@ static void push_peers(lua_State *L) {
             lua_pushliteral(L, "task ");
             task_push_name(L, t);
             lua_concat(L, 2);
-            note_waiters(L, &handle->joiners);
+            note_queue(L, &handle->joiners);
             lua_pop(L, 1);
         }
     }
@@ -151,7 +156,7 @@ static void push_task(lua_State *L, struct task *t, int peers) {
         lua_setfield(L, -2, "waiting_for");
         set_seconds_since(L, "since", t->since, now);
     }
-    if (lua_rawgetp(L, peers, t) != LUA_TNIL && t->state == TASK_WAITING) {
+    if (push_peer_of(L, t, peers) != LUA_TNIL) {
         lua_setfield(L, -2, "peer");
     } else {
         lua_pop(L, 1);
@@ -177,7 +182,7 @@ static void push_socket(lua_State *L, const struct socket *s) {
     set_integer(L, "sent", sent);
     set_integer(L, "queued", s->out.size);
     set_location(L, "made_at", s->made_at);
-    if (s->drain != NULL) {
+    if (socket_drain(s) != NULL) {
         lua_pushboolean(L, 1);
         lua_setfield(L, -2, "draining");
     }
@@ -236,7 +241,7 @@ static int fn_left(lua_State *L) {
     lua_newtable(L);
     n = 0;
     for (struct socket *s = sockets.all; s != NULL; s = s->all_next) {
-        if (s->domain == domain && s->drain == NULL && !s->standard) {
+        if (s->domain == domain && socket_drain(s) == NULL && !s->standard) {
             push_socket(L, s);
             lua_rawseti(L, 3, ++n);
         }

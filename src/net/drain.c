@@ -214,7 +214,7 @@ void drain_flushed(struct socket *s, int err) {
 /* Input has come that nobody waits for. */
 static bool on_readable(struct watch *watch) {
     struct socket *s = (struct socket *)watch; /* its first member */
-    struct drain *drain = s->drain;
+    struct drain *drain = socket_drain(s);
     if (drain == NULL || !may_be_cut(s)) {
         return false;
     }
@@ -238,18 +238,19 @@ void drains_open(void) {
 }
 
 void drain_hurry(struct socket *s) {
-    if (s->drain != NULL && s->drain->shut) {
+    if (socket_drain(s) != NULL && s->drain->shut) {
         prolong(s->drain);
     }
 }
 
 void drain_abort(struct socket *s) {
-    if (s->drain != NULL) {
+    if (socket_drain(s) != NULL) {
         finish(s);
     }
 }
 
 void drain_traffic(const struct socket *s, uint64_t *received, uint64_t *sent) {
-    *received = s->box != NULL ? s->box->received : s->drain != NULL ? s->drain->received : 0;
-    *sent = s->box != NULL ? s->box->sent : s->drain != NULL ? s->drain->sent : 0;
+    const struct drain *drain = socket_drain(s);
+    *received = s->box != NULL ? s->box->received : drain != NULL ? drain->received : 0;
+    *sent = s->box != NULL ? s->box->sent : drain != NULL ? drain->sent : 0;
 }

@@ -48,7 +48,7 @@ void options_save(lua_State *L, struct socket *s, int level, int number, const v
 }
 
 int options_replay(struct socket *s, int fd) {
-    for (struct saved_option *o = s->options; o != NULL; o = o->next) {
+    for (struct saved_option *o = s->closed ? NULL : s->options; o != NULL; o = o->next) {
         int err = s->watch.driver->setsockopt(fd, o->level, o->number, o->value, o->size);
         if (err < 0) {
             return err;

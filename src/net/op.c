@@ -15,6 +15,7 @@
 
 #include "net/address.h"
 #include "kernel/driver.h"
+#include "net/datagram.h"
 #include "net/result.h"
 #include "net/socket.h"
 #include "task/task.h"
@@ -72,7 +73,7 @@ static bool keep_address(lua_State *L, struct op *op) {
         *kept = *op->as.to;
         op->as.to = kept;
     }
-    return !op->socket->closed;
+    return !op->socket->closed && !(op->paired && op->as.pipe.other->closed);
 }
 
 static bool wants_turn(int want) {
@@ -94,11 +95,11 @@ static inline struct task *move_in(struct op *op, bool exclusive) {
 static inline void join(struct op *op, struct waitq *queue, bool front) {
     struct task *task = move_in(op, true);
     waitq_join(queue, &task->interest, task, front);
-    if (op->other != NULL) {
+    if (op->paired) {
         task->set = op_of(task)->as.pipe.end;
         task->set_count = 1;
-        *task->set = (struct interest){.end_only = true};
-        waitq_join(&op->other->watch.readers, task->set, task, false);
+        *task->set = (struct interest){0};
+        waitq_join_line(&op->as.pipe.other->pipes, task->set, task);
     }
 }
 
@@ -167,9 +168,27 @@ static int not_yet(lua_State *L, struct op *op, int want, bool again) {
     return late ? last_attempt(L, op) : park(L, op, want, again);
 }
 
+/* What lies in memory raises no event: those who wait for this socket are told by the operation that
+ * has left it there. All who select find it ready; of operations only the first in line can go on. */
+static __attribute__((noinline)) void hand_on(struct socket *s) {
+    bool more = input_size(s) > 0 || s->eof || datagrams_waiting(s);
+    struct list *line = &s->watch.readers.line;
+    while (more && !list_is_empty(line)) {
+        more = LIST_ITEM(line->first, struct interest, link)->claim == 0;
+        waitq_wake_first(&s->watch.readers, WAKE_READY);
+    }
+}
+
 static int attempt(lua_State *L, struct op *op, bool again) {
+    struct socket *s = op->socket;
     int n = op->type->attempt(L, op);
-    return n >= 0 ? n : not_yet(L, op, n, again);
+    if (n < 0) {
+        return not_yet(L, op, n, again);
+    }
+    if (!list_is_empty(&s->watch.readers.line)) {
+        hand_on(s);
+    }
+    return n;
 }
 
 static int op_resumed(lua_State *L, int status, lua_KContext ctx) {
@@ -177,8 +196,7 @@ static int op_resumed(lua_State *L, int status, lua_KContext ctx) {
     enum wake why = task_resumed();
     (void)status;
     if (why == WAKE_CANCELLED) {
-        /* What it was woken for may lie in memory, of which no event tells the next in line. */
-        waitq_wake_first(&op->socket->watch.readers, WAKE_READY);
+        hand_on(op->socket);
         return task_raise(L);
     }
     if (why == WAKE_CLOSED || op->socket->closed) {

@@ -47,11 +47,11 @@ struct op_type {
 struct op {
     const struct op_type *type;
     struct socket *socket; /* whose readiness and timeouts apply */
-    struct socket *other;  /* whose close ends it as well, or NULL */
     uint64_t start;        /* when the call first had to wait; 0: not yet */
     bool once;             /* with timeout 0: no second attempt */
     bool queued;           /* it has waited in line: newcomers come after it */
     bool begun;            /* part of its message is on its way: nobody may come between */
+    bool paired;           /* a pipe: the close of another socket ends it as well */
     unsigned char pauses;  /* back-offs so far, up to the longest */
     union {
         const struct address *to; /* of those with an address: see op_type */
@@ -80,7 +80,9 @@ struct op {
         } send;
         struct {
             uint64_t moved;
-            struct interest *end; /* in the other stream's, while parked; anchored by the stack */
+            struct socket *other; /* of its two streams the one that is not `socket` */
+            struct interest *end; /* in the other's line of pipes, while parked; anchored by the
+                                     stack */
             bool bulk;            /* much came last time, worth the way without copying */
         } pipe;
         struct {

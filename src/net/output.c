@@ -281,7 +281,7 @@ static bool on_writable(struct watch *watch) {
         return false;
     }
     int err = output_flush(s);
-    if (s->drain != NULL) {
+    if (socket_drain(s) != NULL) {
         drain_flushed(s, err);
     }
     return err == -EAGAIN;

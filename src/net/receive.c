@@ -135,6 +135,7 @@ static int failed(lua_State *L, struct op *op, const char *why) {
     lua_pushnil(L);
     lua_pushstring(L, why);
     if (op->as.receive.iterate && (op->socket->closed || strcmp(why, "closed") != 0)) {
+        waitq_wake_first(&op->socket->watch.readers, WAKE_READY);
         return luaL_error(L, "%s", why); /* what has come stays for the next call */
     }
     size_t size = op->as.receive.pattern == ANY ? 0 : pattern_partial(op);

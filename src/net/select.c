@@ -120,18 +120,33 @@ static bool ask_waitable(lua_State *L, struct entry *e) {
     return e->queue != NULL;
 }
 
-/* A socket twice in one list is listed once, as a descriptor in a set is. */
-static bool is_repeated(const struct entry *e, uint64_t selection) {
-    if (e->socket == NULL) {
-        return false;
+/* A socket twice in one list is listed once, as a descriptor in a set is. Nothing of the script's runs
+ * between the mark and its end. */
+static void drop_repeated(struct selection *sel, size_t first) {
+    size_t count = first;
+    for (size_t i = first; i < sel->count; i++) {
+        struct socket *s = sel->entries[i].socket;
+        if (s != NULL && s->selected) {
+            continue;
+        }
+        if (s != NULL) {
+            s->selected = true;
+        }
+        if (count < i) {
+            sel->entries[count] = sel->entries[i];
+        }
+        count++;
     }
-    bool repeated = e->socket->selected == selection;
-    e->socket->selected = selection;
-    return repeated;
+    sel->count = count;
+    for (size_t i = first; i < count; i++) {
+        if (sel->entries[i].socket != NULL) {
+            sel->entries[i].socket->selected = false;
+        }
+    }
 }
 
 static void collect(lua_State *L, struct selection *sel, int table, size_t n, int events) {
-    uint64_t selection = ++sockets.selections;
+    size_t first = sel->count;
     for (size_t i = 1; i <= n; i++) {
         struct entry *e = &sel->entries[sel->count];
         memset(e, 0, sizeof(*e));
@@ -156,8 +171,9 @@ static void collect(lua_State *L, struct selection *sel, int table, size_t n, in
             sel->count++;
             continue;
         }
-        sel->count += e->queue != NULL || (e->fd >= 0 && !is_repeated(e, selection));
+        sel->count += e->queue != NULL || e->fd >= 0;
     }
+    drop_repeated(sel, first);
 }
 
 /* Another task's selection may wait on our watch of a descriptor: it must make its own. Its place in

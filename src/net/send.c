@@ -304,10 +304,10 @@ static ssize_t pipe_receive(struct op *op, struct socket *from, struct socket *t
 static ssize_t pipe_round(struct op *op, struct socket *from, struct socket *to) {
     ssize_t n = pipe_room(op, to);
     op->socket = from;
-    op->other = to;
+    op->as.pipe.other = to;
     if (n == -EAGAIN) {
         op->socket = to;
-        op->other = from;
+        op->as.pipe.other = from;
         return WANT_WRITE;
     }
     if (n == 0 && input_size(from) == 0) {
@@ -328,7 +328,7 @@ static ssize_t pipe_round(struct op *op, struct socket *from, struct socket *to)
         input_trim(from);
         if (err == -EAGAIN && to->out.size == 0) { /* no memory to hold back the rest */
             op->socket = to;
-            op->other = from;
+            op->as.pipe.other = from;
             return WANT_WRITE;
         }
     }
@@ -349,7 +349,7 @@ static int attempt_pipe(lua_State *L, struct op *op) {
         }
         if (scheduler.budget <= 0) {
             op->socket = from;
-            op->other = to;
+            op->as.pipe.other = to;
             return WANT_TURN;
         }
         ssize_t n = pipe_round(op, from, to);
@@ -375,6 +375,8 @@ static int method_pipe(lua_State *L) {
         return pipe_failed(L, &op, "closed");
     }
     lua_settop(L, 2);
+    op.paired = true;
+    op.as.pipe.other = to->socket;
     op.as.pipe.end = lua_newuserdatauv(L, sizeof(*op.as.pipe.end), 0);
     return op_run(L, &op);
 }

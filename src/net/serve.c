@@ -11,7 +11,6 @@
  * run the handler, it counts among those at work no longer. The service lies on the stack of each
  * of its tasks, which keeps it.
  */
-
 #include <errno.h>
 #include <lauxlib.h>
 #include <string.h>
@@ -25,15 +24,18 @@
 
 #define SERVICE_TYPE "lariat.service"
 
-struct service {
-    struct task_service head; /* first: see task_ended */
-    lua_Number limit;         /* handlers at once */
-    lua_Number timeout;       /* seconds, given to each connection; negative: none */
-    lua_Integer active;       /* handlers now */
-    lua_Integer accepted;     /* connections so far */
-    struct waitq waiting;     /* for handlers to end */
-    char text[];              /* the name */
+struct server {
+    struct service service; /* first: see task_ended */
+    lua_Number limit;       /* handlers at once */
+    lua_Number timeout;     /* seconds, given to each connection; negative: none */
+    lua_Integer accepted;   /* connections so far */
+    int missing;            /* -errno that was reported: what there is too little of; 0: nothing */
+    char name[];
 };
+
+static void push_name(lua_State *L, const struct service *service) {
+    lua_pushstring(L, ((const struct server *)service)->name);
+}
 
 /* ---- a handler's task ---- */
 
@@ -77,7 +79,7 @@ static int keep_traceback(lua_State *L) {
 static void report_failure(lua_State *L, struct task *task, const struct address *peer) {
     lua_pushcfunction(L, report_error);
     lua_pushvalue(L, HANDLER);
-    lua_pushfstring(L, "error in handler of %s: ", task->service->name);
+    lua_pushfstring(L, "error in handler of %s: ", ((struct server *)task->service)->name);
     lua_pushliteral(L, "task ");
     task_push_name(L, task);
     lua_pushliteral(L, ", peer ");
@@ -124,15 +126,12 @@ static int body(lua_State *L) {
 /* One that died before its body could begin, for want of memory, has the body on its stack still, in
  * the place of the message handler, and its arguments. */
 static void task_ended(struct task *task) {
-    struct service *service = (struct service *)task->service;
     if (lua_tocfunction(task->co, 1) == body) {
         const struct socket_box *box = lua_touserdata(task->co, CONNECTION);
         if (box->socket != NULL) {
             socket_close(box->socket);
         }
     }
-    service->active--;
-    waitq_wake_all(&service->waiting, WAKE_READY);
 }
 
 /* ---- accepting ---- */
@@ -141,17 +140,16 @@ static void task_ended(struct task *task) {
 enum { SELF = 1, SERVER, FUNCTION };
 
 /* A task for the connection on top, which is taken. */
-static void start(lua_State *L, struct service *service) {
+static void start(lua_State *L, struct server *server) {
     struct socket_box *box = lua_touserdata(L, -1);
-    box->timeout.block = service->timeout;
+    box->timeout.block = server->timeout;
     lua_pushvalue(L, SELF);
     lua_insert(L, -2);
     lua_pushvalue(L, FUNCTION);
     struct task *task = task_start(L, body, 2, box->socket->made_at, (struct location){0, 0});
-    task->service = &service->head;
+    service_join(&server->service, task);
     task->record.quiet = true;
-    service->active++;
-    service->accepted++;
+    server->accepted++;
 }
 
 static int failed(lua_State *L, struct op *op, const char *why) {
@@ -159,15 +157,22 @@ static int failed(lua_State *L, struct op *op, const char *why) {
     return result_error(L, why);
 }
 
+/* Has the machine too little of something, for now? */
+static bool is_missing(int err) {
+    switch (-err) {
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case ENOSR: return true;
+    default: return false;
+    }
+}
+
 /* Is the connection or the machine the matter, and not the listener? Linux reports the network errors
  * of a connection that has ended before it was accepted: see accept(2). */
 static bool passes(int err) {
     switch (-err) {
-    case EMFILE: /* what there is too little of, for now */
-    case ENFILE:
-    case ENOBUFS:
-    case ENOMEM:
-    case ENOSR:
     case EHOSTDOWN: /* the new connection's errors */
     case EHOSTUNREACH:
     case ENETDOWN:
@@ -180,29 +185,54 @@ static bool passes(int err) {
     case EPROTONOSUPPORT:
     case ESOCKTNOSUPPORT:
     case ETIMEDOUT: return true;
-    default: return false;
+    default: return is_missing(err);
     }
 }
 
-static int accept_failed(lua_State *L, int err) {
-    int n = result_fail(L, err);
-    lua_pushboolean(L, passes(err));
-    return n + 1;
+/* Says what is missing, once: until that changes, or everybody who came has been accepted. */
+static void report_missing(lua_State *L, struct server *server, int err) {
+    if (server->missing == err) {
+        return;
+    }
+    server->missing = err;
+    lua_pushcfunction(L, report_error);
+    lua_pushfstring(L, "%s%s; connections wait until there is room", result_message(err),
+                    err == -EMFILE ? " (ulimit -n)" : "");
+    lua_pushfstring(L, "%s cannot accept", server->name);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+        lua_pop(L, 1); /* no memory even for that */
+    }
+}
+
+/* Accepting has failed: WANT_PAUSE, or results. */
+static int accept_failed(lua_State *L, struct op *op, struct server *server, int err) {
+    if (!passes(err)) {
+        return result_fail(L, err);
+    }
+    if (is_missing(err)) {
+        report_missing(L, server, err);
+    }
+    return op->socket->closed ? failed(L, op, "closed") : WANT_PAUSE;
 }
 
 /* Until nobody is there, the turn is used up, or there are as many handlers as there may be. Who
  * else accepts from this server has a turn after each connection. */
 static int attempt(lua_State *L, struct op *op) {
-    struct service *service = lua_touserdata(L, SELF);
-    while ((lua_Number)service->active < service->limit) {
+    struct server *server = lua_touserdata(L, SELF);
+    while ((lua_Number)server->service.members < server->limit) {
         if (op->socket->closed) {
             return failed(L, op, "closed"); /* by a finalizer */
         }
         int err = server_accept(L, op);
-        if (err < 0) {
-            return err == -EAGAIN ? WANT_READ : accept_failed(L, err);
+        if (err == -EAGAIN) {
+            server->missing = 0;
+            return WANT_READ;
         }
-        start(L, service);
+        if (err < 0) {
+            return accept_failed(L, op, server, err);
+        }
+        op->pauses = 0;
+        start(L, server);
         op->queued = false;
         if (scheduler.budget <= 0) {
             return WANT_TURN;
@@ -214,14 +244,15 @@ static int attempt(lua_State *L, struct op *op) {
 
 static const struct op_type accept_op = {"accept", attempt, failed, false};
 
-static struct service *check_service(lua_State *L) {
+static struct server *check_server(lua_State *L) {
     return luaL_checkudata(L, SELF, SERVICE_TYPE);
 }
 
 /* accept(server, handler): a task for each connection -> true once there are as many as there may
- * be | nil, message, whether accepting may succeed later */
+ * be | nil, message. What may pass (no descriptors, a network that is down) is tried again, after a
+ * pause that grows. */
 static int method_accept(lua_State *L) {
-    check_service(L);
+    check_server(L);
     const struct socket_box *box = socket_test(L, SERVER);
     luaL_argcheck(L, box != NULL && (CLASS(socket_class(box)) & ANY_SERVER), SERVER,
                   "server expected");
@@ -234,45 +265,26 @@ static int method_accept(lua_State *L) {
 
 /* ---- the service ---- */
 
-static int wait_below(lua_State *L, int status, lua_KContext ctx) {
-    struct service *service = lua_touserdata(L, SELF);
-    if (status == LUA_YIELD && task_resumed() == WAKE_CANCELLED) {
-        return task_raise(L);
-    }
-    if (service->active < (lua_Integer)ctx) {
-        return 0;
-    }
-    task_prepare(L, "serve");
-    struct task *task = scheduler.current;
-    waitq_join(&service->waiting, &task->interest, task, false);
-    return task_park(L, "serve", NEVER, false, ctx, wait_below);
-}
-
 /* wait(): until there is room for another handler */
 static int method_wait(lua_State *L) {
-    return wait_below(L, LUA_OK, (lua_KContext)check_service(L)->active);
+    struct service *service = &check_server(L)->service;
+    return service_wait(L, service, service->members);
 }
 
 /* finish(): until no handler runs any more */
 static int method_finish(lua_State *L) {
-    check_service(L);
-    return wait_below(L, LUA_OK, 1);
+    return service_wait(L, &check_server(L)->service, 1);
 }
 
 /* accepted() -> connections so far */
 static int method_accepted(lua_State *L) {
-    lua_pushinteger(L, check_service(L)->accepted);
+    lua_pushinteger(L, check_server(L)->accepted);
     return 1;
 }
 
 /* __close: cancels every handler */
 static int method_cancel(lua_State *L) {
-    const struct service *service = check_service(L);
-    for (struct task *task = scheduler.all; task != NULL; task = task->all_next) {
-        if (task->service == &service->head) {
-            task_cancel(task);
-        }
-    }
+    service_cancel(&check_server(L)->service);
     return 0;
 }
 
@@ -280,11 +292,12 @@ static int method_cancel(lua_State *L) {
 static int service_new(lua_State *L) {
     size_t length;
     const char *name = luaL_checklstring(L, 1, &length);
-    struct service *service = lua_newuserdatauv(L, sizeof(*service) + length + 1, 0);
-    *service = (struct service){
-        .head = {task_ended}, .limit = luaL_checknumber(L, 2), .timeout = luaL_optnumber(L, 3, -1)};
-    memcpy(service->text, name, length + 1);
-    service->head.name = service->text;
+    struct server *server = lua_newuserdatauv(L, sizeof(*server) + length + 1, 0);
+    *server =
+        (struct server){.service = {.ended = task_ended, .push_name = push_name, .what = "serve"},
+                        .limit = luaL_checknumber(L, 2),
+                        .timeout = luaL_optnumber(L, 3, -1)};
+    memcpy(server->name, name, length + 1);
     luaL_setmetatable(L, SERVICE_TYPE);
     return 1;
 }

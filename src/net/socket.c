@@ -98,6 +98,7 @@ static void end(struct socket *s, bool at_once) {
         return;
     }
     struct socket_box *box = s->box;
+    options_forget(s);
     s->closed = true;
     box->socket = NULL;
     s->box = NULL;
@@ -107,6 +108,9 @@ static void end(struct socket *s, bool at_once) {
     }
     waitq_wake_all(&s->watch.readers, WAKE_CLOSED);
     waitq_wake_all(&s->watch.writers, WAKE_CLOSED);
+    if (CLASS(s->class) & ANY_STREAM) {
+        waitq_wake_line(&s->pipes, WAKE_CLOSED);
+    }
     if (s->watch.fd < 0 || !drain_start(s, box, at_once)) {
         socket_bury(s);
     }
@@ -151,7 +155,6 @@ void sockets_free_dead(void) {
         }
         *link = s->all_next;
         input_discard(s);
-        options_forget(s);
         memory_give_back(s, sizeof(*s));
     }
 }

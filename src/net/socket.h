@@ -83,7 +83,8 @@ struct socket {
     size_t max_receive;     /* 0: no limit */
     bool eof;               /* the peer has ended its side */
     bool connecting;        /* connect() is under way */
-    bool bound;             /* bind() has given it a local address */
+    bool bound : 1;         /* bind() has given it a local address */
+    bool selected : 1;      /* in the list that a select looks through just now */
     bool connected;         /* known to be: output may be corked (not after eof) */
     bool closed;
     unsigned char standard; /* 1 + the standard descriptor it stands for; 0: none */
@@ -97,11 +98,13 @@ struct socket {
     union {
         struct datagrams *batch;   /* of datagrams */
         struct location accept_at; /* of servers: the script's line that accepts */
+        struct list pipes;         /* of streams: their other ends' pipes, which its close ends */
     };
-    struct saved_option *options;
+    union {
+        struct saved_option *options; /* until it is closed: see options.c */
+        struct drain *drain;          /* closed by the script, still sending; or NULL */
+    };
     struct location made_at; /* the script's line that made it */
-    struct drain *drain;     /* closed by the script, still sending; or NULL */
-    uint64_t selected;       /* the last list of a select that it was in */
 };
 
 /* What scripts can also ask and set when the socket is closed is kept in its box. */
@@ -123,7 +126,6 @@ struct sockets {
     size_t dirty_count, dirty_capacity;
     struct socket *dead; /* closed ones, freed at the end of the tick */
     struct socket *lent; /* whose input lies in `shared` */
-    uint64_t selections; /* lists that select has gone through so far */
     size_t draining;     /* closed sockets that still send */
     union output_block *free_blocks;
     size_t free_count;
@@ -225,6 +227,9 @@ static inline void socket_count_sent(struct socket *s, size_t size) {
     if (s->box != NULL) {
         s->box->sent += size;
     }
+}
+static inline struct drain *socket_drain(const struct socket *s) {
+    return s->closed ? s->drain : NULL;
 }
 static inline const struct timeout *socket_timeout(const struct socket *s) {
     static const struct timeout none = {-1, -1};

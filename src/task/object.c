@@ -50,8 +50,8 @@ void task_push(lua_State *L, struct task *task) {
     if (lua_rawgeti(L, LUA_REGISTRYINDEX, task->anchor) != LUA_TUSERDATA) {
         lua_pop(L, 1);
         task_new_object(L);
-        if (task->service != NULL) {
-            lua_pushstring(L, task->service->name);
+        if (task->service != NULL && task->service->push_name != NULL) {
+            task->service->push_name(L, task->service);
             lua_setiuservalue(L, -2, TASK_NAME);
         }
         task_give_object(L, task);

@@ -16,6 +16,16 @@
 
 #define SCOPE_TYPE "lariat.scope"
 
+/* A scope that can have tasks, which are its members. */
+struct group {
+    struct scope scope; /* first: its timer is the first member of that */
+    struct service members;
+    bool lost; /* a member has failed before it could say so: see member_ended */
+};
+
+/* Of a group. */
+enum { OUTER_SCOPES = 1, LOST_ERROR, GROUP_USER_VALUES = LOST_ERROR };
+
 /* ---- scope.run ---- */
 
 enum { SCOPE = 1, HANDLER }; /* on the stack while the body runs */
@@ -23,10 +33,42 @@ enum { SCOPE = 1, HANDLER }; /* on the stack while the body runs */
 static const char opened_key; /* of a table: coroutine (weak) -> the scopes it has open */
 
 static struct scope *push_scope(lua_State *L, uint64_t due, bool shield) {
-    struct scope *scope = lua_newuserdatauv(L, sizeof(*scope), 1);
+    struct scope *scope = lua_newuserdatauv(L, sizeof(*scope), 0);
     scope_init(L, scope, due, shield);
-    luaL_setmetatable(L, SCOPE_TYPE);
     return scope;
+}
+
+static struct group *group_of(struct service *members) {
+    return (struct group *)((char *)members - offsetof(struct group, members));
+}
+
+/* A member has ended that has not left: there was no memory to begin, or to tell of its error. The
+ * group keeps the first such error, and is cancelled. Nothing here takes memory. */
+static void member_ended(struct task *task) {
+    struct group *group = group_of(task->service);
+    if (task->record.outcome != TASK_FAILED) {
+        return;
+    }
+    if (!group->lost) {
+        lua_State *L = rt.L;
+        group->lost = true;
+        task_push(L, task); /* it has a handle */
+        lua_getiuservalue(L, -1, TASK_SCOPE);
+        lua_pushvalue(task->co, -1);
+        lua_xmove(task->co, L, 1);
+        lua_setiuservalue(L, -2, LOST_ERROR);
+        lua_pop(L, 2);
+    }
+    scope_cancel(&group->scope);
+}
+
+static struct scope *push_group(lua_State *L, uint64_t due, bool shield) {
+    struct group *group = lua_newuserdatauv(L, sizeof(*group), GROUP_USER_VALUES);
+    scope_init(L, &group->scope, due, shield);
+    group->members = (struct service){.ended = member_ended, .raises = true, .what = "group"};
+    group->lost = false;
+    luaL_setmetatable(L, SCOPE_TYPE);
+    return &group->scope;
 }
 
 static int run(lua_State *L);
@@ -57,7 +99,7 @@ static void keep_chain(lua_State *L) {
     lua_getiuservalue(L, -1, TASK_SCOPE);
     lua_rawseti(L, scope + 1, ++n);
     lua_pop(L, 1);
-    lua_setiuservalue(L, scope, 1);
+    lua_setiuservalue(L, scope, OUTER_SCOPES);
 }
 
 /* Sets opened[coroutine][scope], with the scope on top: what keeps one that is never closed. */
@@ -110,8 +152,8 @@ static int run(lua_State *L) {
     bool pass = lua_toboolean(L, 3);
     luaL_checktype(L, 4, LUA_TFUNCTION);
     luaL_argcheck(L, scheduler.current != NULL && rt.running == L, 4, "not in a task");
-    struct scope *scope =
-        push_scope(L, due < 0 || due > 1e9 ? NEVER : (uint64_t)(due * 1e9), shield);
+    uint64_t end = due < 0 || due > 1e9 ? NEVER : (uint64_t)(due * 1e9);
+    struct scope *scope = pass ? push_group(L, end, shield) : push_scope(L, end, shield);
     if (pass) {
         keep_chain(L);
     }
@@ -132,7 +174,7 @@ static int run(lua_State *L) {
 /* open(): a scope around what the caller does until close(), for `<close>` variables */
 static int open_scope(lua_State *L) {
     luaL_argcheck(L, scheduler.current != NULL && rt.running == L, 1, "not in a task");
-    struct scope *scope = push_scope(L, NEVER, false);
+    struct scope *scope = push_group(L, NEVER, false);
     keep_chain(L);
     keep_open(L, true);
     scope_begin(L, scope);
@@ -180,20 +222,42 @@ static struct location script_function(lua_State *L, int index) {
 
 /* spawn(name, f, ...): a task whose waits are inside this scope; its errors are the spawner's */
 static int method_spawn(lua_State *L) {
-    struct scope *scope = luaL_checkudata(L, 1, SCOPE_TYPE);
+    struct group *group = luaL_checkudata(L, 1, SCOPE_TYPE);
     const char *name = luaL_optstring(L, 2, NULL);
     luaL_checktype(L, 3, LUA_TFUNCTION);
-    if (scope->ended) {
+    if (group->scope.ended) {
         return luaL_error(L, "the group has ended: it takes no more tasks");
     }
     struct location body = script_function(L, 3);
     struct task *task = task_spawn(L, lua_gettop(L) - 3, name);
     task_runs(task, body);
     task->record.quiet = true;
-    task->base = scope;
+    task->base = &group->scope;
+    service_join(&group->members, task);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, TASK_SCOPE);
     return 1;
+}
+
+/* leave(): the current task, which has said how its body ended, is a member no longer */
+static int method_leave(lua_State *L) {
+    luaL_checkudata(L, 1, SCOPE_TYPE);
+    service_leave(scheduler.current);
+    return 0;
+}
+
+/* wait(): until there are no members */
+static int method_wait(lua_State *L) {
+    struct group *group = luaL_checkudata(L, 1, SCOPE_TYPE);
+    return service_wait(L, &group->members, 1);
+}
+
+/* lost() -> whether a member has failed that could not say so, and its error */
+static int method_lost(lua_State *L) {
+    const struct group *group = luaL_checkudata(L, 1, SCOPE_TYPE);
+    lua_pushboolean(L, group->lost);
+    lua_getiuservalue(L, 1, LOST_ERROR);
+    return 2;
 }
 
 static void make_opened_table(lua_State *L) {
@@ -206,11 +270,10 @@ static void make_opened_table(lua_State *L) {
 }
 
 int scope_open(lua_State *L) {
-    static const luaL_Reg methods[] = {{"cancel", method_cancel},
-                                       {"cancelled", method_cancelled},
-                                       {"spawn", method_spawn},
-                                       {"close", method_close},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"cancel", method_cancel}, {"cancelled", method_cancelled},
+                                       {"spawn", method_spawn},   {"leave", method_leave},
+                                       {"wait", method_wait},     {"lost", method_lost},
+                                       {"close", method_close},   {NULL, NULL}};
     static const luaL_Reg functions[] = {{"run", run}, {"open", open_scope}, {NULL, NULL}};
     if (luaL_newmetatable(L, SCOPE_TYPE)) {
         luaL_newlib(L, methods);

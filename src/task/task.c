@@ -95,30 +95,6 @@ bool task_spent(int cost) {
 
 /* ---- a task's life ---- */
 
-static void link_task(struct task *task) {
-    task->all_next = scheduler.all;
-    if (scheduler.all != NULL) {
-        scheduler.all->all_prev = task;
-    }
-    scheduler.all = task;
-    scheduler.live++;
-    if (rt.world != NULL) {
-        rt.world->task_began(task);
-    }
-}
-
-static void unlink_task(struct task *task) {
-    *(task->all_prev ? &task->all_prev->all_next : &scheduler.all) = task->all_next;
-    if (task->all_next != NULL) {
-        task->all_next->all_prev = task->all_prev;
-    }
-    task->all_prev = task->all_next = NULL;
-    scheduler.live--;
-    if (rt.world != NULL) {
-        rt.world->task_ended(task);
-    }
-}
-
 static int task_ended(lua_State *L, int status, lua_KContext ctx) {
     struct task *task = scheduler.current;
     struct task_record *record = &task->record;
@@ -178,7 +154,7 @@ struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct loca
                        at, named, spawner != NULL ? spawner->record.spawn_trace : 0),
                    .nvalues = nargs + 1},
     };
-    link_task(task);
+    tasks_add(task);
     make_ready(task, scheduler_of(task));
     return task;
 }
@@ -216,12 +192,12 @@ static void forget(const struct task *task) {
 static void finish(struct task *task, bool again) {
     task->state = TASK_DONE;
     if (task->service != NULL) {
-        task->service->ended(task);
+        service_ended(task);
     }
     task_leave_queues(task);
     timer_remove(&task->timer);
     memory_free(task_take_interruption(task));
-    unlink_task(task);
+    tasks_remove(task);
     if (task->record.main && task->record.outcome != TASK_RETURNED && !rt.closing) {
         state_exit(1);
     }
@@ -235,10 +211,12 @@ static void finish(struct task *task, bool again) {
 static void finish_broken(struct task *task) {
     if (task->record.outcome == TASK_UNFINISHED) {
         task->record.outcome = TASK_FAILED;
-        const char *message = lua_tostring(task->co, -1);
-        lua_writestringerror("lariat: task died: %s\n", message ? message : "(no message)");
-        task->record.reported = task->service == NULL; /* handlers change no exit status */
-        scheduler.unjoined_errors += task->record.reported;
+        if (task->service == NULL || !task->service->raises) {
+            const char *message = lua_tostring(task->co, -1);
+            lua_writestringerror("lariat: task died: %s\n", message ? message : "(no message)");
+            task->record.reported = task->service == NULL; /* handlers change no exit status */
+            scheduler.unjoined_errors += task->record.reported;
+        }
     }
     task->record.nvalues = 1;
 }

@@ -21,6 +21,7 @@
 #include "task/spawn_trace.h"
 #include "task/location.h"
 #include "task/scope.h"
+#include "task/service.h"
 #include "task/waitq.h"
 
 enum __attribute__((packed)) task_state { TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_DONE };
@@ -42,15 +43,7 @@ struct task_record {
     bool quiet;    /* its errors are its starter's business: not reported */
 };
 
-/* Of what has many tasks and counts them: the first member of it. `ended` is called once for each,
- * with its outcome known and its coroutine as that was left; it may not raise. */
-struct task_service {
-    void (*ended)(struct task *task);
-    const char *name; /* of its tasks, for messages */
-};
-
-#define TASK_PARKED_SIZE \
-    80 /* bytes for an operation: what is in them is the business of its floor */
+#define TASK_PARKED_SIZE 72 /* bytes for an operation: its floor says what is in them */
 
 /* There may be very many: the order of the members leaves no holes. */
 struct task {
@@ -58,13 +51,13 @@ struct task {
     struct list_link
         link; /* waiting: among the waits of `scope`; ready: in the ready or later queue */
     struct task *all_prev, *all_next;
-    lua_State *co;                /* kept by the anchor */
-    lua_State *inner;             /* the coroutine it waits in, itself or one it has resumed */
-    struct task_service *service; /* whose connection it handles, or NULL: see serve.c */
-    struct scope *base;           /* the scope it was spawned in, or NULL */
-    struct scope *scope;          /* the innermost one that it is suspended in, or NULL */
-    const char *waiting_for;      /* name of the operation it is parked in */
-    struct interest interest;     /* the usual single interest */
+    lua_State *co;            /* kept by the anchor */
+    lua_State *inner;         /* the coroutine it waits in, itself or one it has resumed */
+    struct service *service;  /* that it is a member of, or NULL */
+    struct scope *base;       /* the scope it was spawned in, or NULL */
+    struct scope *scope;      /* the innermost one that it is suspended in, or NULL */
+    const char *waiting_for;  /* name of the operation it is parked in */
+    struct interest interest; /* the usual single interest */
     struct interest *set; /* several: in memory anchored by the waiting call's stack, or `parked` */
     uint64_t since;       /* tick in which its current wait began */
     _Alignas(8) char parked[TASK_PARKED_SIZE]; /* of the operation it is parked in: see net/op.h */
@@ -125,6 +118,10 @@ char *task_take_interruption(struct task *task);             /* the caller's to 
 void task_abandon(struct task *task);                        /* close without running it */
 void task_drop(struct task *task);                           /* forget without closing it */
 
+/* ---- the list of all tasks: see service.c ---- */
+void tasks_add(struct task *task);
+void tasks_remove(struct task *task);
+
 /* ---- waiting: prepare, join queues, park; in the continuation, resumed ---- */
 bool task_can_wait(lua_State *L);
 void task_prepare(lua_State *L, const char *what); /* raises: not yieldable, cancelled */
@@ -183,6 +180,7 @@ bool task_is_cancelled_value(lua_State *L, int index);
 /* Replace Lua's coroutine functions, and its require, by ones that a wait passes through. */
 void coroutine_install(lua_State *L);
 void require_install(lua_State *L);
+void debug_install(lua_State *L); /* functions of debug that cannot reach into the runtime */
 
 /* A condition: a queue of tasks made visible to lua/lariat/internal. */
 void condition_open(lua_State *L); /* makes its class */

@@ -33,25 +33,34 @@ void waitq_hold(struct waitq *queue, struct interest *interest, struct task *tas
     queue->woken++;
 }
 
-static struct interest *place_at(struct list_link *link) {
-    return LIST_ITEM(link, struct interest, link);
-}
-
-bool waitq_wake_first(struct waitq *queue, enum wake why) {
-    for (struct list_link *l = queue->line.first; l != NULL; l = l->next) {
-        const struct interest *i = place_at(l);
-        if (!i->end_only && task_wake(i->task, why)) {
-            return true;
-        }
-    }
-    return false;
+void waitq_join_line(struct list *line, struct interest *interest, struct task *task) {
+    assert(interest->queue == NULL && interest->claim == 0 && !interest->stays);
+    interest->task = task;
+    interest->queue = (struct waitq *)line; /* of which only the first member is looked at */
+    list_append(line, &interest->link);
 }
 
 /* Waking a task takes all its places out of their lines, so the first is another one each time. */
-void waitq_wake_all(struct waitq *queue, enum wake why) {
-    while (queue->line.first != NULL) {
-        bool woken = task_wake(place_at(queue->line.first)->task, why);
-        assert(woken);
-        (void)woken;
+static void wake(struct list_link *first, enum wake why) {
+    bool woken = task_wake(LIST_ITEM(first, struct interest, link)->task, why);
+    assert(woken);
+    (void)woken;
+}
+
+bool waitq_wake_first(struct waitq *queue, enum wake why) {
+    if (list_is_empty(&queue->line)) {
+        return false;
     }
+    wake(queue->line.first, why);
+    return true;
+}
+
+void waitq_wake_line(struct list *line, enum wake why) {
+    while (!list_is_empty(line)) {
+        wake(line->first, why);
+    }
+}
+
+void waitq_wake_all(struct waitq *queue, enum wake why) {
+    waitq_wake_line(&queue->line, why);
 }

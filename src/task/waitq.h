@@ -31,7 +31,6 @@ struct interest {
     struct list_link link; /* in its line */
     unsigned claim;        /* CLAIM_*, of a place that stays; or 0 */
     bool stays;            /* though its task has been woken */
-    bool end_only;         /* it waits for the object's end, not for its readiness */
 };
 
 struct waitq {
@@ -45,6 +44,11 @@ struct waitq {
 void waitq_join(struct waitq *queue, struct interest *interest, struct task *task, bool front);
 /* The same for a task that only gives its turn away: it is not in line for a wake-up. */
 void waitq_hold(struct waitq *queue, struct interest *interest, struct task *task);
+
+/* Of places that neither stay nor claim anything a queue is its line alone: this is the same for
+ * such a line, where the other eight bytes matter. */
+void waitq_join_line(struct list *line, struct interest *interest, struct task *task);
+void waitq_wake_line(struct list *line, enum wake why);
 
 bool waitq_wake_first(struct waitq *queue, enum wake why); /* in line; false: nobody waits */
 void waitq_wake_all(struct waitq *queue, enum wake why);
@@ -73,10 +77,12 @@ static inline void waitq_leave(struct interest *interest) {
     } else {
         queue->woken--;
     }
-    queue->claims -= interest->claim;
+    if (interest->claim != 0) {
+        queue->claims -= interest->claim;
+        interest->claim = 0;
+    }
     interest->queue = NULL;
-    interest->claim = 0;
-    interest->stays = interest->end_only = false;
+    interest->stays = false;
 }
 
 /* Its task has been woken: called by task_wake for each place. */

@@ -7,26 +7,15 @@
 
 local core = require "lariat.core"
 local usage = require "lariat.internal.usage"
-local sleep = core.task.sleep
 
 local serve = {}
 
-local FIRST_PAUSE, LONGEST_PAUSE = 0.01, 1 -- seconds
-
 -- Until the server is closed or cannot accept any more: why.
 local function accept(service, server, handler)
-  local pause, before = FIRST_PAUSE, 0
   while true do
-    local full, message, passing = service:accept(server, handler)
-    if service:accepted() > before then pause, before = FIRST_PAUSE, service:accepted() end
-    if full then
-      service:wait()
-    elseif passing then -- the machine or the connection was the matter, and not the listener
-      sleep(pause)
-      pause = math.min(pause * 2, LONGEST_PAUSE)
-    else
-      return message
-    end
+    local full, message = service:accept(server, handler)
+    if not full then return message end
+    service:wait()
   end
 end
 

@@ -102,7 +102,7 @@ local function unreceive(self, value)
   end
 end
 
--- Lines of waiters: a record can leave from the middle -------------------------------------------
+-- A waiter that goes, whatever ends it, leaves its line; and it gives
 -- back what was served to a coroutine that has ended.
 local place = {}
 place.__close = function(record)
@@ -113,10 +113,16 @@ place.__close = function(record)
   end
 end
 
+-- A record to wait with. To make it may run a finalizer, which may send, receive or close: whoever
+-- makes one looks once more before it waits. From then on nothing is made until the task is parked.
+local function new_record(self, value, give_back)
+  return setmetatable({ condition = task.condition(), channel = self, value = value,
+    give_back = give_back, line = false, waits = false }, place)
+end
+
 -- Parks until the record is done, the time has passed or the channel is closed.
 local function wait_in(self, line, record, seconds, what)
-  record.condition, record.channel = task.condition(), self
-  local _ <close> = setmetatable(record, place)
+  local _ <close> = record
   join(line, record)
   self.watchers:wake()
   local ok, woken = pcall(record.condition.wait, record.condition, seconds, what)
@@ -124,8 +130,8 @@ local function wait_in(self, line, record, seconds, what)
   return ok, woken
 end
 
--- Puts a value in; `what` is waited for, and give_back undoes it for a coroutine that has ended.
-local function put(self, value, seconds, what, give_back)
+-- Puts a value in if there is a receiver or room: true.
+local function put_now(self, value)
   local receiver = serve(self.receivers)
   if receiver then
     receiver.value = value
@@ -136,8 +142,15 @@ local function put(self, value, seconds, what, give_back)
     self.watchers:wake()
     return true
   end
+end
+
+-- Puts a value in; `what` is waited for, and give_back undoes it for a coroutine that has ended.
+local function put(self, value, seconds, what, give_back)
+  if put_now(self, value) then return true end
   if seconds == 0 then return nil, "timeout" end
-  local record = { value = value, give_back = give_back }
+  local record = new_record(self, value, give_back)
+  if self.closed then return nil, "closed" end
+  if put_now(self, value) then return true end
   local ok, err = wait_in(self, self.senders, record, seconds, what)
   if record.done then return true end -- it has been taken, whatever else happened
   if not ok then error(err, 0) end
@@ -175,7 +188,10 @@ function channel:receive(seconds)
   if value ~= nil then return value end
   if self.closed then return nil, "closed" end
   if seconds == 0 then return nil, "timeout" end
-  local record = { give_back = unreceive }
+  local record = new_record(self, nil, unreceive)
+  value = take(self)
+  if value ~= nil then return value end
+  if self.closed then return nil, "closed" end
   local ok, err = wait_in(self, self.receivers, record, seconds, "channel receive")
   if not ok then
     if record.done then unreceive(self, record.value) end

@@ -14,7 +14,7 @@ group.__index = group
 group.__name = "group"
 
 local function new(within)
-  return setmetatable({ scope = within, active = 0, condition = task.condition() }, group)
+  return setmetatable({ scope = within }, group)
 end
 
 -- Children ---------------------------------------------------------------------------------------
@@ -37,22 +37,33 @@ local function traced(err)
   return { err = err, traceback = task.explain(err, 2) }
 end
 
--- The body of a child's task: its outcome is also the group's business.
+-- The error and its traceback. One for want of memory has passed by `traced`.
+local function told(failure)
+  if type(failure) ~= "table" then return failure, tostring(failure) end
+  return failure.err, failure.traceback
+end
+
+-- The body of a child's task: its outcome is also the group's business. A child that ends without
+-- having left, since there was no memory, is found by the scope: see finish.
 local function run_child(self, f, ...)
   local results = table.pack(xpcall(f, traced, ...))
-  self.active = self.active - 1
-  if self.active == 0 then self.condition:wake() end
-  if results[1] then return table.unpack(results, 2, results.n) end
-  local failure = results[2]
-  if failure == task.cancelled then error(failure, 0) end
-  fail(self, failure.err, task.origins(task.current(), failure.traceback))
-  error(failure.err, 0)
+  if results[1] then
+    self.scope:leave()
+    return table.unpack(results, 2, results.n)
+  end
+  local err = results[2]
+  if err ~= task.cancelled then
+    local traceback
+    err, traceback = told(err)
+    fail(self, err, task.origins(task.current(), traceback))
+  end
+  self.scope:leave()
+  error(err, 0)
 end
 
 local function spawn(self, n, name, f, ...)
   if type(f) ~= "function" then usage.type(n, "spawn", "function", f) end
   if self.ended then usage.error("the group has ended: it takes no more tasks") end
-  self.active = self.active + 1
   return self.scope:spawn(name, run_child, self, f, ...)
 end
 
@@ -81,7 +92,7 @@ end
 -- The end ----------------------------------------------------------------------------------------
 
 local function wait_for_children(self)
-  while self.active > 0 do self.condition:wait(nil, "group") end
+  self.scope:wait()
 end
 
 -- Waits for the children whatever happens: what is raised meanwhile cancels them first.
@@ -93,6 +104,8 @@ local function finish(self, ok, err, traceback)
     scope.run(nil, true, false, wait_for_children, self)
   end
   self.ended = true
+  local lost, of = self.scope:lost()
+  if lost and not self.failed then self.failed, self.error = true, of end
   if self.failed then
     if self.traceback then task.adopt_traceback(self.error, self.traceback) end
     error(self.error, 0)
@@ -102,8 +115,9 @@ local function finish(self, ok, err, traceback)
   if not ok then error(err, 0) end
 end
 
+-- Its coroutine may be closed while it waits in f: then the group ends as a `<close>` variable does.
 local function body(within, f)
-  local self = new(within)
+  local self <close> = new(within)
   local results = table.pack(xpcall(f, traced, self))
   if results[1] then
     finish(self, true)
@@ -111,7 +125,7 @@ local function body(within, f)
   end
   local failure = results[2]
   if failure == task.cancelled then finish(self, false, failure) end
-  finish(self, false, failure.err, failure.traceback)
+  finish(self, false, told(failure))
 end
 
 group.__close = function(self, err)
