@@ -296,6 +296,22 @@ describe("a value that cannot be encoded is told by field:", function()
   end
 end)
 
+describe("a value that cannot be encoded is told, where it is all that the message has:", function()
+  local CASES = {
+    { "u8", 256, "one.x: 256 is out of the range of u8" },
+    { "u8", nil, "one.x: no value" },
+    { "u8", "5", 'one.x: integer expected, got "5"' },
+    { "rest", nil, "one.x: no value" },
+    { "rest", {}, "one.x: string expected, got table" },
+  }
+  for _, case in ipairs(CASES) do
+    it(("%s %s"):format(case[1], type(case[2])), function()
+      assert.error_matches(function() one(wire[case[1]] "x"):encode { x = case[2] } end,
+        "notation_spec.lua:%d+: " .. case[3])
+    end)
+  end
+end)
+
 describe("bytes that cannot be decoded are told by field and offset:", function()
   it("a string that its scope cuts off", function()
     local mqtt = require "examples.wire.mqtt"
