@@ -307,7 +307,7 @@ describe("a value that cannot be encoded is told, where it is all that the messa
   for _, case in ipairs(CASES) do
     it(("%s %s"):format(case[1], type(case[2])), function()
       assert.error_matches(function() one(wire[case[1]] "x"):encode { x = case[2] } end,
-        "notation_spec.lua:%d+: " .. case[3])
+        "^" .. case[3])
     end)
   end
 end)
