@@ -81,6 +81,20 @@ describe("a wrong type is told as a wrong type", function()
   end)
 end)
 
+describe("what cannot be a pattern", function()
+  it("is told, and what can be", function()
+    local near = pair()
+    local why = "#1 to 'receive' (invalid receive pattern: '*l', '*L', '*a' or a number of bytes "
+      .. "expected, got '%s')"
+    check {
+      function() near:receive "*x" end, why:format "*x",
+      function() near:receive "" end, why:format "",
+      function() near:receive(-1) end, why:format "-1",
+      function() near:lines "n" end, "#1 to 'lines' (invalid receive pattern: '*l', '*L'",
+    }
+  end)
+end)
+
 describe("what cannot be a host", function()
   local UNKNOWN = "host or service not provided, or not known: "
 

@@ -198,6 +198,8 @@ list = require "lariat".sockets() return list[#list]
     text = piped "help(require 'socket'.udp())\n"
     assert.matches("^udp{unconnected}: 0x%x+ has\n", text)
     assert.matches(" sendto%(%)", text)
+    assert.matches("^function: .*: lariat's functions are described in docs/reference.md\n$",
+      (piped "help(require 'socket'.connect)\n"))
     assert.equal("mine\n", (piped "help = 'mine'\nhelp\n"))
   end)
 
