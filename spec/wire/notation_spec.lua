@@ -182,6 +182,7 @@ describe("a mistake in a call", function()
     ["'read' %(stream expected, got no value%)"] = function() m:read() end,
     ["'read' %(stream expected, got number%)"] = function() m:read(5) end,
     ["'messages' %(stream expected, got table%)"] = function() m:messages {} end,
+    ["'write' %(stream or datagram socket expected, got no value%)"] = function() m:write(nil, {}) end,
     ["'random' %(integer expected, got string%)"] = function() m:random "x" end,
     ["bad self %(lariat.wire message expected, got table%)"] = function() m.encode({}, {}) end,
   }
@@ -196,6 +197,12 @@ end)
 describe("a mistake in a declaration", function()
   local CASES = {
     ["there are two fields 'x'"] = function() message "m" { u8 "x", u16 "x" } end,
+    ["nothing is left for y: 'x' before it takes the rest"] = function()
+      message "m" { rest "x", u8 "y" }
+    end,
+    ["nothing is left for z: 'l' before it takes the rest"] = function()
+      message "m" { size(u8) { list(rest) "l" (u8), bits(4) "z", bits(4) } }
+    end,
     ["no such field before it"] = function() message "m" { str "n" "x" } end,
     ["size names 'n', and there is no such field"] = function()
       message "m" { size "n" { u8 "x" } }
