@@ -182,7 +182,9 @@ describe("a mistake in a call", function()
     ["'read' %(stream expected, got no value%)"] = function() m:read() end,
     ["'read' %(stream expected, got number%)"] = function() m:read(5) end,
     ["'messages' %(stream expected, got table%)"] = function() m:messages {} end,
-    ["'write' %(stream or datagram socket expected, got no value%)"] = function() m:write(nil, {}) end,
+    ["'write' %(stream or datagram socket expected, got no value%)"] = function()
+      m:write(nil, { x = 1 })
+    end,
     ["'random' %(integer expected, got string%)"] = function() m:random "x" end,
     ["bad self %(lariat.wire message expected, got table%)"] = function() m.encode({}, {}) end,
   }
