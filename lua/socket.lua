@@ -175,6 +175,10 @@ local function connect_options(...)
     check_family(3, third.family, "option 'family': inet, inet6 or unspec expected, got '%s'")
     return third
   end
+  if type(third) == "number" and local_port == nil then
+    usage.argument(3, "connect", "local address or table of options expected, got %s; a timeout is "
+      .. "{ timeout = %s }", third, third)
+  end
   if third ~= nil then check_string("connect", 3, ...) end
   if local_port ~= nil then check_string("connect", 4, ...) end
   if family ~= nil then check_string("connect", 5, ...) end

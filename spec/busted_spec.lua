@@ -135,6 +135,20 @@ describe("lariat --test", function()
     end
   end)
 
+  it("names the script's line for a limit or a deadlock that ends a channel's wait", function()
+    local out = test([[
+      local task = require "lariat.task"
+      it("times out", function()
+        task.timeout(1000, function() task.channel():receive() end)
+      end)
+      it("cannot go on", function()
+        task.channel():receive()
+      end)
+    ]], "--timeout=0.2")
+    assert.matches("_spec.lua:3: test exceeded its time limit", out)
+    assert.matches("_spec.lua:6: deadlock", out)
+  end)
+
   it("takes the limit in two words, off with 0, and refuses what is no number", function()
     local slow = "it('x', function() require 'lariat.task'.sleep(0.05) end)"
     local out, status = test_with({ "--timeout", "0.01" }, slow)

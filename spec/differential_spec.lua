@@ -15,9 +15,10 @@ local function output_of(program)
   return text
 end
 
--- Behind LuaSocket's words about a wrong object or host, ours say what is wrong with it.
+-- Behind LuaSocket's words about a wrong object, host or pattern, ours say what is wrong with it.
 local function without_reason(line)
-  return (line:gsub('( expected%)): [^"]*"', '%1"'):gsub('(, or not known): [^"]*"', '%1"'))
+  return (line:gsub('( expected%)): [^"]*"', '%1"'):gsub('(, or not known): [^"]*"', '%1"')
+    :gsub('(invalid receive pattern): [^"]*%)"', '%1)"'))
 end
 
 -- "section/scenario/number rest of the line" -> line by its first three parts

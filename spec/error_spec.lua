@@ -108,6 +108,12 @@ stack traceback:
     assert.matches("script:2: in function <script:2>\nspawn traceback:\n\tscript:2\n$", err)
   end)
 
+  it("by misuse has a traceback that begins with the function that the script called", function()
+    local err = outcome "require 'socket'.connect('localhost', 1, { timeuot = 1 })"
+    assert.matches("^lariat: script:2: bad argument #3 to 'connect' [^\n]*\nstack traceback:\n" ..
+      "\tsocket:%d+: in function 'socket.connect'\n\tscript:2: in main chunk\n$", err)
+  end)
+
   it("of the script is told as lua5.4 tells it", function()
     for _, value in ipairs { "{}", "nil", "true", "42", "print", "'text'",
       "setmetatable({}, { __tostring = function() return 'mine' end })" } do

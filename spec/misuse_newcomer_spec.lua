@@ -81,6 +81,30 @@ describe("a wrong type is told as a wrong type", function()
   end)
 end)
 
+describe("a number in place of a local address", function()
+  it("is told how a timeout is given", function()
+    check {
+      function() socket.connect("127.0.0.1", 1, 5) end,
+      "#3 to 'connect' (local address or table of options expected, got 5; "
+        .. "a timeout is { timeout = 5 })",
+    }
+  end)
+end)
+
+describe("what cannot be a pattern", function()
+  it("is told, and what can be", function()
+    local near = pair()
+    local why = "#1 to 'receive' (invalid receive pattern: '*l', '*L', '*a' or a number of bytes "
+      .. "expected, got '%s')"
+    check {
+      function() near:receive "*x" end, why:format "*x",
+      function() near:receive "" end, why:format "",
+      function() near:receive(-1) end, why:format "-1",
+      function() near:lines "n" end, "#1 to 'lines' (invalid receive pattern: '*l', '*L'",
+    }
+  end)
+end)
+
 describe("what cannot be a host", function()
   local UNKNOWN = "host or service not provided, or not known: "
 

@@ -63,6 +63,9 @@ describe("a misspelt option names the nearest one", function()
       "(unsupported option `tcp-nodlay': did you mean 'tcp-nodelay'?)")
     of(function() local _ = tcp:getoption "max-receive" end,
       "(unsupported option `max-receive': did you mean 'maxreceive'?)")
+    of(function() local _ = tcp:setoption("nodelay", true) end,
+      "(unsupported option `nodelay': did you mean 'tcp-nodelay'?)")
+    of(function() local _ = tcp:getoption "timeout" end, "(unsupported option `timeout')") -- two
     of(function() local _ = tcp:getoption "broadcast" end, "(unsupported option `broadcast')")
   end)
 end)

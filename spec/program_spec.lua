@@ -82,6 +82,23 @@ describe("the program", function()
     assert.matches("^lariat: no such option '%-x'\n", (select(2, run.lariat { "-x" })))
   end)
 
+  it("says behind which switch another has its meaning", function()
+    local why = { ["--timeout=5"] = "'--timeout' has a meaning only behind '--test'",
+      ["--dump"] = "'--dump' has a meaning only behind '--wire'",
+      ["--seed=3"] = "'--seed' has a meaning only behind '--test'; "
+        .. "a script takes its seed from '--sim=SEED'" }
+    for given, message in pairs(why) do
+      local _, err, status = run.lariat { given, "script.lua" }
+      assert.same({ "lariat: " .. message, USAGE }, { err:match "^[^\n]*", status })
+    end
+  end)
+
+  it("tells a module of -l that there is not as the command line's mistake", function()
+    local _, err, status = run.lariat { "-l", "there_is_none" }
+    assert.matches("^lariat: %(command line%):1: module 'there_is_none' not found:\n", err)
+    assert.equal(1, status)
+  end)
+
   it("stops handling options at --", function()
     local script <close> = run.file "print(...)"
     assert.equal("-e\n", (run.lariat { "--", script.path, "-e" }))

@@ -187,7 +187,7 @@ require "lariat.task".list()
 server = require "socket".bind("127.0.0.1", 0)
 list = require "lariat".sockets() return list[#list]
 ]]
-    assert.matches("^{ task main %(spawned at %?%) is running }\n", text)
+    assert.matches("^{ task main is running }\n", text)
     assert.matches("\nsocket tcp{server} 127%.0%.0%.1:%d+: received 0, [^\n]*stdin:1\n$", text)
   end)
 
@@ -198,6 +198,8 @@ list = require "lariat".sockets() return list[#list]
     text = piped "help(require 'socket'.udp())\n"
     assert.matches("^udp{unconnected}: 0x%x+ has\n", text)
     assert.matches(" sendto%(%)", text)
+    assert.matches("^function: .*: lariat's functions are described in docs/reference.md\n$",
+      (piped "help(require 'socket'.connect)\n"))
     assert.equal("mine\n", (piped "help = 'mine'\nhelp\n"))
   end)
 

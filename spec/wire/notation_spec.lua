@@ -182,6 +182,9 @@ describe("a mistake in a call", function()
     ["'read' %(stream expected, got no value%)"] = function() m:read() end,
     ["'read' %(stream expected, got number%)"] = function() m:read(5) end,
     ["'messages' %(stream expected, got table%)"] = function() m:messages {} end,
+    ["'write' %(stream or datagram socket expected, got no value%)"] = function()
+      m:write(nil, { x = 1 })
+    end,
     ["'random' %(integer expected, got string%)"] = function() m:random "x" end,
     ["bad self %(lariat.wire message expected, got table%)"] = function() m.encode({}, {}) end,
   }
@@ -196,6 +199,12 @@ end)
 describe("a mistake in a declaration", function()
   local CASES = {
     ["there are two fields 'x'"] = function() message "m" { u8 "x", u16 "x" } end,
+    ["nothing is left for y: 'x' before it takes the rest"] = function()
+      message "m" { rest "x", u8 "y" }
+    end,
+    ["nothing is left for z: 'l' before it takes the rest"] = function()
+      message "m" { size(u8) { list(rest) "l" (u8), bits(4) "z", bits(4) } }
+    end,
     ["no such field before it"] = function() message "m" { str "n" "x" } end,
     ["size names 'n', and there is no such field"] = function()
       message "m" { size "n" { u8 "x" } }
@@ -292,6 +301,22 @@ describe("a value that cannot be encoded is told by field:", function()
       local ok, why = pcall(m.encode, m, case[1])
       assert.is_false(ok)
       assert.match("^spec/wire/notation_spec.lua:%d+: " .. case[2], (why:gsub("^%./", "")))
+    end)
+  end
+end)
+
+describe("a value that cannot be encoded is told, where it is all that the message has:", function()
+  local CASES = {
+    { "u8", 256, "one.x: 256 is out of the range of u8" },
+    { "u8", nil, "one.x: no value" },
+    { "u8", "5", 'one.x: integer expected, got "5"' },
+    { "rest", nil, "one.x: no value" },
+    { "rest", {}, "one.x: string expected, got table" },
+  }
+  for _, case in ipairs(CASES) do
+    it(("%s %s"):format(case[1], type(case[2])), function()
+      assert.error_matches(function() one(wire[case[1]] "x"):encode { x = case[2] } end,
+        "^" .. case[3])
     end)
   end
 end)

@@ -234,7 +234,13 @@ static void parse_pattern(lua_State *L, struct op *op) {
     default: break;
     }
     lua_Number n = lua_tonumber(L, 2); /* a string may hold the number */
-    luaL_argcheck(L, lua_isnumber(L, 2) && n >= 0, 2, "invalid receive pattern");
+    if (!lua_isnumber(L, 2) || !(n >= 0)) {
+        lua_pushfstring(L,
+                        "invalid receive pattern: '*l', '*L', '*a' or a number of bytes expected, "
+                        "got '%s'",
+                        lua_tostring(L, 2));
+        luaL_argerror(L, 2, lua_tostring(L, -1));
+    }
     op->as.receive.pattern = COUNT;
     op->as.receive.want = n < 9e15 ? (size_t)n : (size_t)9e15;
 }

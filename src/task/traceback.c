@@ -5,6 +5,8 @@
  *
  * Invariant: frames of lariat's own below the script's outermost one are in no traceback; those
  * between two of the script's are. luaL_traceback writes them all, so lines are taken off its end.
+ * Of the frames above the script's innermost one, where our own Lua code called error() because of
+ * what the script did, only the function that the script called is shown.
  */
 #include "task/traceback.h"
 
@@ -81,6 +83,26 @@ static int frames_behind(lua_State *of, int level) {
     return 0;
 }
 
+static bool is_error_function(lua_State *of, lua_Debug *frame) {
+    lua_getinfo(of, "Sn", frame);
+    return *frame->what == 'C' && frame->name != NULL && strcmp(frame->name, "error") == 0;
+}
+
+/* The level of the function of ours that the script called, if that has ended in a call of error();
+ * otherwise `level`. */
+static int level_of_call(lua_State *of, int level) {
+    lua_Debug frame;
+    if (!lua_getstack(of, level, &frame) || !is_error_function(of, &frame)) {
+        return level;
+    }
+    int called = level;
+    while (lua_getstack(of, called + 1, &frame) && !place_is_script(of, &frame) &&
+           *frame.what != 'C') {
+        called++;
+    }
+    return called;
+}
+
 /* The length of the text without its last line, which begins with "\n\t". */
 static size_t without_line(const char *text, size_t size) {
     while (size > 0 && !(text[size - 1] == '\n' && text[size] == '\t')) {
@@ -95,6 +117,7 @@ static bool last_line_is(const char *text, size_t size, const char *line) {
 }
 
 void traceback_push(lua_State *L, lua_State *of, const char *message, int level) {
+    level = level_of_call(of, level);
     int behind = frames_behind(of, level);
     luaL_traceback(L, of, message, level);
     size_t size;

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/state.h"
+#include "task/location.h"
 
 #include <lauxlib.h>
 #include <string.h>
@@ -76,12 +77,10 @@ int task_raise(lua_State *L) {
         return lua_yield(L, 0); /* and is never resumed: see coroutine.c */
     }
     if (task->interrupted) {
-        luaL_where(L, 1);
         char *message = task_take_interruption(task);
         lua_pushstring(L, message);
         memory_free(message);
-        lua_concat(L, 2);
-        return lua_error(L);
+        return location_error(L, lua_tostring(L, -1));
     }
     task_push_cancelled_value(L);
     return lua_error(L);

@@ -66,8 +66,25 @@ end
 local FLAGS = { i = "interactive", v = "version", E = "noenv", W = "warn" }
 local SWITCHES = { -- for the message about one that is none of them
   ["-e"] = true, ["-i"] = true, ["-l"] = true, ["-v"] = true, ["-E"] = true, ["-W"] = true,
-  ["--sim"] = true, ["--test"] = true, ["--help"] = true, ["--version"] = true,
+  ["--sim"] = true, ["--test"] = true, ["--wire"] = true, ["--help"] = true, ["--version"] = true,
 }
+local BEHIND = { -- and about one that has a meaning only behind another
+  ["--timeout"] = "--test", ["--allow-leaks"] = "--test", ["--strict-leaks"] = "--test",
+  ["--seed"] = "--test", ["--seeds"] = "--test", ["--without"] = "--test",
+  ["--filter"] = "--test", ["--output"] = "--test",
+  ["--describe"] = "--wire", ["--dump"] = "--wire", ["--random"] = "--wire",
+  ["--dissector"] = "--wire",
+}
+
+local function unknown_switch(word)
+  local name = word:match "^[^=]*"
+  local message = require "lariat.internal.usage".no_option(name, SWITCHES)
+  if BEHIND[name] then
+    message = ("'%s' has a meaning only behind '%s'"):format(name, BEHIND[name])
+    if name == "--seed" then message = message .. "; a script takes its seed from '--sim=SEED'" end
+  end
+  usage_error(message)
+end
 
 -- "--sim" or "--sim=SEED". Any seed will do: a failure says which it was.
 local function check_seed(word)
@@ -99,7 +116,7 @@ local function parse(args)
       options[FLAGS[letter]] = true
       if letter == "W" then table.insert(options.actions, { kind = "W" }) end
     else
-      usage_error(require "lariat.internal.usage".no_option(word:match "^[^=]*", SWITCHES))
+      unknown_switch(word)
     end
     i = i + 1
   end
@@ -137,7 +154,8 @@ local function run_action(action)
   else
     local global, module = action.value:match "^([^=]*)=(.*)$"
     module = module or action.value
-    _G[global or module] = require(module)
+    -- What is not found is told as the command line's mistake, not with a line of this file.
+    _G[global or module] = load("return (require(...))", "=(command line)")(module)
   end
 end
 

@@ -151,7 +151,20 @@ local function distance(a, b)
   return rows[#a][#b]
 end
 
+local SHORTEST_PART = 4 -- of a name that stands for the whole
 local LONGEST_NAME = 64 -- what is longer is no slip of the hand
+
+-- The only known name that has this one in it, as "tcp-nodelay" has "nodelay".
+local function longer(name, known)
+  local found
+  for other in pairs(known) do
+    if other:find(name, 1, true) then
+      if found then return nil end
+      found = other
+    end
+  end
+  return found
+end
 
 --- What is added to the message about a name that is not known: the nearest that is, if one is.
 ---@param name string
@@ -164,8 +177,9 @@ function usage.hint(name, known)
     local d = distance(name, other)
     if d < least or d == least and nearest and other < nearest then nearest, least = other, d end
   end
-  if not nearest or 2 * least >= #name then return "" end
-  return (": did you mean '%s'?"):format(nearest)
+  if nearest and 2 * least >= #name then nearest = nil end
+  nearest = nearest or #name >= SHORTEST_PART and longer(name, known)
+  return nearest and (": did you mean '%s'?"):format(nearest) or ""
 end
 
 --- The message about an option that there is not: one wording for all functions and the command

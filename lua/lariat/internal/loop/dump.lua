@@ -35,7 +35,8 @@ function dump.task_line(t)
   if t.where then doing = doing .. " at " .. t.where end
   if t.peer then doing = doing .. " for " .. t.peer end
   if t.since then doing = ("%s since %.1f s"):format(doing, t.since) end
-  return ("task %s (spawned at %s) %s"):format(t.name, t.spawned_at or "?", doing)
+  local spawned = t.spawned_at and (" (spawned at %s)"):format(t.spawned_at) or ""
+  return ("task %s%s %s"):format(t.name, spawned, doing)
 end
 
 --- One line about a socket.

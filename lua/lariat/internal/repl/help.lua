@@ -7,7 +7,8 @@ local help = {}
 
 local TEXT = [[
 Type an expression to see its values, a statement to run it; what is not complete
-goes on in the next line. Everything may wait; other tasks go on meanwhile.
+goes on in the next line. Everything may wait; other tasks go on meanwhile. A
+local variable ends with its line: make it global.
 
   socket = require "socket"       conn = socket.connect("localhost", 7000)
   task = require "lariat.task"    t = task.spawn(f, ...)    task.list()
@@ -73,6 +74,9 @@ local function columns(names)
 end
 
 local function describe(value)
+  if type(value) == "function" then
+    return tostring(value) .. ": lariat's functions are described in docs/reference.md"
+  end
   local names = names_of(value)
   if #names == 0 then return tostring(value) .. " has no fields" end
   return tostring(value) .. " has\n" .. columns(names)

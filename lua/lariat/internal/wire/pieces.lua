@@ -114,7 +114,10 @@ function pieces.build(last, stop)
     end
   end
   flush()
-  return parts[1] and joined(parts) or '""'
+  if not parts[1] then return '""' end
+  -- A concatenation raises for what is no string, a byte out of range among others: one part, too.
+  if not parts[2] then parts[2] = "''" end
+  return joined(parts)
 end
 
 return pieces

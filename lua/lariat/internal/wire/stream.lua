@@ -266,6 +266,9 @@ end
 ---@param port? integer
 function Message:write(conn, value, host, port)
   usage.check_self(self, Message, "write")
+  if type(conn) ~= "userdata" and type(conn) ~= "table" then
+    usage.type(1, "write", "stream or datagram socket", conn, conn == nil)
+  end
   local bytes = self:encode(value)
   if host ~= nil then return conn:sendto(bytes, host, port) end
   return conn:send(bytes)

@@ -100,6 +100,19 @@ local function add_bits(seq, group, f, message)
   return nil
 end
 
+local SIZED = { int = true, group = true, bytes = true, str = true }
+
+-- Whatever takes all that is left of a scope leaves nothing for a field that has bytes.
+local function check_rests(seq, message)
+  for i = 2, #seq do
+    local before, n = seq[i - 1], seq[i]
+    if SIZED[n.kind] and (before.kind == "rest" or before.len == "rest") then
+      node.complain(n[1] or n, "%s: nothing is left for %s: '%s' before it takes the rest",
+        message.name, n.name or n[1] and n[1].name or node.title(n), before.name)
+    end
+  end
+end
+
 --- The nodes of a table of fields.
 ---@param fields table
 ---@param message lariat.wire.Message
@@ -128,6 +141,7 @@ function flatten(fields, message)
   if group then
     node.complain(group[1], "%s: %d bits at the end do not fill a byte", message.name, group.w % 8)
   end
+  check_rests(seq, message)
   return seq
 end
 tree.flatten = flatten
