@@ -85,6 +85,12 @@ describe("skip and choose", function()
   it("drop values and pick by name", function()
     assert.same({ "c", n = 1 }, table.pack(socket.skip(2, "a", "b", "c")))
     assert.same({ n = 0 }, table.pack(socket.skip(3, "a")))
+    for _, beyond in ipairs { math.maxinteger, 1e300, math.huge, 0 / 0 } do
+      assert.same({ n = 0 }, table.pack(socket.skip(beyond, "a", "b")))
+    end
+    for _, below in ipairs { math.mininteger, -1e300, -math.huge } do
+      assert.same({ below, "a", n = 2 }, table.pack(socket.skip(below, "a")))
+    end
     local pick = socket.choose {
       default = function(a, b) return "default", a, b end,
       other = function(a, b) return "other", a, b end,

@@ -47,13 +47,13 @@ static const struct socket_methods socket_methods[] = {
     {0, NULL},
 };
 
-/* misuse.module in lua/lariat/internal/usage.lua marks them. */
 /* skip(n, ...): all but the first n of the rest */
 static int socket_skip(lua_State *L) {
     usage_check_dot(L, "number");
-    lua_Integer n = (lua_Integer)luaL_checknumber(L, 1);
-    lua_Integer rest = lua_gettop(L) - 1 - n;
-    return rest > 0 ? (int)(rest > lua_gettop(L) ? lua_gettop(L) : rest) : 0;
+    lua_Number n = luaL_checknumber(L, 1);
+    int most = lua_gettop(L) - 1;
+    int skipped = n < -1 ? -1 : n < most ? (int)n : most; /* any number, also none (0/0) */
+    return most - skipped;
 }
 
 /* host_fault(host) -> why that cannot be a host's name, or nil */
