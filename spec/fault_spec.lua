@@ -125,6 +125,25 @@ describe("serving without memory", function()
 end)
 
 describe("a group without memory", function()
+  it("ends, whichever allocation of its tasks fails", function()
+    local out, err = faults.run [[
+      local function returns() return { task.now() } end
+      local function fails() error {} end
+      for _, body in ipairs { returns, fails } do
+        local function start(g)
+          for _ = 1, 3 do g:spawn(body) end
+        end
+        for after = 0, 150 do
+          faults.fail("alloc", 0, 2, after) -- twice: Lua collects and tries again
+          pcall(task.group, start)
+          faults.stop()
+        end
+      end
+      print "ended"
+    ]]
+    assert.equal("ended\n", out, err)
+  end)
+
   it("raises what its children died of, whether they had begun or not, and ends", function()
     local out, err, status = faults.run [[
       local raised = 0
