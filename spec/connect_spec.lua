@@ -204,7 +204,10 @@ describe("connecting", function()
   it("or binding without a descriptor left says so, in every form", function()
     local script = [[
       local socket, held = require "socket", {}
-      repeat held[#held + 1] = socket.udp4() until not socket.udp4()
+      repeat
+        local sock = socket.udp4()
+        held[#held + 1] = sock
+      until not sock
       print(socket.connect("127.0.0.1", 9))
       print(socket.connect4("127.0.0.1", 9))
       print(socket.connect6("::1", 9))

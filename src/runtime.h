@@ -40,6 +40,7 @@ struct scheduler {
 
 struct sockets {
     struct socket *all;    /* every open or draining socket */
+    size_t open;           /* length of `all` */
     struct socket **dirty; /* sockets with corked output */
     size_t dirty_count, dirty_capacity;
     struct socket *dead; /* closed ones, freed at the end of the tick */
