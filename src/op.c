@@ -117,6 +117,9 @@ static int park(lua_State *L, struct op *op, int want, bool again) {
         return task_park(L, op->type->name, until < end ? until : end, true, AFTER_PAUSE,
                          op_resumed);
     }
+    if (want == WANT_READ) {
+        output_parting(op->socket);
+    }
     int err = watch_arm(&op->socket->watch, want == WANT_READ ? POLLIN : POLLOUT);
     if (err < 0) {
         return op->type->fail(L, op, result_message(err));
