@@ -3,8 +3,8 @@
 -- Lines are sent back as most scripts do it: received without their end, which is put on again.
 -- What the benchmark compares with `server lines`.
 --
--- Usage: lariat bench/lines_concat.lua [PORT]. The port is the first line of stdout, as bench/run.sh
--- expects of every server. It runs until a signal ends it.
+-- Usage: lariat bench/lines_concat.lua [PORT]. The port is the first line of stdout, as
+-- bench/run.sh expects of every server. It runs until a signal ends it.
 
 local heap = require "heap"
 local socket = require "socket"

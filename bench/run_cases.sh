@@ -27,13 +27,12 @@ peer_cases+=" udp echo-16k+10k echo-16k+10k+1000t echo-16k+1m lines-concat+10k k
 
 # is_case NAME: a plain case and dimensions that exist, for a script that knows of them.
 is_case() {
-    local plain=${1%%+*} script
+    local plain=${1%%+*}
     [[ " $plain_cases " == *" $plain "* ]] || return 1
     [[ $1 == "$plain" ]] && return 0
     [[ $1 =~ ^$plain(\+(10k|300k|1m))?(\+written)?(\+[0-9]+t)?$ ]] || return 1
     choose_case "$1"
-    script=$here/$script_name.lua
-    grep -q 'require "heap"' "$script" || fail "$1: $script holds no heap"
+    grep -q 'require "heap"' "$here/$script_name.lua" || fail "$1: bench/$script_name.lua holds no heap"
 }
 
 # What the dimensions in a case's name ask of heap.lua.

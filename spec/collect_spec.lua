@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- Lua's collector under lariat: scripts that choose how it works find it as Lua has it, and what it is
--- relied on for (abandoned sockets, finalizers, memory) holds whichever mode it is in. Specs run in an
--- exact state, in which nothing of this is at work: each starts a program of its own.
+-- Lua's collector under lariat: scripts that choose how it works find it as Lua has it, and what it
+-- is relied on for (abandoned sockets, finalizers, memory) holds whichever mode it is in. Specs run
+-- in an exact state, in which nothing of this is at work: each starts a program of its own.
 
 local run = require "spec.support.program"
 
@@ -18,8 +18,8 @@ local GARBAGE = [[
   end
 ]]
 
--- An object is abandoned, with less garbage than Lua would collect by itself, and then there is nothing
--- to do: its finalizer does ACTION.
+-- An object is abandoned, with less garbage than Lua would collect by itself, and then there is
+-- nothing to do: its finalizer does ACTION.
 local IDLE = [[
   local server = assert(socket.bind("127.0.0.1", 0))
   local client = assert(socket.connect(server:getsockname()))
@@ -131,12 +131,12 @@ describe("the collector", function()
     ["client:send 'done\\n'"] = "send",
     ["task.spawn(function() client:send 'done\\n' end)"] = "spawn a task",
   } do
-    it("runs while there is nothing else to do, and its finalizers can " .. what, function()
+    it("runs while there is nothing to do, and its finalizers can " .. what, function()
       assert.equal("done\n", output_of(IDLE:gsub("ACTION", code)))
     end)
   end
 
-  it("runs while there is nothing else to do, and its finalizers can end the program", function()
+  it("runs while there is nothing to do, and its finalizers can end the program", function()
     local script <close> = run.file(GARBAGE .. IDLE:gsub("ACTION", "os.exit(5)"))
     local out, err, status = run.lariat { script.path }
     assert.same({ "", "", 5 }, { out, err, status })

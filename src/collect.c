@@ -1,27 +1,31 @@
 /* SPDX-License-Identifier: MIT
  *
  * When Lua's collector runs, and in which mode. Lua's incremental mode marks everything alive each
- * time memory has doubled: with 10,000 strings in a table, or 1,000 idle tasks, a server spends more
- * on marking than on messages. The generational mode visits what is new, all tasks, and each table
- * that was written since; but its full collections stop the program, for 0.3 to 1 ms a MiB. So:
+ * time memory has doubled: with 10,000 strings in a table, or 1,000 idle tasks, a server spends
+ * more on marking than on messages. The generational mode visits what is new, all tasks, and each
+ * table that was written since; but its full collections stop the program, for 0.3 to 1 ms a MiB.
+ * So:
  *
  * - The generational mode is entered when Lua's first cycle has ended, between two ticks. What a
  *   script has loaded before it first waits is old from then on.
- * - How much may be allocated between two collections follows from what one costs, which is measured:
- *   see allowance_for(). Half of it is worth a collection when there is nothing else to do.
+ * - How much may be allocated between two collections follows from what one costs, which is
+ *   measured: see allowance_for(). Half of it is worth a collection when there is nothing else to
+ *   do.
+ * - A small heap is looked through as a whole once in a while, a larger one when there is nothing
+ *   else to do: what is abandoned when it is old, such as a socket, is found by that alone.
  * - A large heap that grows is never collected at one stop: the mode is the incremental one again,
  *   until the heap is small or stays the same. The less an entry was worth, the later is the next.
  *
- * A sentinel, an object that nobody refers to, is finalized in each cycle of Lua's and so tells of its
- * end. What follows happens between two ticks, since a finalizer must not ask the collector for
- * anything. A script that never waits is collected by Lua alone.
+ * A sentinel, an object that nobody refers to, is finalized in each cycle of Lua's and so tells of
+ * its end. What follows happens between two ticks, since a finalizer must not ask the collector
+ * for anything. A script that never waits is collected by Lua alone.
  *
  * Invariant: the mode and its parameters are ours only until the script makes a choice with
  * collectgarbage. It then finds the collector as Lua opens it, and nothing here happens any more.
  *
- * Measured (ratio to C by total processor time, incremental -> this; bench/run.sh echo-16k+10k etc.):
- * 16 KiB echo with 10,000 entries .72 -> .88, with 1,000 tasks as well .65 -> .78, with a million
- * entries .41 -> .82; lines with 10,000 entries .58 -> .67.
+ * Measured (ratio to C by total processor time, incremental -> this; bench/run.sh echo-16k+10k
+ * etc.): 16 KiB echo with 10,000 entries .72 -> .88, with 1,000 tasks as well .65 -> .78, with a
+ * million entries .41 -> .82; lines with 10,000 entries .58 -> .67.
  */
 #include "collect.h"
 
@@ -43,7 +47,7 @@
 #define MOST_SWEEP 500 /* ns a KiB of garbage: more than that is noise (lines: 300, 16 KiB: 5) */
 
 #define STOP_NS (10.0 * 1000 * 1000) /* a full collection that takes longer is avoided */
-#define IDLE_NS (2.0 * 1000 * 1000)  /* a collection that takes longer is none for idle time */
+#define SHORT_NS (2.0 * 1000 * 1000) /* what takes no longer may be done when it is not necessary */
 #define FULL_SHARE 20                /* a full collection for so many times its cost in others */
 #define MAJOR_KIB (8 * 1024)         /* a small heap may grow so much before Lua makes a full one */
 #define MOST_TASKS 20000             /* each is visited in every collection: 10 ms */
@@ -102,6 +106,12 @@ static double collect_young(void) {
 
 static bool full_is_too_long(int live) {
     return collect.full_ns * live > STOP_NS;
+}
+
+/* What is old is looked through once in a while, if that takes no longer than `most_ns`. */
+static bool full_is_due(double most_ns) {
+    double full_ns = collect.full_ns * collect.live;
+    return full_ns <= most_ns && collect.spent_ns > FULL_SHARE * full_ns;
 }
 
 static void note_full(void) {
@@ -175,8 +185,8 @@ static void enter_incremental(void) {
     lua_gc(rt.L, LUA_GCINC, 0, 0, 0);
 }
 
-/* A socket that is abandoned when it is old is found by a full collection alone: the descriptors must
- * not run out meanwhile. */
+/* A socket that is abandoned when it is old is found by a full collection alone: the descriptors
+ * must not run out meanwhile. */
 static bool many_sockets(bool too_long) {
     size_t more = too_long ? 4096 : 256;
     more = more < rt.limits.rlim_max / 4 ? more : rt.limits.rlim_max / 4;
@@ -208,7 +218,7 @@ static void after_young(void) {
         enter_incremental();
         return;
     }
-    if (sockets || (!too_long && collect.spent_ns > FULL_SHARE * collect.full_ns * collect.live)) {
+    if (sockets || full_is_due(SHORT_NS)) {
         collect_all();
     }
     if (collect.cycles % WINDOW == 0) {
@@ -269,11 +279,15 @@ bool collect_tick(void) {
 
 bool collect_wants_idle(void) {
     return collect.mode == GENERATIONAL && used_kib() - collect.live > collect.allowance / 2 &&
-           collect.fixed_ns + collect.sweep_ns * collect.allowance < IDLE_NS;
+           collect.fixed_ns + collect.sweep_ns * collect.allowance < SHORT_NS;
 }
 
 void collect_idle(void) {
-    collect_timed();
+    if (full_is_due(STOP_NS)) {
+        collect_all();
+    } else {
+        collect_timed();
+    }
 }
 
 /* ---- the sentinel ---- */

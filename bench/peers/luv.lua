@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- The benchmark's servers on lua-luv, under lua5.4: callbacks, and one write for each chunk, tried at
--- once so that it needs no request unless the kernel refuses a part.
+-- The benchmark's servers on lua-luv, under lua5.4: callbacks, and one write for each chunk, tried
+-- at once so that it needs no request unless the kernel refuses a part.
 -- Usage: lua5.4 luv.lua echo|lines|lines_concat|get|kv|udp [PORT]; see heap.lua
 
 package.path = arg[0]:gsub("[^/]*$", "") .. "../?.lua;" .. package.path

@@ -25,8 +25,8 @@ local function content(size, number)
   return TEXT:sub(first, first + size - 1)
 end
 
--- Of one mode of the collector, chosen here: how much garbage there is at worst is its business, not
--- that of the pieces.
+-- In one mode of the collector, chosen here: how much garbage there is at worst is its business,
+-- and not that of the pieces.
 local function resident()
   collectgarbage "incremental"
   collectgarbage()
