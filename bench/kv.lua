@@ -25,8 +25,7 @@ io.stdout:flush()
 server:serve(function(conn)
   local line = conn:receive "*l"
   while line do
-    local command, key = line:match "^(%u+) (%w+)$"
-    local value = command == "GET" and store[key]
+    local value = store[line:match "^GET (.+)"]
     conn:send(value and "VALUE " .. value .. "\n" or "?\n")
     if touch then touch(line) end
     line = conn:receive "*l"

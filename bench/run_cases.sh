@@ -19,7 +19,7 @@ plain_cases="echo-1 echo-64 echo-1000 echo-3000 echo-pipelined echo-16k"
 plain_cases+=" lines lines-concat chat get-pipelined get-64 kv bulk proxy connect udp"
 cases=$plain_cases
 cases+=" echo-16k+10k echo-16k+10k+1000t echo-16k+10k+10000t echo-16k+1m echo-16k+1m+written"
-cases+=" lines-concat+10k lines-concat+300k+written kv+10k kv+10k+1000t kv+1m+written"
+cases+=" lines-concat+10k lines-concat+300k+written kv+10k kv+10k+1000t kv+300k+written"
 
 # The cases that other runtimes can run; see start_peers.
 peer_cases="echo-1 echo-64 echo-1000 echo-pipelined echo-16k lines lines-concat get-pipelined get-64 kv"
@@ -81,6 +81,7 @@ choose_case() {
     *) return 1 ;;
     esac
     if [[ $1 == *+* ]]; then cycles=200; fi
+    if [[ $1 == *+written* ]]; then cycles=500; fi # more than one whole collection of the heap
     script_name=${script_name:-$protocol}
     choose_dimensions "${1#*+}"
     if [ "$peers" = yes ]; then cycles=$((cycles / 3)); fi

@@ -183,6 +183,7 @@ static void enter_incremental(void) {
     collect.cycles = 0;
     collect.driven = collect.sample = false;
     lua_gc(rt.L, LUA_GCINC, 0, 0, 0);
+    lua_gc(rt.L, LUA_GCSTEP, 0); /* the cycle begins now, not after one more allowance */
 }
 
 /* A socket that is abandoned when it is old is found by a full collection alone: the descriptors
@@ -196,9 +197,9 @@ static bool many_sockets(bool too_long) {
     return rt.sockets.open > 2 * collect.sockets + more;
 }
 
-/* Memory that an incremental mode would not need. */
+/* The incremental mode, to which a heap that has grown is given, needs memory for its cycle, too. */
 static bool too_large(void) {
-    return collect.live + collect.allowance > 2.25 * collect.base + BASE_KIB;
+    return collect.live + collect.allowance > 1.75 * collect.base + BASE_KIB;
 }
 
 static void collect_all(void) {

@@ -34,8 +34,7 @@ const answers = {
     return value === undefined ? '?\n' : value + '\n';
   },
   kv: (line) => {
-    const found = /^([A-Z]+) (\w+)$/.exec(line);
-    const value = found && found[1] === 'GET' ? store.get(found[2]) : undefined;
+    const value = line.startsWith('GET ') ? store.get(line.slice(4)) : undefined;
     return value === undefined ? '?\n' : 'VALUE ' + value + '\n';
   },
 };

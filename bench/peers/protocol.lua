@@ -16,8 +16,7 @@ local answers = {
   lines_concat = function(line) return line .. "\n" end,
   get = function(line) return store[line:match "^GET (.+)"] or "?\n" end,
   kv = function(line)
-    local command, key = line:match "^(%u+) (%w+)$"
-    local value = command == "GET" and values[key]
+    local value = values[line:match "^GET (.+)"]
     return value and "VALUE " .. value .. "\n" or "?\n"
   end,
 }
