@@ -124,19 +124,21 @@ static void note_full(void) {
 /* ---- the pace ---- */
 
 /* A collection's fixed cost (tasks, written tables) is spread over so much garbage that it is worth
- * it; but sweeping that, all at once, must not take longer than the rest, or the pause is Lua's no
- * more but ours. Never more than is alive: memory doubles, as in the incremental mode. */
-static int allowance_for(double live) {
+ * it; but sweeping that, all at once, must not take longer than the rest. Never more than is alive,
+ * so that memory doubles, as in the incremental mode; of a large heap half, since that may also
+ * grow before it is collected as a whole. */
+static int allowance_for(int live) {
+    double most = full_is_too_long(live) ? live / 2 : live;
     double kib = BASE_KIB + collect.extra + collect.fixed_ns / COST_NS;
     if (kib > DRIVEN_KIB && collect.sweep_ns > 0) {
         kib = clamp(collect.fixed_ns / collect.sweep_ns, DRIVEN_KIB, kib);
     }
-    return (int)clamp(kib, BASE_KIB, live > BASE_KIB ? live : BASE_KIB);
+    return (int)clamp(kib, BASE_KIB, most > BASE_KIB ? most : BASE_KIB);
 }
 
 static void set_pace(void) {
     double live = collect.live > 0 ? collect.live : 1;
-    collect.allowance = allowance_for(live);
+    collect.allowance = allowance_for(collect.live);
     collect.driven = collect.allowance >= DRIVEN_KIB;
     int percent = (int)clamp(100.0 * collect.allowance * (collect.driven ? 2 : 1) / live, 1, 200);
     int major = (int)clamp(100.0 * MAJOR_KIB / live, 100, 300);
