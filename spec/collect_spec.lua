@@ -91,6 +91,16 @@ describe("a script's own choice of the collector", function()
     ]])
   end)
 
+  it("in a finalizer is none, as Lua has it", function()
+    assert.equal("nil\nincremental\n", output_of [[
+      turns(50, 200)
+      setmetatable({}, { __gc = function() print(collectgarbage "generational") end })
+      collectgarbage()
+      turns(50, 200)
+      print(collectgarbage "generational")
+    ]])
+  end)
+
   it("that there is not is an error which names it", function()
     assert.equal("false\tbad argument #1 to 'collectgarbage' (invalid option 'minor')\n", output_of [[
       print(pcall(collectgarbage, "minor"))

@@ -37,6 +37,7 @@
 #include "runtime.h"
 
 #define BASE_KIB 384    /* between two collections, at least: lines .65 with 384, .63 with 768 */
+#define BASE_NS 40000.0 /* what a collection may cost before it has to be rarer */
 #define COST_NS 120     /* for each KiB more, that a collection costs: 30 and 60 are the same */
 #define MOST_EXTRA 4096 /* KiB: see notice_promotion() */
 #define WINDOW 64       /* collections over which promotion is noticed */
@@ -129,7 +130,8 @@ static void note_full(void) {
  * grow before it is collected as a whole. */
 static int allowance_for(int live) {
     double most = full_is_too_long(live) ? live / 2 : live;
-    double kib = BASE_KIB + collect.extra + collect.fixed_ns / COST_NS;
+    double kib = BASE_KIB + collect.extra;
+    kib += collect.fixed_ns > BASE_NS ? (collect.fixed_ns - BASE_NS) / COST_NS : 0;
     if (kib > DRIVEN_KIB && collect.sweep_ns > 0) {
         kib = clamp(collect.fixed_ns / collect.sweep_ns, DRIVEN_KIB, kib);
     }
@@ -339,7 +341,8 @@ static int fn_collectgarbage(lua_State *L) {
                                           "incremental", "stop",  "restart",   "setpause",
                                           "setstepmul",  "step",  NULL};
     int option = luaL_checkoption(L, 1, "collect", options);
-    if (option >= GENERATIONAL_OPTION && collect.mode != OFF) {
+    bool refused = lua_gc(L, LUA_GCCOUNT) < 0; /* in a finalizer Lua takes no choice */
+    if (option >= GENERATIONAL_OPTION && collect.mode != OFF && !refused) {
         if (option == GENERATIONAL_OPTION) {
             complete_generational(L);
         }
@@ -348,14 +351,15 @@ static int fn_collectgarbage(lua_State *L) {
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
     lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-    if (option == COLLECT && collect.mode == GENERATIONAL) {
+    if (option == COLLECT && collect.mode == GENERATIONAL && !refused) {
         note_full();
     }
     return lua_gettop(L);
 }
 
 void collect_open(lua_State *L) {
-    if (rt.exact) {
+    bool tried = LUA_VERSION_RELEASE_NUM >= 50404; /* earlier generational modes had errors */
+    if (rt.exact || !tried) {
         return;
     }
     collect.mode = INCREMENTAL;
