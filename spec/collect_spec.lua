@@ -170,7 +170,7 @@ describe("the collector", function()
         task.yield()
         collectgarbage()
         before = collectgarbage "count"
-        for i = 1, 10 * entries + 100000 do
+        for i = 1, 3 * entries + 100000 do
           heap["entry" .. i %% entries + 1] = "another value, that of round " .. i
           if i %% 100 == 0 then task.yield() end
           if i %% 1000 == 0 then most = math.max(most, collectgarbage "count") end
