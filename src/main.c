@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "collect.h"
 #include "exact.h"
 #include "module.h"
 #include "runtime.h"
@@ -59,6 +60,7 @@ static int start(lua_State *L) {
     lua_gc(L, LUA_GCSTOP); /* nothing of what is made here is garbage */
     luaL_openlibs(L);
     module_open_globals(L);
+    collect_open(L);
     lua_getglobal(L, "require");
     lua_pushliteral(L, "lariat.main");
     lua_call(L, 1, 1);

@@ -42,13 +42,15 @@ struct scheduler {
 
 struct sockets {
     struct socket *all;    /* every open or draining socket */
+    size_t open;           /* length of `all` */
     struct socket **dirty; /* sockets with corked output */
     size_t dirty_count, dirty_capacity;
-    struct socket *dead; /* closed ones, freed at the end of the tick */
-    struct socket *lent; /* whose input lies in `shared` */
-    uint64_t selections; /* lists that select has gone through so far */
-    size_t draining;     /* closed sockets that still send */
-    uint64_t tick;       /* when this tick began, for the bound on corking */
+    size_t parted, parted_end; /* the newest of these whose tasks wait for input: see output.c */
+    struct socket *dead;       /* closed ones, freed at the end of the tick */
+    struct socket *lent;       /* whose input lies in `shared` */
+    uint64_t selections;       /* lists that select has gone through so far */
+    size_t draining;           /* closed sockets that still send */
+    uint64_t tick;             /* when this tick began, for the bound on corking */
     union output_block *free_blocks;
     size_t free_count;
     char *shared; /* one receive buffer for everybody: SHARED_SIZE bytes */

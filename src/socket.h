@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 
 #include "op.h"
+#include "runtime.h"
 #include "watch.h"
 
 /* LuaSocket's classes: one metatable each, all classes of a family with the same methods. */
@@ -172,6 +173,7 @@ int output_flush(struct socket *s); /* 0: all sent, -EAGAIN, or -errno */
 void output_discard(struct socket *s);
 void outputs_open(void);
 void outputs_flush(void); /* every corked socket, and the batch of datagrams */
+void output_part(void);
 void outputs_free_blocks(void);
 
 /* ---- input, see input.c ---- */
@@ -190,6 +192,15 @@ static inline size_t input_size(const struct socket *s) {
 }
 static inline const char *input_data(const struct socket *s) {
     return s->in.base + s->in.begin;
+}
+
+/* The running task will wait for input from `s`. If nobody has corked another socket since this one, it
+ * most likely has said all that it has to say, and need not wait for the end of the tick. */
+static inline void output_parting(const struct socket *s) {
+    size_t count = rt.sockets.dirty_count;
+    if (count > 0 && rt.sockets.dirty[count - 1] == s) {
+        output_part();
+    }
 }
 
 /* ---- what its box keeps; a closed one has none ---- */
