@@ -6,7 +6,10 @@
 -- Usage: lariat bench/lines.lua [PORT]. The port is the first line of stdout, as bench/run.sh
 -- expects of every server. It runs until a signal ends it.
 
+local heap = require "heap"
 local socket = require "socket"
+
+local touch = heap.touch
 
 local server = assert(socket.bind("127.0.0.1", tonumber(arg[1]) or 0, 1024))
 local _, port = server:getsockname()
@@ -16,5 +19,6 @@ io.stdout:flush()
 server:serve(function(conn)
   for line in conn:lines "L" do
     conn:send(line)
+    if touch then touch(line) end
   end
 end)

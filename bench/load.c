@@ -33,8 +33,8 @@
 #include <unistd.h>
 
 static const struct load_case *const cases[] = {
-    &load_case_echo, &load_case_lines, &load_case_get, &load_case_sink,
-    &load_case_chat, &load_case_close, &load_case_udp,
+    &load_case_echo, &load_case_lines, &load_case_get,   &load_case_kv,
+    &load_case_sink, &load_case_chat,  &load_case_close, &load_case_udp,
 };
 enum { CASES = sizeof cases / sizeof *cases };
 

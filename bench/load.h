@@ -7,7 +7,7 @@
  *     load_talk.c    the engine of those
  *     load_chat.c    load_close.c  load_udp.c: further cases; all are listed in load.c
  *     load_net.c     connecting to a server, within a time limit
- *     load_cpu.c     the processor time that a server has used
+ *     load_cpu.c     the processor time and the memory that a server has used
  *     load_stats.c   quantiles and the latency histogram
  *     load_report.c  the table and the verdict
  *
@@ -80,8 +80,8 @@ struct load_case {
     void (*close)(void *state);
 };
 
-extern const struct load_case load_case_echo, load_case_lines, load_case_get, load_case_sink;
-extern const struct load_case load_case_chat, load_case_close, load_case_udp;
+extern const struct load_case load_case_echo, load_case_lines, load_case_get, load_case_kv;
+extern const struct load_case load_case_sink, load_case_chat, load_case_close, load_case_udp;
 
 /* Bytes without end: messages of `size` bytes, which repeat after `period` bytes. Behind the period
  * its beginning follows once more, for TALK_PIECE bytes. */
@@ -110,6 +110,7 @@ void talk_close(void *state);
 /* load_cpu.c */
 uint64_t cpu_of_process_ns(const struct target *target);
 uint64_t cpu_of_client_ns(void);
+long peak_of_process_kib(const struct target *target); /* resident memory at its most */
 
 /* load_stats.c */
 void histogram_add(struct histogram *histogram, uint64_t value);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The processor time that a server has used, over all its threads, in nanoseconds.
+ * The processor time that a server has used, over all its threads, in nanoseconds, and the memory it
+ * has had at its most.
  *
  * The source is schedstat in /proc/PID/task/TID, whose first number is the time on a processor. It
  * is brought up to date when the thread leaves the processor, so it is exact only while the server
@@ -43,6 +44,19 @@ uint64_t cpu_of_process_ns(const struct target *target) {
     closedir(threads);
     if (sum == 0) fail("%s: no processor time in %s/*/schedstat", target->name, path);
     return sum;
+}
+
+long peak_of_process_kib(const struct target *target) {
+    char path[64], line[256];
+    long kib = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", target->pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) fail("%s: process %d: %s", target->name, target->pid, strerror(errno));
+    while (kib == 0 && fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "VmHWM: %ld", &kib) != 1) kib = 0;
+    }
+    fclose(file);
+    return kib;
 }
 
 uint64_t cpu_of_client_ns(void) {

@@ -5,10 +5,12 @@
  *     echo   SIZE bytes of noise, which come back
  *     lines  a line of SIZE bytes, which comes back
  *     get    "GET key\n", answered by the value of 32 bytes and a newline (see bench/get.lua)
+ *     kv     the same, with "VALUE " in front of the answer (see bench/kv.lua)
  *     sink   SIZE bytes, answered by one byte for each 64 KiB; SIZE is a multiple of that
  *
- * The noise repeats after a prime number of bytes, so no two messages are cut from it alike; lines
- * and keys repeat after MESSAGES of them.
+ * The noise repeats after a prime number of bytes, so no two messages are cut from it alike. Lines
+ * and keys are random and repeat after MESSAGES of them, or MOST_BYTES: so late that a server's
+ * strings are new ones nearly always, and not found among those it still has.
  */
 
 #include "load.h"
@@ -16,7 +18,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PERIOD = 4093, MESSAGES = 997, VALUE_SIZE = 32, SINK_UNIT = 65536 };
+enum { PERIOD = 4093, SINK_UNIT = 65536 };
+enum { MESSAGES = 16381, MOST_BYTES = 8 << 20, KEYS = 10000 };
 
 /* Whatever is sent or compared in one call can begin at any byte of the period. */
 static struct stream make_stream(uint64_t size, uint64_t period) {
@@ -54,7 +57,8 @@ static void *echo_open(const struct target *target, const struct options *option
 static void *lines_open(const struct target *target, const struct options *options) {
     uint64_t size = (uint64_t)options->size;
     if (question.bytes == NULL) {
-        question = make_stream(size, size * MESSAGES);
+        uint64_t lines = MOST_BYTES / size < MESSAGES ? MOST_BYTES / size : MESSAGES;
+        question = make_stream(size, size * lines);
         for (size_t i = 0; i < question.period; i++) {
             question.bytes[i] =
                 (unsigned char)(i % size == size - 1 ? '\n' : ' ' + random_bits() % 95);
@@ -64,22 +68,29 @@ static void *lines_open(const struct target *target, const struct options *optio
     return talk_open(target, options, &question, &question);
 }
 
-static void *get_open(const struct target *target, const struct options *options) {
-    static const size_t get_size = sizeof "GET key0000\n" - 1, value_size = VALUE_SIZE + 1;
-    if (question.bytes == NULL) {
-        question = make_stream(get_size, get_size * MESSAGES);
-        answer = make_stream(value_size, value_size * MESSAGES);
-        for (unsigned i = 0; i < MESSAGES; i++) {
-            char text[64];
-            unsigned key = i * 389 % MESSAGES;
-            snprintf(text, sizeof text, "GET key%04u\n", key);
-            memcpy(question.bytes + i * get_size, text, get_size);
-            snprintf(text, sizeof text, "key%04u%*s\n", key, VALUE_SIZE - 7, "");
-            memcpy(answer.bytes + i * value_size, text, value_size);
-        }
-        repeat(&question);
-        repeat(&answer);
+static void make_keys(const char *prefix) {
+    size_t question_size = strlen("GET key00000\n"), answer_size = strlen(prefix) + 32 + 1;
+    question = make_stream(question_size, question_size * MESSAGES);
+    answer = make_stream(answer_size, answer_size * MESSAGES);
+    for (size_t i = 0; i < MESSAGES; i++) {
+        char text[64];
+        unsigned key = random_bits() % KEYS;
+        snprintf(text, sizeof text, "GET key%05u\n", key);
+        memcpy(question.bytes + i * question_size, text, question_size);
+        snprintf(text, sizeof text, "%skey%05u%24s\n", prefix, key, "");
+        memcpy(answer.bytes + i * answer_size, text, answer_size);
     }
+    repeat(&question);
+    repeat(&answer);
+}
+
+static void *get_open(const struct target *target, const struct options *options) {
+    if (question.bytes == NULL) make_keys("");
+    return talk_open(target, options, &question, &answer);
+}
+
+static void *kv_open(const struct target *target, const struct options *options) {
+    if (question.bytes == NULL) make_keys("VALUE ");
     return talk_open(target, options, &question, &answer);
 }
 
@@ -113,6 +124,14 @@ const struct load_case load_case_get = {
     .name = "get",
     .summary = "GET key, answered by its value",
     .open = get_open,
+    .run = talk_run,
+    .close = talk_close,
+};
+
+const struct load_case load_case_kv = {
+    .name = "kv",
+    .summary = "GET key, answered by VALUE and its value",
+    .open = kv_open,
     .run = talk_run,
     .close = talk_close,
 };

@@ -10,7 +10,12 @@
  * Only the calmer half of the cycles is used. A slice was calm when the server or the client was
  * on its processor all the time; when neither was, other programs or the hypervisor had taken it.
  * The choice is made for whole cycles, by rank, and without looking at the rates, so it favours
- * nobody. Latencies are those of all cycles.
+ * nobody. Latencies are those of all cycles; the worst one is also the machine's, so it is read
+ * beside the reference's.
+ *
+ * Two more numbers guard against flattery: the median over all cycles ("all"), and the ratio of sums
+ * over all cycles ("mean"), processor time by messages. A pause that comes in one slice of fifty does
+ * not show in a median; it does in a mean.
  *
  * A server that carries the reference's name is the reference again. Its median must be within
  * VOID_BELOW and VOID_ABOVE; otherwise the differences of the others are not the servers' either.
@@ -28,6 +33,13 @@ static const double BUSY_ENOUGH = 0.85;
 struct quartiles {
     double low, median, high;
 };
+
+/* Of one server's ratios to another's, over all cycles: medians, and ratios of sums. */
+struct overall {
+    double rate, cpu, mean_rate, mean_cpu;
+};
+
+static struct overall overalls[MAX_TARGETS][MAX_TARGETS];
 
 typedef double measure(const struct slice *slice);
 
@@ -71,24 +83,64 @@ static struct quartiles ratios_of(const struct target *target, const struct targ
     return ratios;
 }
 
+static double sum_of(const struct target *target, size_t cycles, measure *measure_of) {
+    double sum = 0;
+    for (size_t i = 0; i < cycles; i++) sum += measure_of(&target->slices[i]);
+    return sum;
+}
+
+static double server_cpu_of(const struct slice *slice) {
+    return (double)slice->server_cpu_ns;
+}
+
+static double messages_of(const struct slice *slice) {
+    return (double)slice->messages;
+}
+
+/* Every server's windows are equally long together. */
+static void compare_all_cycles(const struct target *targets, size_t count, size_t cycles) {
+    double rates[MAX_TARGETS], costs[MAX_TARGETS];
+    for (size_t i = 0; i < count; i++) {
+        rates[i] = sum_of(&targets[i], cycles, rate_of);
+        costs[i] =
+            sum_of(&targets[i], cycles, server_cpu_of) / sum_of(&targets[i], cycles, messages_of);
+    }
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < count; j++) {
+            overalls[i][j] = (struct overall){
+                .rate = ratios_of(&targets[i], &targets[j], cycles, rate_of).median,
+                .cpu = ratios_of(&targets[i], &targets[j], cycles, cpu_per_message_of).median,
+                .mean_rate = rates[i] / rates[j],
+                .mean_cpu = costs[i] / costs[j],
+            };
+        }
+    }
+}
+
 static void print_target(const struct target *target, const struct target *reference,
-                         const char *mark, size_t cycles) {
+                         const struct overall *all, const char *mark, size_t cycles) {
     struct quartiles rate = ratios_of(target, reference, cycles, rate_of);
     struct quartiles cpu = ratios_of(target, reference, cycles, cpu_per_message_of);
-    printf("%-12s%-4s %6.3f  %.3f-%.3f  %7.3f  %.3f-%.3f %8.0f %7.2f %6.2f %6.2f %8.0f %8.0f\n",
-           target->name, mark, rate.median, rate.low, rate.high, cpu.median, cpu.low, cpu.high,
-           median_of(target, cycles, rate_of), median_of(target, cycles, cpu_per_message_of) / 1e3,
+    printf("%-12s%-4s %6.3f  %.3f-%.3f %6.3f %6.3f", target->name, mark, rate.median, rate.low,
+           rate.high, all->rate, all->mean_rate);
+    printf(" %7.3f  %.3f-%.3f %6.3f %6.3f", cpu.median, cpu.low, cpu.high, all->cpu, all->mean_cpu);
+    printf(" %8.0f %7.2f %6.2f %6.2f %8.0f %8.0f %8.1f %8.1f\n", median_of(target, cycles, rate_of),
+           median_of(target, cycles, cpu_per_message_of) / 1e3,
            median_of(target, cycles, server_share_of), median_of(target, cycles, client_share_of),
            histogram_quantile(&target->latency, 0.5) / 1e3,
-           histogram_quantile(&target->latency, 0.99) / 1e3);
+           histogram_quantile(&target->latency, 0.99) / 1e3,
+           histogram_quantile(&target->latency, 1) / 1e6,
+           (double)peak_of_process_kib(target) / 1024);
 }
 
 static void print_heading(const struct options *options, size_t calm) {
     printf("%s: %ld connections x %ld B, %ld deep; the calmer %zu of %ld cycles of %ld ms each\n",
            options->load_case->name, options->connections, options->size, options->depth, calm,
            options->cycles, options->slice_ms);
-    printf("%-16s %6s  %-11s  %7s  %-11s %8s %7s %6s %6s %8s %8s\n", "server", "rate", "25-75 %",
-           "cpu/msg", "25-75 %", "msg/s", "us/msg", "busy", "client", "p50 us", "p99 us");
+    printf("%-16s %6s  %-11s %6s %6s %7s  %-11s %6s %6s", "server", "rate", "25-75 %", "all",
+           "mean", "cpu/msg", "25-75 %", "all", "mean");
+    printf(" %8s %7s %6s %6s %8s %8s %8s %8s\n", "msg/s", "us/msg", "busy", "client", "p50 us",
+           "p99 us", "worst ms", "peak MiB");
 }
 
 /* A server that waits, for the client or because other programs have its processor, makes the
@@ -158,33 +210,39 @@ static void write_results(const struct target *targets, size_t count, const stru
     if (file == NULL) fail("cannot write to %s", options->results);
     for (size_t i = 0; i < count; i++) {
         const struct target *target = &targets[i];
-        fprintf(file, "server\t%s\t%s\t%.1f\t%.4f\t%.3f\t%.3f\t%.2f\t%.2f\n", options->label,
+        fprintf(file, "server\t%s\t%s\t%.1f\t%.4f\t%.3f\t%.3f\t%.2f\t%.2f", options->label,
                 target->name, median_of(target, cycles, rate_of),
                 median_of(target, cycles, cpu_per_message_of) / 1e3,
                 median_of(target, cycles, server_share_of),
                 median_of(target, cycles, client_share_of),
                 histogram_quantile(&target->latency, 0.5) / 1e3,
                 histogram_quantile(&target->latency, 0.99) / 1e3);
+        fprintf(file, "\t%.3f\t%.1f\n", histogram_quantile(&target->latency, 1) / 1e6,
+                (double)peak_of_process_kib(target) / 1024);
         for (size_t j = 0; j < count; j++) {
             if (j == i || is_again(targets, j)) continue;
             struct quartiles rate = ratios_of(target, &targets[j], cycles, rate_of);
             struct quartiles cpu = ratios_of(target, &targets[j], cycles, cpu_per_message_of);
-            fprintf(file, "pair\t%s\t%s\t%s\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f\n", options->label,
+            fprintf(file, "pair\t%s\t%s\t%s\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f\t%.4f", options->label,
                     target->name, targets[j].name, rate.low, rate.median, rate.high, cpu.low,
                     cpu.median, cpu.high);
+            fprintf(file, "\t%.4f\t%.4f\t%.4f\t%.4f\n", overalls[i][j].rate, overalls[i][j].cpu,
+                    overalls[i][j].mean_rate, overalls[i][j].mean_cpu);
         }
     }
     fclose(file);
 }
 
 int report(struct target *targets, size_t count, const struct options *options) {
+    compare_all_cycles(targets, count, (size_t)options->cycles);
     size_t cycles = keep_calm_cycles(targets, count, (size_t)options->cycles);
     const struct target *again = NULL;
     print_heading(options, cycles);
     for (size_t i = 0; i < count; i++) {
         int same = i > 0 && strcmp(targets[i].name, targets[0].name) == 0;
         if (same && again == NULL) again = &targets[i];
-        print_target(&targets[i], &targets[0], i == 0 ? "" : same ? " A/A" : "", cycles);
+        const char *mark = i == 0 ? "" : same ? " A/A" : "";
+        print_target(&targets[i], &targets[0], &overalls[i][0], mark, cycles);
     }
     if (options->results != NULL) write_results(targets, count, options, cycles);
     warn_about_idle_servers(targets, count, cycles);

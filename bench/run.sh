@@ -41,7 +41,8 @@ usage() {
     echo "Compares lariat with servers in C, side by side. The cases are"
     echo "    $cases"
     echo "    $gauges"
-    echo "and echo-64 is measured if none is given. all measures them all and prints one table,"
+    echo "and others with a heap or idle tasks, as echo-64+300k+10000t (bench/run_cases.sh says how)."
+    echo "echo-64 is measured if none is given. all measures them all and prints one table,"
     echo "peers adds other runtimes, growth shows how costs grow, smoke only shows that everything"
     echo "works."
     echo
@@ -72,7 +73,7 @@ parse_arguments() {
         peers) peers=yes ;;
         growth) growth=yes ;;
         *)
-            if [[ " $cases $gauges " != *" $argument "* ]]; then
+            if [[ " $gauges " != *" $argument "* ]] && ! is_case "$argument"; then
                 echo "bench: what is '$argument'?" >&2
                 usage >&2
                 exit 2
@@ -193,7 +194,7 @@ main() {
     results=$scratch/results skipped=0 measured=0 status=0
     : >"$results"
     for name in "${chosen[@]}"; do
-        if [[ " $cases " == *" $name "* ]]; then run_case "$name"; else run_gauge "$name"; fi
+        if [[ " $gauges " == *" $name "* ]]; then run_gauge "$name"; else run_case "$name"; fi
     done
     if [ "$growth" = yes ]; then run_growth; fi
     if [ "$smoke" = yes ]; then

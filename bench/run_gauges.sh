@@ -6,7 +6,7 @@
 # such thing. Programs that are compared run in turn, several times, and medians are taken. Part of
 # run.sh.
 
-gauges="idle-memory startup tasks timeouts redis generators simulation"
+gauges="idle-memory startup tasks pauses timeouts redis generators simulation"
 
 run_gauge() {
     echo "-- $1"
@@ -70,6 +70,30 @@ gauge_tasks() {
     done
     gauge task-memory "$(median "${all_bytes[@]}")" 0 "B a task"
     gauge task-pause "$(median "${pauses[@]}")" 0 "ms"
+}
+
+# The collector's longest stops, with a heap and with tasks: see pause.lua.
+pause_of() {
+    local entries=$1 written=$2 tasks=$3
+    "${first[@]}" "${on_server_core[@]}" env BENCH_HEAP="$(sized "$entries" 300)" \
+        BENCH_WRITTEN="$written" BENCH_TASKS="$(sized "$tasks" 100)" \
+        "$lariat" "$here/pause.lua" "$(sized 6 0.1)"
+}
+
+gauge_pauses() {
+    local worst_tasks worst_read worst_written first_read peak_read peak_written
+    read -r worst_tasks _ _ < <(pause_of 10000 no 10000)
+    read -r worst_read first_read peak_read < <(pause_of 1000000 no 0)
+    read -r worst_written _ peak_written < <(pause_of 1000000 yes 0)
+    if [ -z "${worst_tasks:-}" ] || [ -z "${peak_read:-}" ] || [ -z "${peak_written:-}" ]; then
+        unmeasured pauses && return
+    fi
+    gauge pause-tasks "$worst_tasks" 0 "ms"
+    gauge pause-read "$worst_read" 0 "ms"
+    gauge pause-written "$worst_written" 0 "ms"
+    gauge pause-first "$first_read" 0 "ms"
+    gauge peak-read "$peak_read" 0 "MiB"
+    gauge peak-written "$peak_written" 0 "MiB"
 }
 
 # instructions COMMAND...: how many it executes in user mode.

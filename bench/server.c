@@ -22,6 +22,7 @@ static const struct protocol *const protocols[] = {
     &protocol_echo, &protocol_sink,      &protocol_close, &protocol_lines,
     &protocol_get,  &protocol_chat,      &protocol_proxy, &protocol_lines_batch,
     &protocol_udp,  &protocol_get_batch, &protocol_epoll, &protocol_chat_batch,
+    &protocol_kv,   &protocol_kv_batch,
 };
 enum { PROTOCOLS = sizeof protocols / sizeof *protocols };
 

@@ -55,6 +55,7 @@ struct stream_protocol {
 extern const struct protocol protocol_echo, protocol_sink, protocol_close;
 extern const struct protocol protocol_lines, protocol_lines_batch;
 extern const struct protocol protocol_get, protocol_get_batch;
+extern const struct protocol protocol_kv, protocol_kv_batch;
 extern const struct protocol protocol_chat, protocol_chat_batch;
 extern const struct protocol protocol_proxy, protocol_udp, protocol_epoll;
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * A store that is asked for keys: "GET key\n" is answered by the value and a newline, anything else
- * by "?\n". The keys are key0000 to key0999, each with a value of 32 bytes, the key and
- * blanks, in a hash table with open addressing; bench/get.lua holds the same.
+ * A store that is asked for keys: "GET key\n" is answered by the value and a newline, in the
+ * protocol kv with "VALUE " in front of it; anything else by "?\n". The keys are key00000 to
+ * key09999, each with a value of 32 bytes, the key and blanks, in a hash table with open addressing;
+ * bench/get.lua and bench/kv.lua hold the same.
  */
 
 #include "server.h"
@@ -11,15 +12,16 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { KEYS = 1000, SLOTS = 4096, KEY_SIZE = 7, VALUE_SIZE = 32 };
+enum { KEYS = 10000, SLOTS = 32768, KEY_SIZE = 8, VALUE_SIZE = 32, PREFIX_SIZE = 6 };
 
 struct entry {
     size_t key_size; /* 0: the slot is free */
     char key[KEY_SIZE];
-    char value[VALUE_SIZE + 2]; /* with its newline, and snprintf's zero */
+    char answer[PREFIX_SIZE + VALUE_SIZE + 2]; /* with its newline, and snprintf's zero */
 };
 
 static struct entry table[SLOTS];
+static size_t skipped = PREFIX_SIZE; /* bytes of an answer that the protocol does without */
 
 /* FNV-1a. */
 static struct entry *find(const char *key, size_t size) {
@@ -36,11 +38,12 @@ static struct entry *find(const char *key, size_t size) {
 static void fill(void) {
     for (int i = 0; i < KEYS; i++) {
         char key[VALUE_SIZE];
-        snprintf(key, sizeof key, "key%04d", i);
+        snprintf(key, sizeof key, "key%05d", i);
         struct entry *entry = find(key, KEY_SIZE);
         memcpy(entry->key, key, KEY_SIZE);
         entry->key_size = KEY_SIZE;
-        snprintf(entry->value, sizeof entry->value, "%-*.*s\n", VALUE_SIZE, VALUE_SIZE, key);
+        snprintf(entry->answer, sizeof entry->answer, "VALUE %-*.*s\n", VALUE_SIZE, VALUE_SIZE,
+                 key);
     }
 }
 
@@ -51,7 +54,7 @@ static void answer(struct connection *connection, const char *line, size_t lengt
     if (length > 5 && memcmp(line, "GET ", 4) == 0) {
         const struct entry *entry = find(line + 4, length - 5);
         if (entry->key_size > 0) {
-            write(connection, entry->value, VALUE_SIZE + 1);
+            write(connection, entry->answer + skipped, PREFIX_SIZE + VALUE_SIZE + 1 - skipped);
             return;
         }
     }
@@ -89,6 +92,16 @@ static void get_batch_serve(int port, int backend_port) {
     stream_serve(port, &protocol);
 }
 
+static void kv_serve(int port, int backend_port) {
+    skipped = 0;
+    get_serve(port, backend_port);
+}
+
+static void kv_batch_serve(int port, int backend_port) {
+    skipped = 0;
+    get_batch_serve(port, backend_port);
+}
+
 const struct protocol protocol_get = {
     .name = "get",
     .summary = "answers each key by itself",
@@ -99,4 +112,16 @@ const struct protocol protocol_get_batch = {
     .name = "get-batch",
     .summary = "answers the keys of a read together",
     .serve = get_batch_serve,
+};
+
+const struct protocol protocol_kv = {
+    .name = "kv",
+    .summary = "the same with VALUE in front",
+    .serve = kv_serve,
+};
+
+const struct protocol protocol_kv_batch = {
+    .name = "kv-batch",
+    .summary = "the same, those of a read together",
+    .serve = kv_batch_serve,
 };

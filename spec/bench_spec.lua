@@ -35,10 +35,14 @@ describe("the benchmark", function()
     ["echoes small and large messages"] =
       { "echo-1", "echo-64", "echo-1000", "echo-3000", "echo-pipelined", "echo-16k" },
     ["answers lines and keys, and lets many hear one"] =
-      { "lines", "chat", "get-pipelined", "get-64" },
+      { "lines", "lines-concat", "chat", "get-pipelined", "get-64", "kv" },
+    ["holds a heap, read or written, and idle tasks"] = {
+      "echo-16k+10k+1000t", "echo-16k+1m+written", "lines-concat+300k+written", "kv+10k",
+      "echo-64+7t",
+    },
     ["moves bulk, connections and datagrams"] = { "bulk", "proxy", "connect", "udp" },
     ["weighs idle connections and tasks, and times start-up"] =
-      { "idle-memory", "startup", "tasks", "generators", "simulation" },
+      { "idle-memory", "startup", "tasks", "pauses", "generators", "simulation" },
     ["counts the instructions of a timeout"] = { "timeouts" },
     ["asks a Redis server and ours"] = { "redis" },
   } do
@@ -54,10 +58,19 @@ describe("the benchmark", function()
     end
   end)
 
-  it("refuses what it does not know", function()
-    local child <close> = assert(lariat.run { "bench/run.sh", "nonsense", stderr = "stdout" })
+  for _, name in ipairs { "nonsense", "echo-64+7k", "echo-64+written+10k", "echo-64+" } do
+    it("refuses what it does not know: " .. name, function()
+      local child <close> = assert(lariat.run { "bench/run.sh", name, stderr = "stdout" })
+      local output = child.stdout:receive "a"
+      assert.same({ "exit", 2 }, { child:wait() })
+      assert.truthy(output:find(("what is '%s'?"):format(name), 1, true))
+    end)
+  end
+
+  it("refuses a heap for a script that holds none", function()
+    local child <close> = assert(lariat.run { "bench/run.sh", "udp+10k", stderr = "stdout" })
     local output = child.stdout:receive "a"
-    assert.same({ "exit", 2 }, { child:wait() })
-    assert.truthy(output:find("what is 'nonsense'?", 1, true))
+    assert.same({ "exit", 1 }, { child:wait() })
+    assert.truthy(output:find("udp+10k: bench/udp.lua holds no heap", 1, true), output)
   end)
 end)

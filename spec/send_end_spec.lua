@@ -53,6 +53,29 @@ describe("output", function()
     assert.equal(table.concat(all), far:receive(21))
   end)
 
+  it("of many tasks that wait for answers is in order with what another task adds", function()
+    local pairs_of, asking = {}, {}
+    for i = 1, 40 do pairs_of[i] = { net.pair() } end
+    task.yield()
+    for i, pair in ipairs(pairs_of) do
+      asking[i] = task.spawn(function()
+        pair[1]:send("question " .. i .. "\n")
+        return (pair[1]:receive())
+      end)
+    end
+    task.spawn(function()
+      for _, pair in ipairs(pairs_of) do pair[1]:send "and one more\n" end
+    end):join()
+    for i, pair in ipairs(pairs_of) do
+      assert.equal("question " .. i, (pair[2]:receive()))
+      assert.equal("and one more", (pair[2]:receive()))
+      pair[2]:send "answer\n"
+      assert.equal("answer", asking[i]:join())
+      pair[1]:close()
+      pair[2]:close()
+    end
+  end)
+
   it("uncorked leaves at once", function()
     assert.is_true(near:getoption "cork")
     assert.equal(1, near:setoption("cork", false))

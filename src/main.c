@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "loop/collect.h"
 #include "exact/exact.h"
 #include "module.h"
 #include "task/task.h"
@@ -60,6 +61,7 @@ static int start(lua_State *L) {
     lua_gc(L, LUA_GCSTOP); /* nothing of what is made here is garbage */
     luaL_openlibs(L);
     module_open_globals(L);
+    collect_open(L);
     lua_getglobal(L, "require");
     lua_pushliteral(L, "lariat.internal.main");
     lua_call(L, 1, 1);

@@ -1,21 +1,22 @@
 -- SPDX-License-Identifier: MIT
 --
 -- The benchmark's servers on copas: a coroutine for each connection, over LuaSocket. Debian has it
--- for Lua 5.1.
--- Usage: lua5.1 copas.lua echo|lines|get|udp [PORT]
+-- for Lua 5.1. What has come is answered by one send.
+-- Usage: lua5.1 copas.lua echo|lines|lines_concat|get|kv|udp [PORT]; see heap.lua
 
+package.path = arg[0]:gsub("[^/]*$", "") .. "../?.lua;" .. package.path
 local copas = require "copas"
+local heap = require "heap"
+local protocol = require "peers.protocol"
 local socket = require "socket"
+
 local mode, port = arg[1], tonumber(arg[2]) or 0
+local touch = heap.touch
 
-local store = {}
-for i = 0, 999 do
-  local key = ("key%04d"):format(i)
-  store[key] = ("%-32s\n"):format(key)
-end
-
-local function answer(line)
-  return store[line:match "^GET (.+)"] or "?\n"
+local idle = {} -- this copas has no sleep
+for i = 1, heap.tasks do
+  idle[i] = coroutine.create(function() coroutine.yield() end)
+  coroutine.resume(idle[i])
 end
 
 local server
@@ -33,18 +34,15 @@ else
   server = assert(socket.bind("127.0.0.1", port, 1024))
   copas.addserver(server, function(client)
     client:setoption("tcp-nodelay", true)
-    local conn = copas.wrap(client)
+    local conn, answers = copas.wrap(client), protocol(mode, touch)
     while true do
-      if mode == "echo" then
-        local data, err, partial = copas.receivePartial(client, 65536)
-        data = data or partial
-        if data and data ~= "" then conn:send(data) end
-        if err == "closed" then return end
-      else
-        local line = conn:receive "*l"
-        if not line then return end
-        conn:send(mode == "get" and answer(line) or line .. "\n")
+      local data, err, partial = copas.receivePartial(client, 65536)
+      data = data or partial
+      if data and data ~= "" then
+        local reply = answers(data)
+        if reply ~= "" then conn:send(reply) end
       end
+      if err == "closed" then return end
     end
   end)
 end

@@ -1,40 +1,32 @@
 -- SPDX-License-Identifier: MIT
 --
--- The benchmark's servers on cqueues, under lua5.4: a coroutine for each connection. It has no
--- datagrams that can be answered, so there is no UDP server.
--- Usage: lua5.4 cqueues.lua echo|lines|get [PORT]
+-- The benchmark's servers on cqueues, under lua5.4: a coroutine for each connection; answers are
+-- collected while more input is pending. It has no datagrams that can be answered, so there is no
+-- UDP server.
+-- Usage: lua5.4 cqueues.lua echo|lines|lines_concat|get|kv [PORT]; see heap.lua
 
+package.path = arg[0]:gsub("[^/]*$", "") .. "../?.lua;" .. package.path
 local cqueues = require "cqueues"
+local heap = require "heap"
+local protocol = require "peers.protocol"
 local socket = require "cqueues.socket"
+
 local mode, port = arg[1], tonumber(arg[2]) or 0
 
-local store = {}
-for i = 0, 999 do
-  local key = ("key%04d"):format(i)
-  store[key] = ("%-32s\n"):format(key)
-end
-
-local function answer(line)
-  return store[line:match "^GET (.+)"] or "?\n"
-end
-
-local function echo(conn)
+-- What has come is answered by one write.
+local function serve(conn)
+  local answers = protocol(mode, heap.touch)
   conn:setmode("bn", "bn")
   while true do
     local data = conn:read(-65536)
-    if not data or not conn:write(data) then return end
-  end
-end
-
-local function lines(conn)
-  conn:setmode("bn", "bf")
-  for line in conn:lines(mode == "get" and "*l" or "*L") do
-    conn:write(mode == "get" and answer(line) or line)
-    if conn:pending() == 0 then conn:flush() end
+    if not data or not conn:write(answers(data)) then return end
   end
 end
 
 local loop = cqueues.new()
+for _ = 1, heap.tasks do
+  loop:wrap(function() cqueues.sleep(1e6) end)
+end
 local server = assert(socket.listen { host = "127.0.0.1", port = port, nodelay = true })
 assert(server:listen())
 local _, _, bound = server:localname()
@@ -43,7 +35,6 @@ io.stdout:flush()
 loop:wrap(function()
   for conn in server:clients() do
     loop:wrap(function()
-      local serve = mode == "echo" and echo or lines
       serve(conn)
       conn:close()
     end)

@@ -1,38 +1,25 @@
 -- SPDX-License-Identifier: MIT
 --
--- The benchmark's servers on lua-luv, under lua5.4: callbacks, and a write for each answer.
--- Usage: lua5.4 luv.lua echo|lines|get|udp [PORT]
+-- The benchmark's servers on lua-luv, under lua5.4: callbacks, and one write for each chunk, tried
+-- at once so that it needs no request unless the kernel refuses a part.
+-- Usage: lua5.4 luv.lua echo|lines|lines_concat|get|kv|udp [PORT]; see heap.lua
 
+package.path = arg[0]:gsub("[^/]*$", "") .. "../?.lua;" .. package.path
+local heap = require "heap"
+local protocol = require "peers.protocol"
 local uv = require "luv"
+
 local mode, port = arg[1], tonumber(arg[2]) or 0
 
-local store = {}
-for i = 0, 999 do
-  local key = ("key%04d"):format(i)
-  store[key] = ("%-32s\n"):format(key)
+local idle = {}
+for i = 1, heap.tasks do
+  idle[i] = uv.new_timer()
+  idle[i]:start(1000000000, 0, function() end)
 end
 
-local function answer(line)
-  return store[line:match "^GET (.+)\n"] or "?\n"
-end
-
-local function on_data(conn)
-  if mode == "echo" then
-    return function(data) conn:write(data) end
-  end
-  local rest = ""
-  return function(data)
-    rest = rest .. data
-    local start = 1
-    while true do
-      local stop = rest:find("\n", start, true)
-      if not stop then break end
-      local line = rest:sub(start, stop)
-      conn:write(mode == "get" and answer(line) or line)
-      start = stop + 1
-    end
-    rest = rest:sub(start)
-  end
+local function write(conn, data)
+  local sent = conn:try_write(data) or 0
+  if sent < #data then conn:write(data:sub(sent + 1)) end
 end
 
 local server
@@ -46,12 +33,15 @@ else
   server = uv.new_tcp()
   assert(server:bind("127.0.0.1", port))
   assert(server:listen(1024, function()
-    local conn = uv.new_tcp()
+    local conn, answers = uv.new_tcp(), protocol(mode, heap.touch)
     server:accept(conn)
     conn:nodelay(true)
-    local take = on_data(conn)
     conn:read_start(function(err, data)
-      if err or not data then conn:close() else take(data) end
+      if err or not data then
+        conn:close()
+      else
+        write(conn, answers(data))
+      end
     end)
   end))
 end

@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "loop/collect.h"
 #include "net/datagram.h"
 #include "kernel/driver.h"
 #include "loop/dump.h"
@@ -124,6 +125,9 @@ void runtime_tick(void) {
     outputs_flush();
     sockets_free_dead();
     accept_close_orphan();
+    if (collect_tick()) {
+        outputs_flush(); /* what finalizers have sent */
+    }
 }
 
 static bool anything_ready(void) {
@@ -131,7 +135,14 @@ static bool anything_ready(void) {
 }
 
 static void poll_once(void) {
-    driver_kernel_turn(!anything_ready());
+    if (!anything_ready() && collect_wants_idle()) {
+        driver_kernel_turn(false);
+        if (!anything_ready()) {
+            collect_idle();
+            outputs_flush(); /* what finalizers have sent */
+        }
+    }
+    driver_kernel_turn(!anything_ready() && !rt.exiting);
     interrupt_poll();
 }
 

@@ -137,6 +137,9 @@ static int park(lua_State *L, struct op *op, int want, bool again) {
             return op->type->fail(L, op, result_watch_message(err));
         }
     }
+    if (want == WANT_READ) {
+        output_parting(op->socket);
+    }
     join(op, want == WANT_READ ? &watch->readers : &watch->writers, again);
     return task_park(L, op->type->name, end, true, after, op_resumed);
 }

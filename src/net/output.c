@@ -4,6 +4,11 @@
  * list, flushed when all ready tasks have run (or when the tick is late, from 1 ms on, or by whatever
  * could show the delay). Sixteen pipelined replies so cost one system call.
  *
+ * Many sockets have left the cache when the tick ends. So when a task that has just written to a socket
+ * waits for input from it, which most often means that it has said all, the socket is one of a group of
+ * PARTED, flushed together: echo of 1,000 connections .99 -> 1.02 of C, of 3,000 1.035 -> 1.05, of 64 and
+ * chat as before. Flushing each at once instead would give up the rest of corking: 20 to 35 % slower.
+ *
  * Invariants: a socket with a block is on the dirty list or is `blocked` with POLLOUT armed; bytes
  * in a block are the runtime's and are never reported as unsent; a block never holds more than the
  * high-water mark. Blocks come from a free list, so in a busy loop always the one in cache. Without
@@ -22,6 +27,7 @@
 #include "base/state.h"
 
 #define FREE_BLOCKS 64 /* kept for reuse */
+#define PARTED 32
 
 /* How long a tick may hold output back: as long as the last flush for lateness took, times
  * FLUSH_SHARE, within these bounds. */
@@ -291,13 +297,34 @@ void outputs_open(void) {
     watch_hooks.writable = on_writable;
 }
 
-void outputs_flush(void) {
-    while (sockets.dirty_count > 0) {
+/* Flushes the newest of the dirty list until `left` are in it. */
+static void flush_newest(size_t left) {
+    while (sockets.dirty_count > left) {
         struct socket *s = sockets.dirty[--sockets.dirty_count];
         s->out.corked = false;
         if (!s->out.blocked && !s->closed) {
             output_flush(s);
         }
     }
+    sockets.parted = 0;
+}
+
+/* The newest `parted` of the list are those that came to be so one after the other. */
+void output_part(void) {
+    struct sockets *all = &sockets;
+    if (rt.world != NULL) {
+        return; /* a simulation has no cache, and its packets keep their order */
+    }
+    all->parted = all->parted_end + 1 == all->dirty_count ? all->parted + 1 : 1;
+    all->parted_end = all->dirty_count;
+    if (all->parted == PARTED) {
+        flush_newest(all->dirty_count - PARTED);
+        all->parted_end = all->dirty_count;
+    }
+}
+
+void outputs_flush(void) {
+    flush_newest(0);
+    sockets.parted_end = 0;
     datagrams_end_batch();
 }

@@ -262,10 +262,20 @@ static const struct op_type receiveany_op = {"receiveany", attempt_receive, fail
 static const struct op_type receiveuntil_op = {"receiveuntil", attempt_receive, failed, false};
 static const struct op_type lines_op = {"lines", attempt_receive, failed, false};
 
+/* A line is asked for, by name or by nothing, and there is no prefix. */
+static inline bool wants_line(lua_State *L) {
+    int top = lua_gettop(L);
+    if (top == 2 && lua_type(L, 2) == LUA_TSTRING) {
+        const char *pattern = lua_tostring(L, 2);
+        return pattern[*pattern == '*'] == 'l';
+    }
+    return top == 1;
+}
+
 /* receive([pattern [, prefix]]) -> data, nil, nil | nil, message, partial */
 static int method_receive(lua_State *L) {
     struct socket *s = socket_check(L, ANY_STREAM, "client");
-    bool plain = lua_gettop(L) == 1; /* a line, with nothing to look at */
+    bool plain = wants_line(L);
     if (plain && s != NULL && take_line(L, s, LINE)) {
         lua_pushnil(L);
         lua_pushnil(L);

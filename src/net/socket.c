@@ -48,6 +48,7 @@ struct socket *socket_new_at(lua_State *L, enum socket_class class, int family,
         s->all_next->all_prev = s;
     }
     sockets.all = s;
+    sockets.open++;
     box->socket = s;
     return s;
 }
@@ -75,6 +76,7 @@ int socket_create_descriptor(struct socket *s, int family) {
 /* ---- the end of a life ---- */
 
 static void unlink_socket(struct socket *s) {
+    sockets.open--;
     *(s->all_prev ? &s->all_prev->all_next : &sockets.all) = s->all_next;
     if (s->all_next != NULL) {
         s->all_next->all_prev = s->all_prev;

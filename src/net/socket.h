@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 
 #include "net/op.h"
+#include "loop/runtime.h"
 #include "kernel/watch.h"
 
 /* LuaSocket's classes: one metatable each, all classes of a family with the same methods. */
@@ -122,11 +123,13 @@ union output_block;
 
 struct sockets {
     struct socket *all;    /* every open or draining socket */
+    size_t open;           /* length of `all` */
     struct socket **dirty; /* sockets with corked output */
     size_t dirty_count, dirty_capacity;
-    struct socket *dead; /* closed ones, freed at the end of the tick */
-    struct socket *lent; /* whose input lies in `shared` */
-    size_t draining;     /* closed sockets that still send */
+    size_t parted, parted_end; /* the newest of these whose tasks wait for input: see output.c */
+    struct socket *dead;       /* closed ones, freed at the end of the tick */
+    struct socket *lent;       /* whose input lies in `shared` */
+    size_t draining;           /* closed sockets that still send */
     union output_block *free_blocks;
     size_t free_count;
     bool exact_locations; /* accepted sockets remember their own line: under --test, after a dump */
@@ -193,6 +196,7 @@ int output_flush(struct socket *s); /* 0: all sent, -EAGAIN, or -errno */
 void output_discard(struct socket *s);
 void outputs_open(void);
 void outputs_flush(void); /* every corked socket, and the batch of datagrams */
+void output_part(void);
 void outputs_free_blocks(void);
 
 /* ---- input, see input.c ---- */
@@ -215,6 +219,15 @@ static inline const char *input_data(const struct socket *s) {
 
 static inline int socket_type(const struct socket *s) { /* SOCK_STREAM or SOCK_DGRAM */
     return CLASS(s->class) & ANY_DGRAM ? SOCK_DGRAM : SOCK_STREAM;
+}
+
+/* The running task will wait for input from `s`. If nobody has corked another socket since this one, it
+ * most likely has said all that it has to say, and need not wait for the end of the tick. */
+static inline void output_parting(const struct socket *s) {
+    size_t count = sockets.dirty_count;
+    if (count > 0 && sockets.dirty[count - 1] == s) {
+        output_part();
+    }
 }
 
 /* ---- what its box keeps; a closed one has none ---- */
