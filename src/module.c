@@ -209,6 +209,8 @@ static int open_lariat_core(lua_State *L) {
     readline_open(L);
     lua_setfield(L, -2, "readline");
     resolver_open(L);
+    lua_pushcfunction(L, resolve_by_system);
+    lua_setfield(L, -2, "system");
     lua_setfield(L, -2, "resolver");
     return 1;
 }

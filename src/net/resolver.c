@@ -232,13 +232,8 @@ static int simulated(lua_State *L) {
 
 int resolver_open(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"state", state},
-        {"answer", answer_lookup},
-        {"fail", fail_lookup},
-        {"random", random_bits},
-        {"simulated", simulated},
-        {"system", resolve_by_system},
-        {NULL, NULL},
+        {"state", state},        {"answer", answer_lookup}, {"fail", fail_lookup},
+        {"random", random_bits}, {"simulated", simulated},  {NULL, NULL},
     };
     luaL_newmetatable(L, ANSWER_TYPE);
     lua_pushcfunction(L, answer_gc);

@@ -16,7 +16,6 @@
 #include <sys/uio.h>
 
 #include "net/op.h"
-#include "loop/runtime.h"
 #include "kernel/watch.h"
 
 /* LuaSocket's classes: one metatable each, all classes of a family with the same methods. */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Tasks that are counted: see service.h. The list of all tasks is kept here, too, since it is in it
- * that members lie together. A list of members of its own was rejected: sixteen bytes of every idle
- * connection.
+ * Tasks that are counted: see service.h. Members lie together in the list of all tasks (tasks.c). A
+ * list of members of its own was rejected: sixteen bytes of every idle connection.
  */
 #include "task/service.h"
 
@@ -10,53 +9,25 @@
 #include "base/world.h"
 #include "task/task.h"
 
-/* ---- the list of all tasks ---- */
-
-static void insert(struct task **link, struct task *before, struct task *task) {
-    task->all_prev = before;
-    task->all_next = *link;
-    if (*link != NULL) {
-        (*link)->all_prev = task;
-    }
-    *link = task;
-}
-
-static void take_out(struct task *task) {
-    *(task->all_prev ? &task->all_prev->all_next : &scheduler.all) = task->all_next;
-    if (task->all_next != NULL) {
-        task->all_next->all_prev = task->all_prev;
-    }
-    task->all_prev = task->all_next = NULL;
-}
-
-void tasks_add(struct task *task) {
-    insert(&scheduler.all, NULL, task);
-    scheduler.live++;
-    if (rt.world != NULL) {
-        rt.world->task_began(task);
-    }
-}
-
-void tasks_remove(struct task *task) {
-    take_out(task);
-    scheduler.live--;
-    if (rt.world != NULL) {
-        rt.world->task_ended(task);
-    }
-}
-
 /* ---- members ---- */
+
+/* A member has ended. */
+static void finished(struct task *task) {
+    task->service->ended(task);
+    service_leave(task);
+}
 
 void service_join(struct service *service, struct task *task) {
     struct task *newest = service->newest;
     if (newest != NULL) {
-        take_out(task);
+        tasks_take_out(task);
         struct task *before = newest->all_prev;
-        insert(before != NULL ? &before->all_next : &scheduler.all, before, task);
+        tasks_insert(before != NULL ? &before->all_next : &scheduler.all, before, task);
     }
     service->newest = task;
     service->members++;
     task->service = service;
+    service->finished = finished;
 }
 
 /* It goes behind all others, where it lies between no two members of its service. */
@@ -72,19 +43,14 @@ void service_leave(struct task *task) {
     task->service = NULL;
     service->members--;
     if (service->newest != NULL) {
-        take_out(task);
+        tasks_take_out(task);
         struct task *first = service->newest, *before = first->all_prev;
-        insert(before != NULL ? &before->all_next : &scheduler.all, before, task);
+        tasks_insert(before != NULL ? &before->all_next : &scheduler.all, before, task);
     }
     if (service->members < service->limit) {
         service->limit = 0;
         waitq_wake_all(&service->waiting, WAKE_READY);
     }
-}
-
-void service_ended(struct task *task) {
-    task->service->ended(task);
-    service_leave(task);
 }
 
 void service_cancel(struct service *service) {

@@ -21,6 +21,7 @@ struct service {
     void (*ended)(struct task *task);
     /* Pushes what its tasks are called; NULL: each has a name of its own. May raise. */
     void (*push_name)(lua_State *L, const struct service *service);
+    void (*finished)(struct task *task); /* set by service_join: the scheduler calls it */
     bool raises;         /* what its members die of, it raises itself: that is not printed */
     const char *what;    /* a wait for its members is called in dumps */
     struct task *newest; /* member, or NULL */
@@ -32,7 +33,6 @@ struct service {
 /* The task, which was spawned last and is in no service, becomes a member. */
 void service_join(struct service *service, struct task *task);
 void service_leave(struct task *task); /* it is a member no longer; it may be in no service */
-void service_ended(struct task *task); /* called by the scheduler, of a task in a service */
 void service_cancel(struct service *service); /* every member */
 /* A method's result: waits until there are fewer members than `limit` -> nothing. */
 int service_wait(lua_State *L, struct service *service, lua_Integer limit);

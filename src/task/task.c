@@ -25,8 +25,6 @@
 #define TICK_NS (1000 * 1000)
 #define TURNS_PER_LOOK 32 /* at the clock */
 
-struct scheduler scheduler;
-
 /* ---- ready and later ---- */
 
 /* A task of the world outside may be woken while a simulation runs: it runs when the world does. */
@@ -192,7 +190,7 @@ static void forget(const struct task *task) {
 static void finish(struct task *task, bool again) {
     task->state = TASK_DONE;
     if (task->service != NULL) {
-        service_ended(task);
+        task->service->finished(task);
     }
     task_leave_queues(task);
     timer_remove(&task->timer);

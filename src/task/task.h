@@ -102,6 +102,12 @@ struct scheduler {
 
 extern struct scheduler scheduler;
 
+/* The list of all tasks: see tasks.c. */
+void tasks_add(struct task *task);    /* it has been spawned */
+void tasks_remove(struct task *task); /* it has ended */
+void tasks_insert(struct task **link, struct task *before, struct task *task);
+void tasks_take_out(struct task *task); /* to be inserted elsewhere */
+
 struct task *task_spawn(lua_State *L, int nargs, const char *name); /* f, args -> handle */
 /* The same with body(f, args), without a handle. */
 struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct location at,
@@ -119,8 +125,6 @@ void task_abandon(struct task *task);                        /* close without ru
 void task_drop(struct task *task);                           /* forget without closing it */
 
 /* ---- the list of all tasks: see service.c ---- */
-void tasks_add(struct task *task);
-void tasks_remove(struct task *task);
 
 /* ---- waiting: prepare, join queues, park; in the continuation, resumed ---- */
 bool task_can_wait(lua_State *L);
