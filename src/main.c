@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/state.h"
 #include "exact/exact.h"
+#include "loop/runtime.h"
 #include "module.h"
 #include "task/task.h"
-#include "base/state.h"
-#include "loop/runtime.h"
 
 /* -E must be known before the libraries are opened. */
 static bool ignores_environment(int argc, char **argv) {

@@ -5,26 +5,26 @@
  */
 #include "module.h"
 
-#include <stdlib.h>
 #include <lualib.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
-#include "loop/dump.h"
-#include "base/embedded.h"
-#include "exact/exact.h"
-#include "loop/interrupt.h"
-#include "task/location.h"
-#include "net/resolve.h"
-#include "sim/sim.h"
-#include "task/task.h"
 #include "base/clock.h"
+#include "base/embedded.h"
 #include "base/state.h"
+#include "exact/exact.h"
+#include "loop/dump.h"
+#include "loop/interrupt.h"
 #include "net/methods.h"
+#include "net/resolve.h"
 #include "process/process.h"
 #include "repl/readline.h"
+#include "sim/sim.h"
+#include "task/location.h"
+#include "task/task.h"
 #include "task/usage.h"
 
 static const luaL_Reg option_methods[] = {

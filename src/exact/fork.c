@@ -20,12 +20,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "exact/exact.h"
-#include "net/socket.h"
-#include "kernel/poller.h"
-#include "base/signals.h"
 #include "base/memory.h"
+#include "base/signals.h"
 #include "base/state.h"
+#include "exact/exact.h"
+#include "kernel/poller.h"
+#include "net/socket.h"
 
 #define COPY_TYPE "lariat.fork"
 #define MOST_COPIES 64

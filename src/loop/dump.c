@@ -13,13 +13,13 @@
 
 #include <lauxlib.h>
 
-#include "net/address.h"
+#include "base/clock.h"
+#include "base/state.h"
 #include "kernel/driver.h"
+#include "net/address.h"
 #include "net/socket.h"
 #include "task/task.h"
 #include "task/traceback.h"
-#include "base/clock.h"
-#include "base/state.h"
 #include "task/usage.h"
 
 /* ---- small fields ---- */

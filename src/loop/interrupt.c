@@ -31,14 +31,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/signals.h"
+#include "base/state.h"
 #include "loop/dump.h"
-#include "task/hook.h"
 #include "loop/limit.h"
 #include "loop/press.h"
-#include "base/signals.h"
 #include "loop/watchdog.h"
-#include "base/clock.h"
-#include "base/state.h"
+#include "task/hook.h"
 #include "task/task.h"
 
 #define MS 1000000ull

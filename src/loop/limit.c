@@ -16,8 +16,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "loop/watchdog.h"
 #include "base/memory.h"
+#include "loop/watchdog.h"
 
 #define AGAIN_NS (1000 * 1000 * 1000ull)
 #define LIMIT_REPEATS 3

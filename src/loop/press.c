@@ -12,8 +12,8 @@
 #include <lauxlib.h>
 #include <signal.h>
 
-#include "task/hook.h"
 #include "loop/watchdog.h"
+#include "task/hook.h"
 #include "task/task.h"
 
 #define INSIST_NS (1000 * 1000 * 1000ull)

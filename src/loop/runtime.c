@@ -8,6 +8,7 @@
  * (bounded), run the loop empty, lua_close. When every task waits and nothing outside can wake one,
  * that is a deadlock and is reported.
  */
+#include "loop/runtime.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,18 +21,17 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "net/datagram.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/pool.h"
+#include "base/state.h"
 #include "kernel/driver.h"
 #include "loop/dump.h"
 #include "loop/interrupt.h"
-#include "task/spawn_trace.h"
-#include "base/pool.h"
+#include "net/datagram.h"
 #include "net/inplace.h"
 #include "net/socket.h"
-#include "base/clock.h"
-#include "base/memory.h"
-#include "base/state.h"
-#include "loop/runtime.h"
+#include "task/spawn_trace.h"
 #include "task/task.h"
 
 #define EXIT_TASKS_NS (1000ull * 1000 * 1000)

@@ -15,13 +15,13 @@
 #include <signal.h>
 #include <stddef.h>
 
-#include "kernel/driver.h"
-#include "net/result.h"
-#include "base/signals.h"
-#include "base/world.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/signals.h"
 #include "base/state.h"
+#include "base/world.h"
+#include "kernel/driver.h"
+#include "net/result.h"
 #include "task/task.h"
 
 #define PROCESS_TYPE "lariat.process"

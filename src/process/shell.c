@@ -20,8 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "process/process.h"
 #include "net/socket.h"
+#include "process/process.h"
 
 #define SHELL "/bin/sh"
 

@@ -8,20 +8,19 @@
  * woke that task, so a cancelled wait loses none. Callbacks into Lua were rejected: a signal is one
  * more thing that a task waits for, and its handler can therefore wait, too.
  */
-
 #include <lauxlib.h>
 #include <signal.h>
 #include <string.h>
 
-#include "loop/interrupt.h"
-#include "base/signals.h"
-#include "process/process.h"
-#include "task/location.h"
-#include "net/result.h"
-#include "task/task.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/signals.h"
 #include "base/state.h"
+#include "loop/interrupt.h"
+#include "net/result.h"
+#include "process/process.h"
+#include "task/location.h"
+#include "task/task.h"
 #include "task/usage.h"
 
 #define SIGNAL_TYPE "lariat.signal"

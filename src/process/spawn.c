@@ -19,10 +19,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "kernel/file.h"
-#include "process/process.h"
-#include "net/socket.h"
 #include "base/state.h"
+#include "kernel/file.h"
+#include "net/socket.h"
+#include "process/process.h"
 
 #define SPARE_DESCRIPTORS 32 /* uv_spawn itself opens a few */
 

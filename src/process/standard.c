@@ -24,11 +24,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "kernel/file.h"
-#include "process/process.h"
-#include "net/socket.h"
-#include "base/world.h"
 #include "base/state.h"
+#include "base/world.h"
+#include "kernel/file.h"
+#include "net/socket.h"
+#include "process/process.h"
 
 /* Opening a terminal's master side would make a new terminal. */
 static bool may_reopen(int number, const struct stat *st) {

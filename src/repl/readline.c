@@ -11,6 +11,8 @@
  * Readline's own signal handlers are off: it would install them for the time it reads only, and
  * most of the time nobody reads. SIGINT and SIGTERM reach the task as ever, libuv reports the rest.
  */
+#include "repl/readline.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
@@ -21,13 +23,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kernel/file.h"
-#include "repl/libreadline.h"
-#include "repl/readline.h"
-#include "task/task.h"
-#include "kernel/watch.h"
 #include "base/clock.h"
 #include "base/state.h"
+#include "kernel/file.h"
+#include "kernel/watch.h"
+#include "repl/libreadline.h"
+#include "task/task.h"
 
 #define HISTORY_LINES 1000
 #define KEYS_PER_TURN 1024 /* of pasted text, then other tasks have their turn */

@@ -8,14 +8,14 @@
 #include <errno.h>
 #include <string.h>
 
-#include "sim/sim.h"
+#include "base/clock.h"
+#include "kernel/watch.h"
 #include "sim/event.h"
 #include "sim/machine.h"
 #include "sim/run.h"
+#include "sim/sim.h"
 #include "sim/socket.h"
 #include "sim/stream.h"
-#include "kernel/watch.h"
-#include "base/clock.h"
 
 /* ---- sockets ---- */
 

@@ -9,8 +9,9 @@
  * ever: after PATIENCE looks at one instant each further one takes a microsecond.
  */
 #include "sim/event.h"
-#include "sim/run.h"
+
 #include "base/memory.h"
+#include "sim/run.h"
 
 #define PATIENCE 10000
 #define LOOK_NS 1000

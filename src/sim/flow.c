@@ -16,12 +16,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "sim/event.h"
 #include "sim/network.h"
 #include "sim/run.h"
 #include "sim/socket.h"
 #include "sim/stream.h"
-#include "base/memory.h"
 
 #define SEGMENT 1460 /* bytes of data in a packet, as over Ethernet */
 #define CRUMB 16     /* the smaller of the two sizes that splitting makes */

@@ -9,10 +9,10 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "sim/sim.h"
+#include "base/state.h"
 #include "sim/machine.h"
 #include "sim/run.h"
-#include "base/state.h"
+#include "sim/sim.h"
 
 enum { GLOBALS = 1, LOADED, PRELOAD };
 

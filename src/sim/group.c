@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "sim/machine.h"
 #include "sim/socket.h"
-#include "base/memory.h"
 
 struct membership {
     struct membership *next;

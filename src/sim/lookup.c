@@ -13,13 +13,13 @@
 #include <string.h>
 #include <uv.h>
 
+#include "base/memory.h"
 #include "net/resolve.h"
-#include "sim/sim.h"
 #include "sim/event.h"
 #include "sim/machine.h"
 #include "sim/run.h"
+#include "sim/sim.h"
 #include "sim/socket.h"
-#include "base/memory.h"
 
 #define LOOKUP_NS (1000 * 1000)
 

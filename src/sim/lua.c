@@ -7,15 +7,15 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "sim/sim.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/state.h"
 #include "sim/event.h"
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/run.h"
+#include "sim/sim.h"
 #include "sim/socket.h"
-#include "base/clock.h"
-#include "base/memory.h"
-#include "base/state.h"
 #include "task/task.h"
 
 static void check_running(lua_State *L) {

@@ -7,21 +7,22 @@
  * makes; a machine's program has ended when none of its tasks is left. A crash is silent: no `<close>`
  * variable runs, no packet tells of it.
  */
+#include "sim/machine.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "sim/sim.h"
-#include "sim/event.h"
-#include "sim/machine.h"
-#include "sim/network.h"
-#include "sim/run.h"
-#include "sim/socket.h"
-#include "net/socket.h"
 #include "base/memory.h"
 #include "base/state.h"
+#include "net/socket.h"
+#include "sim/event.h"
+#include "sim/network.h"
+#include "sim/run.h"
+#include "sim/sim.h"
+#include "sim/socket.h"
 #include "task/task.h"
 
 #define EPHEMERAL_FIRST 32768

@@ -8,16 +8,17 @@
  * journey. Without the reorder fault packets of one link arrive in the order in which they were sent,
  * except those that the rule delays differently. Packets inside one machine take LOOPBACK_NS and have no other record.
  */
+#include "sim/network.h"
+
 #include <errno.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "sim/event.h"
 #include "sim/machine.h"
-#include "sim/network.h"
 #include "sim/run.h"
 #include "sim/socket.h"
 #include "sim/stream.h"
-#include "base/memory.h"
 
 #define LOOPBACK_NS 10000
 #define MS 1000000ull

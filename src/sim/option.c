@@ -8,10 +8,10 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "sim/machine.h"
 #include "sim/socket.h"
 #include "sim/stream.h"
-#include "base/memory.h"
 
 struct sim_option {
     struct sim_option *next;

@@ -13,9 +13,9 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "base/memory.h"
 #include "sim/machine.h"
 #include "sim/socket.h"
-#include "base/memory.h"
 
 struct path_entry {
     struct path_entry *next;

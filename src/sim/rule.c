@@ -10,12 +10,12 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "base/state.h"
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/run.h"
 #include "sim/stream.h"
 #include "task/traceback.h"
-#include "base/state.h"
 
 static struct {
     lua_State *now; /* has the rule at the bottom of its stack; NULL: there is none */

@@ -8,27 +8,28 @@
  * time passes only when no task can run. At the end everything that is left is dropped without
  * unwinding, as in a crash of the whole network.
  */
+#include "sim/run.h"
+
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
+#include "base/state.h"
+#include "base/world.h"
 #include "kernel/driver.h"
 #include "loop/dump.h"
-#include "task/hook.h"
 #include "loop/interrupt.h"
+#include "loop/runtime.h"
 #include "net/resolve.h"
-#include "sim/sim.h"
+#include "net/socket.h"
 #include "sim/event.h"
 #include "sim/machine.h"
 #include "sim/network.h"
-#include "sim/run.h"
+#include "sim/sim.h"
 #include "sim/socket.h"
-#include "net/socket.h"
-#include "base/world.h"
-#include "base/clock.h"
-#include "base/state.h"
-#include "loop/runtime.h"
+#include "task/hook.h"
 #include "task/task.h"
 
 #define INTERRUPT_TICKS 64 /* how often the world outside is asked whether to stop */

@@ -6,18 +6,19 @@
  * a socket of a crashed program, collected late, can only miss. Whoever changes what a socket is
  * ready for calls sim_socket_changed(); watches are told between ticks, never from inside a call.
  */
+#include "sim/socket.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 
-#include "sim/sim.h"
+#include "base/memory.h"
+#include "kernel/watch.h"
 #include "sim/machine.h"
 #include "sim/run.h"
-#include "sim/socket.h"
+#include "sim/sim.h"
 #include "sim/stream.h"
-#include "kernel/watch.h"
-#include "base/memory.h"
 
 static const unsigned char four_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 

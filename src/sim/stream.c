@@ -6,6 +6,8 @@
  * An end that its program has closed lives on until the peer has got everything; then, or when the
  * stream breaks, settle() frees it. Data for an end that is gone is answered with a reset.
  */
+#include "sim/stream.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <sys/uio.h>
@@ -13,7 +15,6 @@
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/socket.h"
-#include "sim/stream.h"
 
 /* ---- the end of a stream ---- */
 

@@ -11,12 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
+#include "base/state.h"
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/run.h"
 #include "sim/stream.h"
-#include "base/memory.h"
-#include "base/state.h"
 
 #define MOST 2000000
 
