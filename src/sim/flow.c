@@ -53,7 +53,7 @@ size_t flow_readable(const struct flow *flow) {
 }
 
 /* What the sender's buffer still takes. */
-size_t flow_room(const struct flow *flow) {
+size_t flow_space(const struct flow *flow) {
     size_t held = (size_t)(flow->written - flow->arrived);
     size_t limit = flow->from ? flow->from->send_buffer : 0;
     return held < limit ? limit - held : 0;
@@ -93,7 +93,7 @@ void flow_give(struct flow *flow, const char *data, size_t size) {
 }
 
 size_t flow_write(struct flow *flow, const char *data, size_t size) {
-    size_t room = flow_room(flow);
+    size_t room = flow_space(flow);
     size = size < room ? size : room;
     flow_give(flow, data, size);
     return size;
@@ -122,7 +122,7 @@ static void retry(struct packet *p) {
 }
 
 /* How long a sender waits before it sends a packet again: doubled each time. */
-uint64_t stream_patience(const struct packet *p) {
+uint64_t flow_retry_delay(const struct packet *p) {
     bool handshake = p->kind == PACKET_SYN || p->kind == PACKET_SYNACK;
     uint64_t first = handshake ? 1000 * MS : 200 * MS + 2 * sim.faults.latency_high;
     uint64_t patience = p->attempt < 20 ? first << p->attempt : LONGEST_PATIENCE;

@@ -167,7 +167,7 @@ int stream_events(const struct sim_socket *s) {
     if (flow_readable(s->in) > 0 || s->in->end_arrived || s->shut_read) {
         events |= POLLIN;
     }
-    if (s->out->ended || flow_room(s->out) * 3 >= s->send_buffer) {
+    if (s->out->ended || flow_space(s->out) * 3 >= s->send_buffer) {
         events |= POLLOUT;
     }
     return s->error ? POLLIN | POLLOUT : events;

@@ -46,7 +46,7 @@ void flow_pump(struct flow *flow);   /* sends what may be sent */
 void flow_orphan(struct flow *flow); /* nobody receives it any more */
 void flow_arrive(struct flow *flow, uint64_t begin, uint64_t end);
 size_t flow_readable(const struct flow *flow);
-size_t flow_room(const struct flow *flow);
+size_t flow_space(const struct flow *flow);
 size_t flow_write(struct flow *flow, const char *data, size_t size);
 void flow_give(struct flow *flow, const char *data, size_t size); /* whatever the room */
 size_t flow_take(struct flow *flow, char *data, size_t size);
@@ -70,6 +70,6 @@ int stream_accept(struct sim_socket *s, struct sim_socket **child);
 void stream_leave_listener(struct sim_socket *child);
 void stream_drop_children(struct sim_socket *listener);
 void stream_established(struct sim_socket *s);
-uint64_t stream_patience(const struct packet *packet); /* until it is sent again */
+uint64_t flow_retry_delay(const struct packet *packet); /* until it is sent again */
 
 #endif
