@@ -42,7 +42,7 @@ struct machine {
     unsigned id; /* its index in sim.machines */
     char name[SIM_NAME];
     bool up;
-    unsigned crashes;     /* how many so far: net:wait tells by it a crash from an exit */
+    unsigned crashes;     /* how many so far: host:wait tells by it a crash from an exit */
     size_t tasks;         /* how many have not ended */
     int status, expected; /* the exit status; the one that does not fail the run */
     int globals;          /* registry reference to {globals, loaded, preload}; LUA_NOREF: shared */

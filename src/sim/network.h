@@ -59,9 +59,9 @@ struct packet {
     bool copy;         /* made by the fault `duplicate` */
     bool lost;         /* it will not arrive: its event is its sender's retransmission timer */
     void (*arrive)(struct packet *packet); /* takes the packet over, on the machine `to` */
-    void (*retry)(struct packet *packet);  /* the timer has expired: sends the packet again, or frees
+    void (*retry)(struct packet *packet); /* the timer has expired: sends the packet again, or frees
                                               it; NULL: it is not sent again */
-    char data[];                           /* of a datagram */
+    char data[];                          /* of a datagram */
 };
 
 struct faults { /* probabilities for each packet; times in nanoseconds */
@@ -96,7 +96,7 @@ enum link_state { LINK_OPEN, LINK_PARTITIONED, LINK_HELD };
 void link_set(struct machine *from, struct machine *to, enum link_state state);
 
 void network_set_faults(const struct faults *faults); /* from now on; the struct is copied */
-void network_close(void);                             /* frees the links and the packets they hold */
+void network_close(void); /* frees the links and the packets they hold */
 
 /* ---- the script's rule: rule.c ---- */
 

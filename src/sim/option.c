@@ -66,7 +66,7 @@ void sim_options_free(struct sim_socket *s) {
     }
 }
 
-bool sim_lingers_not(const struct sim_socket *s) {
+bool sim_option_resets(const struct sim_socket *s) {
     const struct sim_option *o = find(s, SOL_SOCKET, SO_LINGER);
     struct linger linger = {0, 0};
     if (o != NULL) {

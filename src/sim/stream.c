@@ -251,7 +251,7 @@ int stream_shutdown(struct sim_socket *s, int how) {
 }
 
 static bool aborts(const struct sim_socket *s) {
-    return flow_readable(s->in) > 0 || sim_lingers_not(s);
+    return flow_readable(s->in) > 0 || sim_option_resets(s);
 }
 
 void stream_close(struct sim_socket *s) {
