@@ -19,7 +19,8 @@ end
 
 -- Children ---------------------------------------------------------------------------------------
 
--- The first error is the group's; one that comes while the others are being cancelled is told.
+-- The first error is the group's; errors that come while the others are being cancelled are
+-- reported.
 local function fail(self, err, traceback)
   if err ~= task.cancelled then
     local same = self.failed and type(err) ~= "string" and rawequal(err, self.error)
@@ -37,7 +38,7 @@ local function traced(err)
   return { err = err, traceback = task.explain(err, 2) }
 end
 
--- The body of a child's task: its outcome is also the group's business.
+-- The body of a child's task: runs f and records its outcome for the group.
 local function run_child(self, f, ...)
   local results = table.pack(xpcall(f, traced, ...))
   self.active = self.active - 1
@@ -84,7 +85,7 @@ local function wait_for_children(self)
   while self.active > 0 do self.condition:wait(nil, "group") end
 end
 
--- Waits for the children whatever happens: what is raised meanwhile cancels them first.
+-- Waits for the children whatever happens: an error raised meanwhile cancels them first.
 local function finish(self, ok, err, traceback)
   if not ok then fail(self, err, traceback) end
   local waited, interruption = pcall(wait_for_children, self)
@@ -118,7 +119,7 @@ group.__close = function(self, err)
   if self.ended then return end
   local ok, raised = pcall(finish, self, err == nil, err)
   self.scope:close()
-  -- A cancellation of the group ends here; one from further out is met again at the next wait.
+  -- A cancellation of the group ends here; one of an outer scope is raised again at the next wait.
   if not ok and raised ~= err and raised ~= task.cancelled then error(raised, 0) end
 end
 
