@@ -50,10 +50,10 @@ function queue:size()
   return self.last - self.first + 1
 end
 
--- Lines of waiters: a record can leave from the middle ------------------------------------------
+-- Queues of waiters: a record can leave from the middle -----------------------------------------
 
 local function new_line()
-  return { size = 0 } -- and its first and last record
+  return { size = 0 } -- `first` and `last` are its records at the ends
 end
 
 local function join(line, record)
@@ -104,10 +104,10 @@ local function unreceive(self, value)
   end
 end
 
--- Lines of waiters: a record can leave from the middle -------------------------------------------
--- back what was served to a coroutine that has ended.
-local place = {}
-place.__close = function(record)
+-- A wait's record is a `<close>` variable: it leaves its queue, or gives back the value that was
+-- given to a coroutine which has been closed.
+local waiting = {}
+waiting.__close = function(record)
   if record.waits then
     leave(record.line, record)
   elseif record.done and not record.returned and record.give_back then
@@ -118,7 +118,7 @@ end
 -- Parks until the record is done, the time has passed or the channel is closed.
 local function wait_in(self, line, record, seconds, what)
   record.condition, record.channel = task.condition(), self
-  local _ <close> = setmetatable(record, place)
+  local _ <close> = setmetatable(record, waiting)
   join(line, record)
   self.watchers:wake()
   local ok, woken = pcall(record.condition.wait, record.condition, seconds, what)
