@@ -4,14 +4,14 @@
 #
 #   src/**/*.c        one object each under build/<variant>/; the variants are release, asan and lint
 #   lua/**/*.lua      embedded: build/embed, made of src/embed.c, turns them into build/embedded.c
-#   .ci/floors.lua    checks that no file of src/ includes or calls what is above it
+#   .ci/floors.lua    checks that no file of src/ includes or calls a file of a higher floor
 #   .ci/deps.sh       which Debian packages each target needs; checks for them, installs them
 #   spec/support/run.sh   runs the specs and ends with the line "N passed, N failed"
 #
-# Nothing here calls make again. Whatever compiles or runs something waits for the target `ready`, which checks the
-# packages that the targets on the command line need. `make demo`, `make test` and their like install what is missing;
-# plain `make` only says what is missing. Until `ready` is done pkg-config and the compiler may not exist, so every
-# variable that asks them is expanded late, inside recipes.
+# Nothing here calls make again. Every target that compiles or runs something depends on `ready`, which checks for the
+# packages that the targets on the command line need. `make demo`, `make test` and the like install missing packages;
+# plain `make` only names them. Before `ready` is done pkg-config and the compiler may not exist, so every variable that
+# calls them is expanded late, inside recipes.
 
 VERSION = 0.1.0
 
@@ -22,7 +22,7 @@ ifeq ($(origin CC),default)
 CC = gcc
 endif
 
-# What a person may narrow a run with: make test SPEC=spec/tcp_spec.lua FILTER="partial results" SCALE=4
+# Narrow or scale a run of the specs: make test SPEC=spec/tcp_bind_spec.lua FILTER="in use" SCALE=4
 SPEC      ?= spec/
 FILTER    ?=
 TESTFLAGS ?=
@@ -59,17 +59,18 @@ LUA_TREE  := $(sort $(shell find lua -type d -o -type f -name '*.lua'))
 LUA_FILES := $(filter %.lua,$(LUA_TREE))
 objects    = $(SOURCES:src/%.c=build/$(1)/%.o) build/$(1)/embedded.o
 
-# Asked once, at first use. Lua's headers count as system headers, so that its macros raise none of our warnings.
+# pkg-config is called once for each, at first use. Lua's headers count as system headers, so that its macros cause no
+# warnings.
 late       = $(eval $(1) := $$(shell $(2)))$($(1))
 LUA_CFLAGS = $(call late,LUA_CFLAGS,pkg-config --cflags $(LUA_PC) libuv | sed 's/-I */-isystem /g')
 LUA_LIBS   = $(call late,LUA_LIBS,pkg-config --libs $(LUA_PC))
 UV_STATIC  = $(call late,UV_STATIC,pkg-config --libs libuv-static)
 UV_LIBS    = $(call late,UV_LIBS,pkg-config --libs libuv)
 
-# Lua and libuv are linked in statically: calls of their functions are cheaper, and a program starts sooner the fewer
-# libraries it needs (readline is loaded by the prompt alone). Our symbols and libuv's stay hidden: Lua's C modules must
-# find Lua's names in the program (-Wl,-E), never ours by accident. The program lies
-# at a fixed address, because Lua's seed for hashing depends on it (src/exact/exact.c).
+# Lua and libuv are linked in statically: calls of their functions are cheaper, and a program with fewer libraries starts
+# sooner (readline is loaded by the prompt only). C modules for Lua must find Lua's names in the program (-Wl,-E), and
+# never ours or libuv's by accident: those stay hidden. The program is linked to a fixed address, because Lua's seed for
+# hashing depends on it (src/exact/exact.c).
 LANGUAGE = -std=c11 -D_GNU_SOURCE -DLARIAT_VERSION='"$(VERSION)"' -Isrc -pthread -fvisibility=hidden -fno-pie
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined
@@ -104,7 +105,7 @@ build/lint/%.o: src/%.c Makefile | ready
 build/%/embedded.o: build/embedded.c Makefile | ready
 	$(compile)
 
-# The folders are prerequisites too: their times change when a file is added or removed.
+# LUA_TREE includes the folders, whose times change when a file is added or removed.
 build/embedded.c: build/embed $(LUA_TREE)
 	build/embed $(LUA_FILES) >$@
 
@@ -118,8 +119,8 @@ build/embed: build/release/embed.o
 demo: lariat  ## build, then show a server and a client talking over TCP and UDP
 	./lariat examples/demo.lua
 
-# LARIAT names the program for specs that start another one; SCALE divides the sizes of the big specs and multiplies
-# their time limits. A busy machine is no failure: each test may take a minute.
+# LARIAT is the program for specs that start another one; SCALE divides the sizes of the big specs and multiplies their
+# time limits. Each test may take a minute, so that none fails because the machine is busy.
 RUN_SPECS = --test --timeout=60 $(SPEC) $(if $(FILTER),"--filter=$$FILTER") $(TESTFLAGS)
 MEMCHECK  = valgrind --quiet --leak-check=full --num-callers=30 --error-exitcode=99 --trace-children=no \
             --child-silent-after-fork=yes $(addprefix --suppressions=,$(wildcard .valgrind.supp))
@@ -161,7 +162,7 @@ lint-cppcheck: | ready
 
 lint-compile: $(call objects,lint) build/lint/embed.o $(BENCH:%.c=build/lint/%.o)
 
-# What a file includes and calls lies on its own floor or below: see .ci/floors.lua.
+# Each file of src/ includes and calls only files of its own floor and of lower ones.
 lint-floors: lariat lint-compile
 	./lariat .ci/floors.lua build/lint
 
@@ -202,7 +203,7 @@ MAN   = $(DESTDIR)$(PREFIX)/share/man/man1
 DOC   = $(DESTDIR)$(PREFIX)/share/doc/lariat
 SHARE = $(DESTDIR)$(PREFIX)/share/lariat
 
-# Installed documents keep the text of a link to what is not installed, and lose the link.
+# In installed documents a link to a file that is not installed becomes plain text.
 NOT_INSTALLED = src|lua|spec|bench|Makefile
 UNLINK        = sed -E 's!\[([^]]+)\]\((\.\./)?($(NOT_INSTALLED))[^)]*\)!\1!g'
 PAGES         = README.md CHANGELOG.md $(wildcard docs/*.md)

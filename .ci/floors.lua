@@ -1,13 +1,14 @@
 -- SPDX-License-Identifier: MIT
 --
--- Checks the floors of src/: a file includes, and calls, only its own floor and those below it.
+-- Checks the floors of src/: a file includes and calls only files of its own floor and of lower
+-- ones.
 --
 --   ./lariat .ci/floors.lua OBJECTS      OBJECTS: a folder of object files laid out as src/ is
 --
--- Calls are read from the symbols that the object files define and need, not from the text. Fails,
--- naming both ends, on an include or a symbol that goes up, on an include without its folder, and
--- on a circle of files that is not listed below. A listed circle that has become smaller fails as
--- well, so that the list only ever shrinks.
+-- Calls are found in the symbol tables of the object files. The check fails, naming both files, if
+-- one includes or calls a file of a higher floor, if an include has no folder, or if files need one
+-- another in a circle that is not listed below. A listed circle that has become smaller is a
+-- failure, too, so that the list only shrinks.
 
 local lariat = require "lariat"
 

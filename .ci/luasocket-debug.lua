@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
 -- LuaSocket's own tests expect a LuaSocket built with LUASOCKET_DEBUG: `_DEBUG` is true, and send
--- and receive return how long they took as their fourth result. See luasocket-tests.sh.
+-- and receive return how long they took as their fourth result. luasocket-tests.sh loads this
+-- first.
 
 local core = require "socket.core"
 local socket = require "socket"

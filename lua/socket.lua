@@ -1,15 +1,17 @@
 -- SPDX-License-Identifier: MIT
 --
--- The module `socket`: LuaSocket 3.1's API, whole, over the sockets of socket.core. Every blocking
--- call suspends its task only. What is written here is what reads better in Lua and is not hot:
--- helpers, try/protect, sinks and sources, and the conveniences of servers.
+-- The module `socket`: all of LuaSocket 3.1's API, over the sockets of socket.core. Every blocking
+-- call suspends its task only. Written in Lua are the parts that read better in it and need not be
+-- fast: helpers, try and protect, connect and bind, serve and relay. Sinks and sources are in
+-- lua/lariat/internal/net/filters.lua.
 
 local core = require "socket.core"
+local filters = require "lariat.internal.net.filters"
 local usage = require "lariat.internal.usage"
 local resolver = require "lariat.core".resolver
 
 local socket = {
-  _VERSION = "LuaSocket 3.0.0", -- what LuaSocket 3.1 says of itself
+  _VERSION = "LuaSocket 3.0.0", -- LuaSocket 3.1 has this value, too
   _SOCKETINVALID = -1,
   _SETSIZE = 1024, -- LuaSocket's; select here has no limit
   _DATAGRAMSIZE = 65535,
@@ -48,7 +50,7 @@ end
 
 -- Exceptions ---------------------------------------------------------------------------------
 
--- An error raised by try carries its value in a table of this kind, which only protect unwraps.
+-- try raises a table with this metatable, which holds the message; only protect unwraps it.
 local exception = {}
 exception.__index = exception
 exception.__tostring = function(self) return tostring(self[1]) end
@@ -95,7 +97,7 @@ end
 
 -- Helpers ------------------------------------------------------------------------------------
 
--- As LuaSocket's C code: what can be had as a string is one.
+-- Raises an error unless argument n is a string or a number, as LuaSocket's C code does.
 local function check_string(name, n, ...)
   local value = select(n, ...)
   if type(value) == "string" or type(value) == "number" then return end
@@ -112,7 +114,7 @@ local function check_backlog(name, n, backlog)
   end
 end
 
--- A port that is missing is often in the host, as "localhost:80".
+-- If the port is missing, the host may contain it ("localhost:80"): then the error says so.
 local function check_port(name, ...)
   local host, port = ...
   local given = type(port) == "string" or type(port) == "number"
@@ -123,7 +125,8 @@ end
 
 local FAMILIES = { inet = core.tcp4, inet6 = core.tcp6, unspec = core.tcp }
 
--- What getsockname and getpeername return after address and port: no host has such a name.
+-- The families that getsockname and getpeername return after address and port. connect() takes them
+-- in place of local_address, which is never one of these words.
 local NAMED_FAMILIES = { inet = true, inet6 = true }
 
 local function unix_path(name, address)
@@ -132,8 +135,8 @@ local function unix_path(name, address)
   return path
 end
 
--- A path as a unix socket's getsockname returns it: absolute, or in the abstract namespace. No name
--- of a host begins so.
+-- The path, if `address` is one as a unix socket's getsockname returns it: absolute, or in the
+-- abstract namespace. No host name begins with "/" or a zero byte.
 local function bare_path(address, port)
   if port ~= nil and type(port) ~= "table" then return nil end
   return type(address) == "string" and address:find "^[/\0]" and address or nil
@@ -261,7 +264,7 @@ local function bind_one(info, port, backlog)
   return server
 end
 
--- For the function called `name`.
+-- As socket.bind; `name` is the function that errors of usage name.
 local function bind(name, host, port, backlog)
   check_string(name, 1, host)
   local path = unix_path(name, host)
@@ -306,95 +309,7 @@ function socket.choose(choices)
   end
 end
 
--- Sinks and sources --------------------------------------------------------------------------
-
--- Any object will do that has the method; TLS connections are tables.
-local function check_stream(sock, name, method)
-  local indexable = type(sock) == "table" or type(sock) == "userdata"
-  if not (indexable and sock[method]) then
-    usage.error("bad argument to '%s' (socket with a method '%s' expected, got %s)", name, method,
-      usage.kind(sock))
-  end
-end
-
--- A sink's function for what is not the end.
-local function sender(sock)
-  check_stream(sock, "sink", "send")
-  return function(chunk)
-    local kind = type(chunk)
-    if kind ~= "string" and kind ~= "number" and kind ~= "table" then
-      usage.type(1, "sink", "string", chunk)
-    end
-    return sock:send(chunk)
-  end
-end
-
-local function filter_of(sock, methods)
-  methods.getfd = function() return sock:getfd() end
-  methods.dirty = function() return sock:dirty() end
-  return methods
-end
-
-socket.sinkt = {
-  ["close-when-done"] = function(sock)
-    local send = sender(sock)
-    return setmetatable(filter_of(sock, {}), {
-      __call = function(_, chunk, message)
-        if chunk then return send(chunk) end
-        sock:close()
-        if message then return nil, message end
-        return 1
-      end,
-    })
-  end,
-  ["keep-open"] = function(sock)
-    local send = sender(sock)
-    return setmetatable(filter_of(sock, {}), {
-      __call = function(_, chunk)
-        if chunk then return send(chunk) end
-        return 1
-      end,
-    })
-  end,
-}
-socket.sinkt["default"] = socket.sinkt["keep-open"]
-socket.sink = socket.choose(socket.sinkt)
-
-socket.sourcet = {
-  ["by-length"] = function(sock, length)
-    check_stream(sock, "source", "receive")
-    if type(length) ~= "number" then usage.type(3, "source", "number", length) end
-    if length ~= math.huge and length % 1 ~= 0 then
-      usage.argument(3, "source", "number of bytes expected, got %s", tostring(length))
-    end
-    return setmetatable(filter_of(sock, {}), {
-      __call = function()
-        if length <= 0 then return nil end
-        local chunk, message = sock:receive(math.min(socket.BLOCKSIZE, length))
-        if message then return nil, message end
-        length = length - #chunk
-        return chunk
-      end,
-    })
-  end,
-  ["until-closed"] = function(sock)
-    check_stream(sock, "source", "receive")
-    local done
-    return setmetatable(filter_of(sock, {}), {
-      __call = function()
-        if done then return nil end
-        local chunk, message, partial = sock:receive(socket.BLOCKSIZE)
-        if not message then return chunk end
-        if message ~= "closed" then return nil, message end
-        sock:close()
-        done = true
-        return partial
-      end,
-    })
-  end,
-}
-socket.sourcet["default"] = socket.sourcet["until-closed"]
-socket.source = socket.choose(socket.sourcet)
+filters.add(socket)
 
 -- Conveniences on the objects ----------------------------------------------------------------
 
@@ -430,7 +345,7 @@ function socket.serve(host, port, handler, options)
   serve.check(n, handler, options, SERVE_OPTIONS)
   local server, message = bind("serve", host, port, options.backlog or 128)
   if not server then return nil, message end
-  local _ <close> = server -- nobody else has it: however serving ends, so does listening
+  local _ <close> = server -- closes the server however serving ends
   if options.ready then options.ready(server) end
   return serve.run(server, handler, options)
 end
@@ -452,14 +367,14 @@ function socket.relay(a, b)
   check_relayed(1, a)
   check_relayed(2, b)
   local moved, failed, failure = {}, false, nil
-  -- However it ends, both ways have ended when the group has: neither stream is busy any more.
+  -- When the group has ended, for whatever reason, so have both tasks: neither stream is in use.
   local _, why = require "lariat.internal.task.group".group(function(g)
     local function copy(way, from, to)
       local bytes, message = from:pipe(to)
       moved[way] = bytes
       if bytes or failed then return end
       failed, failure = true, message
-      g:cancel() -- the other way has nothing to wait for
+      g:cancel() -- ends the other task
     end
     g:spawn(copy, 1, a, b)
     g:spawn(copy, 2, b, a)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A program of the build's own. It compiles the Lua modules and writes the C file that carries them
- * inside lariat (see embedded.h):
+ * A program that the build runs. It compiles the Lua modules to bytecode and writes the C file that
+ * embeds them in lariat (the table of src/base/embedded.h):
  *
  *   build/embed lua/socket.lua lua/lariat/task.lua >build/embedded.c
  *
@@ -30,7 +30,7 @@ static int write_bytes(lua_State *L, const void *data, size_t size, void *total)
     return 0;
 }
 
-/* Pushes what require calls the module in this file. */
+/* Pushes the name under which require finds the module of this file. */
 static const char *push_name(lua_State *L, const char *path) {
     const char *end = strstr(path, ".lua");
     if (strncmp(path, "lua/", 4) != 0 || end == NULL) {
@@ -57,7 +57,7 @@ static void write_module(lua_State *L, const char *path, int number) {
     printf("};\n");
 }
 
-/* (count, paths): writes the whole file. */
+/* (count, paths): writes the C file to standard output. */
 static int write_modules(lua_State *L) {
     int count = (int)lua_tointeger(L, 1);
     char **paths = lua_touserdata(L, 2);

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: MIT
  *
- * The program: command line to runtime to exit status. The command line itself is read by
- * lua/lariat/internal/main.lua, which runs as the main task.
+ * The program: opens the runtime, spawns the main task, runs until all tasks have ended, and returns
+ * the exit status. The command line is read by lua/lariat/internal/main.lua, which is the main task's
+ * function.
  */
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "loop/collect.h"
+#include "base/state.h"
 #include "exact/exact.h"
+#include "loop/collect.h"
+#include "loop/runtime.h"
 #include "module.h"
 #include "task/task.h"
-#include "base/state.h"
-#include "loop/runtime.h"
 
-/* -E must be known before the libraries are opened. */
+/* Is there an option -E? The libraries read the environment when they are opened, before main.lua
+ * runs. */
 static bool ignores_environment(int argc, char **argv) {
     for (int i = 1; i < argc && argv[i][0] == '-'; i++) {
         if (strcmp(argv[i], "-E") == 0) {
@@ -30,7 +32,8 @@ static bool ignores_environment(int argc, char **argv) {
 
 static void warn_off(void *ud, const char *message, int to_continue);
 
-/* Lua's warning functions: "@on" and "@off" switch, everything else is printed while on. */
+/* Lua's warning functions: the messages "@on" and "@off" switch warnings on and off, every other one is
+ * printed while they are on. */
 static void warn_on(void *ud, const char *message, int to_continue) {
     static bool continuing;
     if (!continuing && !to_continue && *message == '@') {
@@ -50,7 +53,7 @@ static void warn_off(void *ud, const char *message, int to_continue) {
     }
 }
 
-/* Spawns lariat.main with the command line. */
+/* (argc, argv): opens the libraries and spawns the main task with the command line. */
 static int start(lua_State *L) {
     int argc = (int)lua_tointeger(L, 1);
     char **argv = lua_touserdata(L, 2);
@@ -58,7 +61,7 @@ static int start(lua_State *L) {
         lua_pushboolean(L, 1);
         lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
     }
-    lua_gc(L, LUA_GCSTOP); /* nothing of what is made here is garbage */
+    lua_gc(L, LUA_GCSTOP); /* nothing created here is garbage: collecting would be wasted time */
     luaL_openlibs(L);
     module_open_globals(L);
     collect_open(L);

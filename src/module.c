@@ -1,37 +1,39 @@
 /* SPDX-License-Identifier: MIT
  *
- * Builds what scripts can require: socket.core and lariat.core in C, and the embedded Lua modules.
- * All are in package.preload, so that a `socket` installed for another Lua is never found first.
+ * The modules that scripts can require: socket.core and lariat.core, which are tables of C functions
+ * from all floors, and the embedded Lua modules. All are in package.preload, so that a `socket`
+ * installed for another Lua is never found first.
  */
 #include "module.h"
 
-#include <stdlib.h>
 #include <lualib.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
-#include "loop/dump.h"
+#include "base/clock.h"
 #include "base/embedded.h"
+#include "base/state.h"
 #include "exact/exact.h"
+#include "loop/dump.h"
 #include "loop/interrupt.h"
-#include "task/location.h"
+#include "net/methods.h"
 #include "net/resolve.h"
 #include "net/resolver.h"
-#include "sim/sim.h"
-#include "task/task.h"
-#include "base/clock.h"
-#include "base/state.h"
-#include "net/methods.h"
 #include "process/process.h"
 #include "repl/readline.h"
+#include "sim/sim.h"
+#include "task/location.h"
+#include "task/task.h"
 #include "task/usage.h"
 
 static const luaL_Reg option_methods[] = {
     {"setoption", socket_setoption}, {"getoption", socket_getoption}, {NULL, NULL}};
 
-/* Those that every message needs come first: see make_class. */
+/* Which classes of sockets have which methods. Those that every message needs come first, where a
+ * class's table finds them soonest: see make_class() in src/net/class.c. */
 static const struct socket_methods socket_methods[] = {
     {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), send_methods},
     {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), receive_methods},
@@ -47,7 +49,7 @@ static const struct socket_methods socket_methods[] = {
     {0, NULL},
 };
 
-/* skip(n, ...): all but the first n of the rest */
+/* skip(n, ...) -> all but the first n of the other arguments */
 static int socket_skip(lua_State *L) {
     usage_check_dot(L, "number");
     lua_Number n = luaL_checknumber(L, 1);
@@ -56,7 +58,7 @@ static int socket_skip(lua_State *L) {
     return most - skipped;
 }
 
-/* host_fault(host) -> why that cannot be a host's name, or nil */
+/* host_fault(host) -> why that cannot be the name of a host, or nil */
 static int host_fault(lua_State *L) {
     if (address_host_fault(L, luaL_checkstring(L, 1)) == NULL) {
         lua_pushnil(L);
@@ -132,19 +134,20 @@ static int versions(lua_State *L) {
     return 3;
 }
 
+/* on_deadlock(task): a deadlock is an error in this task; nil: it ends the program. */
 static int on_deadlock(lua_State *L) {
     scheduler.on_deadlock = lua_isnoneornil(L, 1) ? NULL : task_check(L, 1)->task;
     return 0;
 }
 
-/* interactive(): there is a prompt from now on */
+/* interactive(): there is a prompt, so that errors which were reported do not set the exit status */
 static int interactive(lua_State *L) {
     (void)L;
     rt.interactive = true;
     return 0;
 }
 
-/* folder(path) -> the folder in which the file lies, after all symbolic links; nil: there is none */
+/* folder(path) -> the folder that contains the file, with symbolic links resolved; nil: no such file */
 static int folder(lua_State *L) {
     char *path = realpath(luaL_checkstring(L, 1), NULL);
     lua_pushstring(L, path); /* nil for NULL */
@@ -156,7 +159,7 @@ static int folder(lua_State *L) {
     return 1;
 }
 
-/* where() -> "file:line", the script's line that called our Lua code, or nil */
+/* where() -> "file:line" of the script's line that called our Lua code, or nil */
 static int where(lua_State *L) {
     struct location p = location_here(L);
     if (p.file != 0) {
@@ -217,7 +220,7 @@ static int open_lariat_core(lua_State *L) {
 
 /* ---- debug ---- */
 
-/* Ours rely on their finalizers: the runtime has pointers to them. */
+/* Is the value a userdata of lariat's? Those need their finalizers: the runtime has pointers to them. */
 static bool is_ours(lua_State *L, int index) {
     bool ours = lua_isuserdata(L, index) && socket_test(L, index) != NULL;
     if (!ours && lua_isuserdata(L, index) && luaL_getmetafield(L, index, "__name") != LUA_TNIL) {
@@ -228,7 +231,7 @@ static bool is_ours(lua_State *L, int index) {
     return ours;
 }
 
-/* debug.setmetatable as Lua's, but for objects of ours */
+/* debug.setmetatable: as Lua's, but raises for a userdata of lariat's */
 static int set_metatable(lua_State *L) {
     int type = lua_type(L, 2);
     luaL_argexpected(L, type == LUA_TNIL || type == LUA_TTABLE, 2, "nil or table");
@@ -260,7 +263,6 @@ static void preload(lua_State *L, const char *name, lua_CFunction open) {
     lua_setfield(L, -2, name);
 }
 
-/* What every set of globals needs; there are several in a simulation. */
 void module_open_globals(lua_State *L) {
     classes_open(socket_methods);
     coroutine_install(L);
@@ -284,7 +286,6 @@ void module_open_globals(lua_State *L) {
     lua_pop(L, 2);
 }
 
-/* Before lua_close: what holds handles of the loop lets them go. */
 void module_close_all(void) {
     readline_close();
     signal_close_all();

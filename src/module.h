@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * The modules that scripts can require, put together of what the floors offer.
+ * The modules that scripts can require, put together from the functions of all floors.
  */
 #ifndef LARIAT_MODULE_H
 #define LARIAT_MODULE_H
 
 #include <lua.h>
 
-/* Puts into the globals, and into package.preload, what every script finds there. A simulation has
- * several sets of globals; each is filled by a call of its own. May raise (memory). */
+/* Adds lariat's functions to the present globals (os.exit, coroutine, require, ...) and its modules to
+ * package.preload; Lua's own libraries must be open. A simulation has several sets of globals, and calls
+ * this for each. May raise (memory). */
 void module_open_globals(lua_State *L);
 
-/* Before the state is closed: what holds handles of the loop lets them go. */
+/* For teardown, before the state is closed: closes the libuv handles of the prompt, of watches of
+ * signals and of children. May wait two seconds for children. */
 void module_close_all(void);
 
 #endif

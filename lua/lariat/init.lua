@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- The module `lariat`: what a script needs of the world beside sockets: standard streams, signals,
--- child processes, what becomes of errors nobody joins, and what is to be done at a block's end.
+-- The module `lariat`: what a script needs besides sockets: standard streams, signals, child
+-- processes, a handler for errors that nobody joins, and functions called at the end of a block.
 
 local core = require "lariat.core"
 local usage = require "lariat.internal.usage"
@@ -26,7 +26,7 @@ function deferred:__close(err)
   if f then f(err) end
 end
 
---- For a `<close>` variable: calls f, once, when the block is left, however that happens.
+--- A value for a `<close>` variable: calls f, once, when the block is left for whatever reason.
 ---@param f fun(err: any) is given the error that ends the block, or nil; may wait
 ---@return table
 function lariat.defer(f)
@@ -34,7 +34,7 @@ function lariat.defer(f)
   return setmetatable({ f = f }, deferred)
 end
 
--- The streams are made when first asked for: a script that never reads stdin leaves it alone.
+-- The streams are opened on first use: in a script that never reads stdin, it is not touched.
 return usage.module("lariat", setmetatable(lariat, {
   __index = function(self, name)
     local open = core.standard[name]

@@ -11,8 +11,8 @@ local usage = require "lariat.internal.usage"
 local network = require "lariat.internal.sim.network"
 local program = require "lariat.internal.sim.program"
 
--- A run must not be the first to load what later ones find loaded: its objects would have other
--- addresses than theirs.
+-- These modules are loaded before the first run. If a run loaded them, its objects would have other
+-- addresses than those of later runs, which find the modules loaded.
 for _, name in ipairs { "socket", "socket.unix", "lariat", "lariat.task" } do require(name) end
 
 local simulation = core.sim
@@ -22,7 +22,7 @@ local present -- the network of the run under way
 
 -- Results -----------------------------------------------------------------------------------------
 
---- What a run came to.
+--- The result of a run.
 ---@class lariat.sim.Result
 ---@field ok boolean
 ---@field error? string why it failed
@@ -51,7 +51,7 @@ function result:trace()
 end
 
 --- The trace as text: a column for each host, an arrow for each packet.
----@param last? integer only so many packets, the last ones
+---@param last? integer how many packets, the last ones; nil: all
 ---@return string
 function result:ladder(last)
   check_last(self, "ladder", last)
@@ -68,8 +68,8 @@ end
 
 -- Running -----------------------------------------------------------------------------------------
 
--- What an error that nobody joins does in a simulation: it ends the run, unless the script that it
--- belongs to has an onerror of its own.
+-- The handler of errors that nobody joins: they end the run, unless the host's script has set an
+-- onerror of its own.
 local function on_error(net)
   return function(err, traceback, title, task)
     local id, name = simulation.current()
@@ -112,7 +112,7 @@ local function check(name, options, body)
   if problem then usage.argument(1, name, "%s", problem) end
 end
 
---- As run, but an uncaught error in a host is only told.
+--- As run, but an uncaught error in a host is not raised: it is in the result.
 ---@param options lariat.sim.Options
 ---@param body fun(net: lariat.sim.Network)
 ---@return lariat.sim.Result
@@ -133,7 +133,7 @@ function sim.run(options, body)
   return outcome
 end
 
---- The network that this script is the body of: by `lariat --sim`, or inside a run.
+--- The network of the run under way, by sim.run or by `lariat --sim`.
 ---@return lariat.sim.Network? # nil: no simulation is running
 function sim.network()
   return present

@@ -33,8 +33,8 @@ local function check(name, seconds, f)
   if type(f) ~= "function" then usage.type(2, name, "function", f) end
 end
 
---- Runs f(...) for at most so long: every wait inside, in whatever library, raises task.cancelled
---- once the time is up. What f returns counts even if it returns late.
+--- Runs f(...) for at most so many seconds: every wait inside, in whatever library, raises
+--- task.cancelled once the time is up. If f returns late, its results are returned all the same.
 ---@param seconds number
 ---@param f function
 ---@return any ... what f returns; nil, "deadline"
@@ -52,8 +52,8 @@ function task.deadline(at, f, ...)
   return scope.run(at, false, false, f, ...)
 end
 
---- Runs f(...), for at most so long, out of the reach of cancellations and deadlines further out:
---- for what a `<close>` variable still has to say.
+--- Runs f(...) for at most so many seconds. Cancellations and deadlines of outer scopes take effect
+--- only afterwards, so that a `<close>` variable can still send something.
 ---@param seconds number
 ---@param f function
 ---@return any ... what f returns; nil, "deadline"
@@ -62,8 +62,8 @@ function task.shield(seconds, f, ...)
   return scope.run(core.task.now() + seconds, true, false, f, ...)
 end
 
---- Waits until one of several objects is ready, and consumes nothing: sockets (readable, or
---- closed), channels, events, semaphores, tasks (ended).
+--- Waits until one of several objects is ready: sockets (readable or closed), channels, events,
+--- semaphores, tasks (ended). Consumes nothing.
 ---@param objects any[]
 ---@param seconds? number
 ---@return any? object the first in the list that is ready; nil, "timeout"

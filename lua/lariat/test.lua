@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- The module `lariat.test`: what specs of network code need. Everything made here is closed at the
--- end of the test that made it (of the block, if a setup made it).
+-- The module `lariat.test`: helpers for specs of network code. Everything made here is closed at
+-- the end of the test that made it, or of the block if a setup made it.
 --
 --   local test = require "lariat.test"
 --   it("echoes", function()
@@ -14,16 +14,16 @@ local socket = require "socket"
 local usage = require "lariat.internal.usage"
 local task = require "lariat.task"
 local unix = require "socket.unix"
-local windows = require "lariat.internal.test.leaks"
+local leaks = require "lariat.internal.test.leaks"
 
 local test = {}
 
 local LOOPBACK = { inet = "127.0.0.1", inet6 = "::1" }
-local PATIENCE = 5 * (tonumber(os.getenv "SCALE") or 1) -- seconds
+local DEFAULT_WAIT = 5 * (tonumber(os.getenv "SCALE") or 1) -- seconds
 local LONGEST_PAUSE = 0.02
 
 local function closed_at_end(object)
-  windows.at_end(function() object:close() end)
+  leaks.at_end(function() object:close() end)
   return object
 end
 
@@ -113,15 +113,15 @@ function test.serve(handler, options)
   return closed_at_end(self)
 end
 
---- Calls f until it returns something true, letting other tasks run in between. An error in f
---- counts as not yet; the last one is raised when the time is up.
+--- Calls f until it returns a true value; other tasks run between the calls. An error in f counts
+--- as false; when the time is up the last one is raised.
 ---@param f fun(): any
 ---@param seconds? number default 5
 ---@return any # what f returned
 function test.eventually(f, seconds)
   if not usage.callable(f) then usage.type(1, "eventually", "function", f) end
   usage.check_seconds(2, "eventually", seconds)
-  local till, pause = task.now() + (seconds or PATIENCE), 0
+  local till, pause = task.now() + (seconds or DEFAULT_WAIT), 0
   while true do
     local ok, result = pcall(f)
     if ok and result then return result end

@@ -1,28 +1,28 @@
 -- SPDX-License-Identifier: MIT
 --
 -- LuaSec (Debian's lua-sec, unmodified) in a lariat program: LuaSec does the TLS, the runtime does
--- the waiting. LuaSec's C code waits by poll, which would stop every task; so each connection tells
--- it to have no patience, and what it "wants" is waited for here, under the timeout that the script
--- has set. Results, errors and partial results are LuaSec's own: a timeout says "wantread" or
--- "wantwrite". LuaSec's `ssl` requires "ssl.core" and gets this module, which loads the real one
--- and changes its methods; scripts need nothing for it.
+-- the waiting. LuaSec's C code waits by poll, which would stop every task; so each connection gets
+-- a timeout of 0 in LuaSec, and when a call returns "wantread" or "wantwrite" this module waits,
+-- under the timeout that the script has set, and calls again. Results, errors and partial results
+-- are LuaSec's own. LuaSec's `ssl` requires "ssl.core" and gets this module, which loads the real
+-- one and replaces its methods; scripts need not change.
 --
--- Invariant: LuaSec owns the descriptor. The runtime waits on a copy of it, so that whoever closes
--- the connection wakes who waits there, and no number is ever watched after it was closed.
+-- Invariant: LuaSec owns the descriptor. The runtime waits on a duplicate of it, so that closing
+-- the connection wakes the tasks that wait, and no descriptor is watched after it was closed.
 
 local core = require "socket.core"
 local simulation = require "lariat.core".sim
 local usage = require "lariat.internal.usage"
 local task = require "lariat.core".task
 
-local TURN = 64 -- attempts without a wait, then others have a turn
+local TURN = 64 -- attempts without a wait; then other tasks run
 
 -- Connection -> { watched = { the copy }, block = seconds, total = seconds, reading = lock,
 -- writing = lock }
 local states = setmetatable({}, { __mode = "k" })
 
--- Held for the length of a call: bytes of two calls must not mix, and OpenSSL wants a write that it
--- could not finish to go on with the same bytes.
+-- The locks are held during a call: bytes of two calls must not mix, and OpenSSL requires that a
+-- write which it could not finish is repeated with the same bytes.
 local lock = {}
 lock.__index = lock
 
@@ -90,7 +90,7 @@ local function wrap_handshake(handshake)
       if ok then return ok end
       if not wait(conn, message, start) then return ok, message end
     end
-    return false, "closed" -- LuaSec itself does not survive this
+    return false, "closed" -- calling LuaSec with a closed connection would crash
   end
 end
 
@@ -153,7 +153,7 @@ local function wrap_settimeout(settimeout)
   end
 end
 
--- LuaSec's farewell is written by a blocking call. To a peer that does not read it is not said.
+-- LuaSec sends close_notify by a blocking call. It is not sent to a peer that does not read.
 local function wrap_close(close)
   return function(conn)
     local state = states[conn]

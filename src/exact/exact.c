@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
  * When a state is to be exact, and how it is made. Lua seeds its hashes with the time and with three
- * addresses: of the new state, of a variable on the stack, and of lua_newstate. The state lies in
- * the arena, the stack is one at a fixed address, the program is linked to a fixed address, and time
- * stands still meanwhile (wall.c). So the seed is the same in every process, and with it the order in
- * which `pairs` visits strings; the arena sees to the order of everything else.
+ * addresses: of the new state, of a variable on the C stack, and of lua_newstate. Here the state lies
+ * in the arena (src/base/arena.c), lua_newstate is called on a stack at a fixed address, the program is
+ * linked to a fixed address, and time() returns 0 meanwhile (time.c). So the seed is the same in every
+ * process, and with it the order in which `pairs` visits strings. The order of keys that are hashed by
+ * address is the same because the arena gives the same objects the same addresses.
  *
- * Only a process that may simulate gets such a state. A server that the world can reach must not
- * have a seed that everybody knows: names chosen to collide would make its tables slow.
+ * Only a process that may simulate gets such a state. A server that others can reach must not have a
+ * seed that everybody knows: names chosen to collide would make its tables slow.
  */
 #include "exact/exact.h"
 
@@ -29,7 +30,7 @@
 #include "base/state.h"
 
 #define STACK_SIZE ((size_t)256 * 1024)
-#define MARK "lariat.sim" /* a script that simulates names the module */
+#define MARK "lariat.sim" /* the module's name, which a script that simulates contains */
 
 /* ---- is it wanted? ---- */
 
@@ -37,7 +38,7 @@ static bool starts_with(const char *text, const char *start) {
     return strncmp(text, start, strlen(start)) == 0;
 }
 
-/* Only a regular file is looked into: a pipe can be read once. */
+/* Does the file contain MARK? Only regular files are read: what is read from a pipe is gone. */
 static bool file_mentions(const char *path) {
     struct stat status;
     if (stat(path, &status) < 0 || !S_ISREG(status.st_mode)) {
@@ -45,10 +46,10 @@ static bool file_mentions(const char *path) {
     }
     FILE *file = fopen(path, "rbe");
     char *text = NULL;
-    size_t room = 0;
+    size_t capacity = 0;
     bool found = false;
     while (file != NULL && !found) {
-        ssize_t size = getline(&text, &room, file);
+        ssize_t size = getline(&text, &capacity, file);
         if (size < 0) {
             break;
         }
@@ -61,7 +62,8 @@ static bool file_mentions(const char *path) {
     return found;
 }
 
-/* Memory checkers shall see Lua's objects as well: only the workers that simulate hide them. */
+/* For --test: always, but under a memory checker only in the workers that simulate. The arena hides
+ * Lua's objects from the checker. */
 static bool wanted_for_tests(char **options) {
 #ifdef __SANITIZE_ADDRESS__
     bool watched = true;
@@ -102,7 +104,7 @@ static void *make(void *unused) {
     return lua_newstate(arena_alloc, NULL);
 }
 
-/* A thread is the plainest way to call something on a stack that lies where we say. */
+/* Calls lua_newstate on the given stack, by a thread, which is the simplest way to choose a stack. */
 static lua_State *made_on(void *stack) {
     pthread_attr_t attributes;
     pthread_t thread;
@@ -120,7 +122,7 @@ lua_State *exact_newstate(void) {
     void *stack = arena_open() ? slots_map(STACK_SIZE, STACK_SIZE) : NULL;
     lua_State *L = NULL;
     if (stack != NULL) {
-        rt.exact = true; /* time stands still from here on, until there is a state: see wall.c */
+        rt.exact = true; /* time() returns 0 from here on, until rt.L is set: see time.c */
         L = made_on(stack);
         munmap(stack, STACK_SIZE);
     }
@@ -130,20 +132,22 @@ lua_State *exact_newstate(void) {
 
 /* ---- for lua/lariat ---- */
 
+/* begin(): a part of the program begins that allocates the same way each time: see arena_begin(). */
 static int fn_begin(lua_State *L) {
     (void)L;
     arena_begin();
     return 0;
 }
 
+/* finish(): that part has ended. */
 static int fn_finish(lua_State *L) {
     (void)L;
     arena_end();
     return 0;
 }
 
-/* The first long text that is put together in a buffer makes a metatable for all of them. It must
- * not be in the first run. */
+/* Lua creates the metatable of long luaL_Buffers with the first of them. Creating it here keeps it out
+ * of the first run, whose objects would else have other addresses than those of later runs. */
 static void make_buffer_metatable(lua_State *L) {
     luaL_Buffer buffer;
     luaL_buffinitsize(L, &buffer, LUAL_BUFFERSIZE + 1);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Copies of this process, each of which runs one seed of a simulation: what one breaks, or never
- * ends, is its own. lua/lariat/internal/sim/fork.lua decides how many there are, and for how long.
+ * Copies of this process, each of which runs one seed of a simulation: a crash or an endless loop in
+ * one does not affect the others. lua/lariat/internal/sim/fork.lua decides how many there are, and how
+ * long they may run.
  *
- * Invariant: a copy shares nothing with its parent but the pipe in which it hands back one text
- * before it leaves. It has its own epoll set, unwinds nothing, and dies with its parent. The parent
- * waits outside of the loop, in poll(): a task that waited in it would exist in every copy.
+ * Invariant: a copy shares nothing with its parent but the pipe through which it returns one text
+ * before it exits. It has an epoll set of its own, unwinds nothing, and dies with its parent. The
+ * parent waits outside of the loop, in poll(): a task that waited in the loop would exist in every
+ * copy, too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,26 +22,26 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "exact/exact.h"
-#include "net/socket.h"
-#include "kernel/poller.h"
-#include "base/signals.h"
 #include "base/memory.h"
+#include "base/signals.h"
 #include "base/state.h"
+#include "exact/exact.h"
+#include "kernel/poller.h"
+#include "net/socket.h"
 
 #define COPY_TYPE "lariat.fork"
 #define MOST_COPIES 64
 #define CHUNK (16 * 1024)
 
-/* Owned by Lua; what it reads goes into `text` until the pipe ends. */
+/* A userdata. */
 struct copy {
-    pid_t pid; /* 0: reaped */
-    int fd;    /* the pipe's reading end, or -1 */
-    char *text;
-    size_t size;
+    pid_t pid;   /* 0: reaped */
+    int fd;      /* the pipe's reading end, or -1 */
+    char *text;  /* everything read from the pipe so far */
+    size_t size; /* of it */
 };
 
-static int pipe_to_parent = -1; /* in a copy */
+static int pipe_to_parent = -1; /* the pipe's writing end in a copy; -1: this is no copy */
 
 /* ---- in the copy ---- */
 
@@ -54,7 +56,7 @@ static void become_copy(pid_t parent, int fd) {
     }
 }
 
-/* leave(text): hands the text to the parent and ends the copy. */
+/* leave(text): sends the text to the parent and ends this copy. */
 static int fn_leave(lua_State *L) {
     size_t size;
     const char *text = luaL_checklstring(L, 1, &size);
@@ -73,7 +75,7 @@ static int fn_leave(lua_State *L) {
 
 /* ---- in the parent ---- */
 
-/* start() -> a copy; and false in the copy itself, which goes on from here */
+/* start() -> a copy in the parent, false in the copy itself: both go on from here, as after fork() */
 static int fn_start(lua_State *L) {
     int ends[2];
     pid_t parent = getpid();
@@ -102,7 +104,7 @@ static int fn_start(lua_State *L) {
     return 1;
 }
 
-/* Takes in what the copy has written; false: it has ended, or closed its end. */
+/* Reads what the copy has written; false: it has ended, or closed its end of the pipe. */
 static bool take_in(struct copy *copy) {
     copy->text = memory_realloc(copy->text, copy->size + CHUNK);
     ssize_t n = read(copy->fd, copy->text + copy->size, CHUNK);
@@ -138,7 +140,8 @@ static int push_end(lua_State *L, struct copy *copy) {
 }
 
 /* await(copies, seconds) -> the index of one that has ended, its text, "exit" or "signal", code or
- * name; nil if none does in time, or a signal comes: the caller looks around and waits again */
+ * name; nil if none ends in time, or earlier without reason (a signal, a part of a text): the caller
+ * calls again. Blocks the whole program. */
 static int fn_await(lua_State *L) {
     struct pollfd fds[MOST_COPIES];
     struct copy *copies[MOST_COPIES];
@@ -171,7 +174,7 @@ static int method_kill(lua_State *L) {
     return 0;
 }
 
-/* A copy that nobody waits for any more is of no use to anybody. */
+/* Nobody can wait for this copy any more: it is killed. */
 static int method_gc(lua_State *L) {
     struct copy *copy = luaL_checkudata(L, 1, COPY_TYPE);
     if (copy->pid > 0) {
@@ -184,14 +187,14 @@ static int method_gc(lua_State *L) {
     return 0;
 }
 
-/* How many copies there should be at a time. */
+/* How many copies should run at a time: one for each core that this process may use. */
 static lua_Integer cores(void) {
     cpu_set_t set;
     int count = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
     return count < MOST_COPIES ? count : MOST_COPIES;
 }
 
-/* The file of this program, to be run once more. */
+/* Pushes the path of this program's file, for starting it again. */
 static void push_program(lua_State *L) {
     char path[4096];
     size_t size = sizeof(path);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * time() and clock() as Lua calls them: os.time, os.date and os.clock ask the C library, and Lua is
- * linked statically, so these two take the C library's place for it and for nobody else. In a
- * simulation they follow virtual time. While an exact state is made time stands still, since Lua
- * makes its seed for hashing of it.
+ * Definitions of time() and clock() that replace the C library's for this program. Lua, which is
+ * linked in statically, calls them in os.time, os.date and os.clock; shared libraries still call the C
+ * library's. In a simulation both return virtual time. While an exact state is created time() returns
+ * 0, because Lua's seed for hashing depends on it.
  *
- * Invariant: they work at any moment, also before there is a runtime.
+ * Invariant: both work at any moment, also before the runtime is open.
  */
 #include <time.h>
 

@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: MIT
  *
- * The dump: every task and every socket, and what it is doing, as tables. lua/lariat/internal/loop/dump.lua makes
- * text of them, for task.dump, SIGUSR1 and the report of a deadlock. Also who owns what: the test
- * runner numbers what it runs, and finds what a test has left behind by that number.
+ * The dump: every task and every socket, and what it is doing, as tables. lua/lariat/internal/loop/dump.lua
+ * makes text of them, for task.dump, SIGUSR1 and the report of a deadlock. Domains are read here, too:
+ * the test runner gives each test a domain number, and finds by it the tasks and sockets that a test
+ * has left behind.
  *
- * Invariant: looking changes nothing. What is shown is either kept anyway (a place is eight bytes, a
- * wait's start is the time of the tick, read once for all) or worked out here: the line where a
- * task waits from its stack, a socket's names from the kernel, what a task waits for from the queues
- * it is in. Recording more while nobody looks was rejected.
+ * Invariant: a dump changes nothing. What it shows is either kept anyway (a source location is eight
+ * bytes, a wait's start is the time of the tick, read once for all) or found out here: the line where
+ * a task waits from its stack, a socket's names from the kernel, what a task waits for from the queues
+ * it is in. Recording more in case of a dump was rejected.
  */
 #include "loop/dump.h"
 
 #include <lauxlib.h>
 
-#include "net/address.h"
+#include "base/clock.h"
+#include "base/state.h"
 #include "kernel/driver.h"
+#include "net/address.h"
 #include "net/socket.h"
 #include "task/task.h"
 #include "task/traceback.h"
-#include "base/clock.h"
-#include "base/state.h"
 #include "task/usage.h"
 
 /* ---- small fields ---- */
@@ -41,7 +42,7 @@ static void set_integer(lua_State *L, const char *field, uint64_t n) {
     lua_setfield(L, -2, field);
 }
 
-/* "host:port" or "unix:/path"; false: it has no such name. */
+/* Pushes "host:port" or "unix:/path"; false, and nothing pushed: the socket has no such name. */
 static bool push_address(lua_State *L, const struct socket *s,
                          int (*get)(int, struct sockaddr_storage *, socklen_t *)) {
     struct address a = {.length = sizeof(a.storage)};
@@ -75,7 +76,7 @@ static int push_peer_of(lua_State *L, const struct task *task, int peers) {
     return type;
 }
 
-/* The other end of a socket, or its own, or what it is. */
+/* Pushes the socket's peer name, else its own name, else its class. */
 static void push_peer(lua_State *L, const struct socket *s) {
     if (!push_address(L, s, s->watch.driver->getpeername) &&
         !push_address(L, s, s->watch.driver->getsockname)) {
@@ -94,12 +95,12 @@ static void push_peers(lua_State *L) {
         }
     }
     for (struct task *t = scheduler.all; t != NULL; t = t->all_next) {
-        const struct task_object *handle = task_object(L, t);
-        if (handle != NULL && !waitq_is_empty(&handle->joiners)) {
+        const struct task_object *object = task_object(L, t);
+        if (object != NULL && !waitq_is_empty(&object->joiners)) {
             lua_pushliteral(L, "task ");
             task_push_name(L, t);
             lua_concat(L, 2);
-            note_queue(L, &handle->joiners);
+            note_queue(L, &object->joiners);
             lua_pop(L, 1);
         }
     }
@@ -107,7 +108,8 @@ static void push_peers(lua_State *L) {
 
 /* ---- tasks ---- */
 
-/* A waiting task is in the innermost of the coroutines it runs; the one that asks is in L. */
+/* The innermost coroutine that the task is running, where its wait is. For the current task, which
+ * is making the dump, that is the running coroutine. */
 static lua_State *innermost(lua_State *L, const struct task *t) {
     if (t == scheduler.current) {
         return rt.running ? rt.running : L;
@@ -132,13 +134,13 @@ static void set_stack(lua_State *L, const struct task *t) {
     lua_setfield(L, -2, "traceback");
 }
 
-/* When it was spawned, as well as that is kept: no later than its current wait began. */
+/* When the task was spawned, in units of TASK_AGE_NS, but no later than its current wait began. */
 static uint64_t begun(const struct task *t, uint64_t now) {
     uint64_t age = ((unsigned)(now / TASK_AGE_NS) - t->born) * TASK_AGE_NS;
     return now - age < t->since ? now - age : t->since;
 }
 
-/* With the table of peers at index `peers`. */
+/* Pushes a table about the task; the table of peers is at index `peers`. */
 static void push_task(lua_State *L, struct task *t, int peers) {
     static const char *const states[] = {"ready", "running", "waiting", "done"};
     uint64_t now = clock_now();
@@ -190,7 +192,7 @@ static void push_socket(lua_State *L, const struct socket *s) {
 
 /* ---- for lua/lariat ---- */
 
-/* tasks() -> list, the newest first */
+/* tasks() -> list of tables, the newest task first */
 static int fn_tasks(lua_State *L) {
     lua_Integer n = 0;
     lua_settop(L, 0);
@@ -203,7 +205,7 @@ static int fn_tasks(lua_State *L) {
     return 1;
 }
 
-/* sockets() -> list, the newest first */
+/* sockets() -> list of tables, the newest socket first */
 static int fn_sockets(lua_State *L) {
     lua_Integer n = 0;
     sockets.exact_locations = true;
@@ -215,7 +217,8 @@ static int fn_sockets(lua_State *L) {
     return 1;
 }
 
-/* domain([number]) -> the number so far; from now on what this task makes belongs to `number` */
+/* domain([number]) -> the current task's domain so far. From now on the task, and the tasks and
+ * sockets that it makes, belong to domain `number`. */
 static int fn_domain(lua_State *L) {
     struct task *task = scheduler.current;
     luaL_argcheck(L, task != NULL, 1, "not in a task");
@@ -226,15 +229,15 @@ static int fn_domain(lua_State *L) {
     return 1;
 }
 
-/* left(number) -> the tasks, as handles, and the sockets, as tables, that belong to it. Closed
- * sockets that still send are not among them, nor are the standard streams. */
+/* left(number) -> a list of the other tasks of that domain and a list of its sockets, as in tasks()
+ * and sockets(). Closed sockets that still send are not listed, nor are the standard streams. */
 static int fn_left(lua_State *L) {
     unsigned domain = (unsigned)luaL_checkinteger(L, 1);
     lua_Integer n = 0;
     lua_newtable(L);
     for (struct task *t = scheduler.all; t != NULL; t = t->all_next) {
         if (t->domain == domain && t != scheduler.current) {
-            push_task(L, t, 2); /* shows no peers: the list stands in for their table */
+            push_task(L, t, 2); /* shows no peers: the list serves as an empty table of peers */
             lua_rawseti(L, 2, ++n);
         }
     }
@@ -249,7 +252,7 @@ static int fn_left(lua_State *L) {
     return 2;
 }
 
-/* failed(task) -> whether its error has been told, and no join has raised it since */
+/* failed(task) -> has its error been reported, and not been raised by a join since? */
 static int fn_failed(lua_State *L) {
     lua_pushboolean(L, task_record(task_check(L, 1))->reported);
     return 1;

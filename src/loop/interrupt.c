@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: MIT
  *
- * What ends code that does not wait: Ctrl-C, SIGTERM and a test's time limit reach even
- * `while true do end`, because their handlers have a hook called in the coroutine that runs (hook.c).
- * (libuv's signals only arrive between ticks.)
+ * Interrupting code that does not wait: Ctrl-C, SIGTERM and a test's time limit reach even
+ * `while true do end`, because their signal handlers make Lua call a hook in the running coroutine
+ * (src/task/hook.c). (libuv's signals only arrive between ticks.)
  *
- * What is asked for escalates, a tick at a time (watchdog.c): an error is raised once; a blocking
- * system call is broken off; an error that a pcall has swallowed is raised before every instruction
- * until control is back where it belongs. SIGINT and SIGTERM cancel every task, so that `<close>`
- * variables run, and the process then dies by the signal. Where no hook runs either (a C function
- * computes, a finalizer loops) the handler ends the process, and nothing is unwound: a supervisor
- * sends one signal and expects an end. A second signal kills at once. SIGUSR1 prints the dump and
- * ends nothing. During teardown the same hook bounds what a task that catches its cancellation does.
+ * An interruption escalates, one tick of the watchdog (watchdog.c) at a time: its error is raised
+ * once; a blocking system call is made to fail with EINTR; an error that a pcall has swallowed is
+ * raised again before every instruction, until control is back where it belongs. SIGINT and SIGTERM
+ * cancel every task, so that `<close>` variables run, and the process then dies by the signal. Where
+ * no hook is called either (a C function computes, a finalizer loops) the handler ends the process
+ * and nothing is unwound, because a supervisor sends one signal and expects the process to end. A
+ * second signal kills at once. SIGUSR1 prints the dump and ends nothing. During teardown the same
+ * hook limits how long a task that catches its cancellation can go on.
  *
- * SIGPIPE ends the program in the same way if its standard output or error is what nobody reads any
- * more: print, io.write and C know no other end. Every other broken pipe is told by the call that
- * meets it. (Go's runtime has it so, too.) Ignoring the signal was rejected: exec passes that on, so
- * that `yes | head -1` in os.execute would run for ever; a handler is not passed on.
+ * SIGPIPE ends the program in the same way if nobody reads its standard output or error any more:
+ * print, io.write and C code would not stop otherwise. Every other broken pipe is an error of the
+ * call that meets it. (Go's runtime does the same.) Ignoring the signal was rejected: exec passes an
+ * ignored signal on, so that `yes | head -1` in os.execute would run for ever; a handler is not
+ * passed on.
  *
- * Invariant: what a handler shares with the rest is one word, or a time that is changed with the
- * handlers blocked.
+ * Invariant: whatever a handler shares with other code is one word (sig_atomic_t), or is changed only
+ * while signals are blocked.
  */
 #include "loop/interrupt.h"
 
@@ -31,37 +33,37 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/signals.h"
+#include "base/state.h"
 #include "loop/dump.h"
-#include "task/hook.h"
 #include "loop/limit.h"
 #include "loop/press.h"
-#include "base/signals.h"
 #include "loop/watchdog.h"
-#include "base/clock.h"
-#include "base/state.h"
+#include "task/hook.h"
 #include "task/task.h"
 
 #define MS 1000000ull
-#define BREAK_NS (250 * MS)      /* then a blocking system call ends with EINTR */
-#define INSIST_NS (1000 * MS)    /* then an error that was swallowed is raised everywhere */
-#define DEAF_NS (3000 * MS)      /* then a program that runs no Lua code is killed */
-#define DEAF_TEST_NS (5000 * MS) /* the same for a test */
+#define BREAK_NS (250 * MS)      /* after this, a blocking system call ends with EINTR */
+#define INSIST_NS (1000 * MS)    /* after this, a swallowed error is raised at every instruction */
+#define DEAF_NS (3000 * MS)      /* after this, a program that runs no Lua code is killed */
+#define DEAF_TEST_NS (5000 * MS) /* the same, when a test's limit has passed */
 
 static struct {
     uv_async_t async; /* wakes the loop from a handler */
 
-    volatile sig_atomic_t news; /* a signal has come: the loop looks what is asked for */
+    volatile sig_atomic_t news; /* a signal has come: interrupt_poll() has something to do */
 
-    /* asked for, and not done yet */
+    /* requests that have not been carried out yet */
     volatile sig_atomic_t dump_asked; /* SIGUSR1 */
-    volatile sig_atomic_t ending;     /* the program is to end, by rt.interrupted if that is set */
+    volatile sig_atomic_t ending;     /* end the program, by signal rt.interrupted unless it is 0 */
 
-    uint64_t asked_at;  /* when a signal, or a giving up, has asked for the end */
-    uint64_t bound_due; /* when teardown has taken long enough */
+    uint64_t asked_at;  /* when `ending` was set, or when the last stage of it began */
+    uint64_t bound_due; /* when the present step of teardown must be over; NEVER: no such step */
 
-    const struct task *busy; /* ran when the last signal came: never dereferenced */
-    bool raised;             /* the error has been raised, and maybe swallowed */
-    bool unwound;            /* what is left is to close the state */
+    const struct task *busy; /* the task that ran when the last signal came: never dereferenced */
+    bool raised;             /* the error has been raised; a pcall may have swallowed it */
+    bool unwound;            /* all tasks have ended: only the state is left to close */
 } state = {.bound_due = NEVER};
 
 static bool asked(void) {
@@ -88,7 +90,7 @@ static void dump_if_asked(lua_State *L) {
     }
 }
 
-/* A C function calls Lua functions in a loop, and catches what they raise. */
+/* Kills the program: a C function calls Lua functions in a loop and catches every error. */
 static void give_up(void) {
     lua_writestringerror("lariat: %s\n", "a C function that catches every error cannot be stopped");
     fflush(NULL);
@@ -97,9 +99,10 @@ static void give_up(void) {
 
 /* ---- in the running coroutine ---- */
 
-/* Ends the running task without asking it: suspended for good, it is closed from its innermost
- * coroutine outwards, and its `<close>` variables run (coroutine.c, task.c). Where Lua cannot suspend
- * an error is all there is, raised again at once if `insist`. */
+/* Ends the running task whatever it catches: it is suspended for good and then closed, from its
+ * innermost coroutine outwards, so that its `<close>` variables run (src/task/coroutine.c,
+ * src/task/task.c). Where Lua cannot yield, an error is raised instead, and with `insist` again before
+ * the next instruction. */
 static void stop_running(lua_State *L, bool insist) {
     if (lua_isyieldable(L)) {
         scheduler.stopping = true;
@@ -123,7 +126,8 @@ static void bound_teardown(lua_State *L) {
     stop_running(L, late >= INSIST_NS);
 }
 
-/* Not in a task that has left its function: what is raised there has nobody to catch it. */
+/* The program is to end: raises the cancellation in the running task once, and after INSIST_NS stops
+ * the task. Raises nothing in a task whose function has returned: nothing would catch it there. */
 static void unwind(lua_State *L) {
     const struct task *task = scheduler.current;
     uint64_t late = watchdog_now() - state.asked_at;
@@ -133,7 +137,7 @@ static void unwind(lua_State *L) {
     if (late >= INSIST_NS) {
         rt.exiting = true;
         if (!scheduler.stopping && lua_isyieldable(L)) {
-            state.asked_at = watchdog_now(); /* for its `<close>` variables */
+            state.asked_at = watchdog_now(); /* its `<close>` variables get the same time again */
         }
         stop_running(L, true);
     } else if (!state.raised && task != NULL && task->record.outcome == TASK_UNFINISHED) {
@@ -143,6 +147,7 @@ static void unwind(lua_State *L) {
     }
 }
 
+/* The limit's error was caught too often: reports that, and ends the program at the last stage. */
 static void stop_test(lua_State *L) {
     limit_report(L);
     state.asked_at = watchdog_now() - INSIST_NS;
@@ -150,6 +155,7 @@ static void stop_test(lua_State *L) {
     state_exit(EXIT_FAILURE);
 }
 
+/* Acts in the test's task, or in the task that ran when the limit passed and keeps it from running. */
 static void raise_limit(lua_State *L) {
     const struct task *task = scheduler.current;
     if (task != state.busy && task != limit_task()) {
@@ -183,7 +189,7 @@ static void reach_running(void) {
     uv_async_send(&state.async);
 }
 
-/* Nothing has been heard of the program for too long. */
+/* Kills the program: for too long it has run neither Lua code nor its loop. */
 static void die_deaf(void) {
     if (!state.unwound && rt.interrupted) {
         watchdog_write("lariat: SIG");
@@ -209,7 +215,8 @@ static void on_tick(uint64_t at) {
     }
 }
 
-/* A press at the prompt after one that is not heard ends the program, as Ctrl-C does elsewhere. */
+/* Ctrl-C at the prompt. If an earlier press has had no effect for DEAF_NS, this one ends the program,
+ * as Ctrl-C does where there is no prompt. */
 static void on_press(uint64_t at) {
     if (press_pending() && watchdog_deaf(at) >= DEAF_NS) {
         rt.interrupted = SIGINT;
@@ -224,12 +231,12 @@ static void end_by(int number, uint64_t at) {
     state.ending = 1;
     rt.interrupted = number;
     watchdog_listen(at);
-    if (number != SIGPIPE) { /* which comes again while `<close>` variables print */
+    if (number != SIGPIPE) { /* SIGPIPE comes again when `<close>` variables print */
         watchdog_handle(number, SIG_DFL);
     }
 }
 
-/* Is this descriptor the writing end of something whose reader has gone? */
+/* Is this descriptor a pipe or socket that nobody reads any more? */
 static bool is_broken(int fd) {
     struct pollfd one = {.fd = fd};
     struct stat st;
@@ -237,7 +244,8 @@ static bool is_broken(int fd) {
            (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
 }
 
-/* A broken pipe that no call tells of: print's, or one of C. */
+/* Did SIGPIPE come from a write that reports no error to the script, such as print's, to a standard
+ * output or error that nobody reads? */
 static bool ends_output(void) {
     return !rt.writing && !rt.interrupted && (is_broken(STDOUT_FILENO) || is_broken(STDERR_FILENO));
 }
@@ -321,7 +329,7 @@ void interrupt_open(void) {
 }
 
 void interrupt_unwound(void) {
-    fflush(NULL); /* a finalizer that loops takes no output along */
+    fflush(NULL); /* if a finalizer loops and the program is killed, no output is lost */
     state.unwound = true;
 }
 
@@ -348,9 +356,9 @@ void interrupt_after(uint64_t ns) {
 
 /* ---- for lua/lariat ---- */
 
-/* limit(seconds, message [, report, give_up]): raise message in the current task after so long; if that
- * does not end it, call give_up, or say the report if nothing can be called, and end the program.
- * limit(0) takes it off. */
+/* limit(seconds, message [, report, give_up]): raises message in the current task after so many
+ * seconds. If the task does not end by that, calls give_up, or writes the report to standard error if
+ * no Lua code can run, and ends the program. limit(0) removes the limit. */
 static int fn_limit(lua_State *L) {
     double seconds = luaL_checknumber(L, 1);
     const char *message = luaL_optstring(L, 2, "time limit exceeded");
@@ -364,13 +372,13 @@ static int fn_limit(lua_State *L) {
     return 0;
 }
 
-/* remember(text): to be said behind the report of a limit. */
+/* remember(text): text is written after the report of a limit. */
 static int fn_remember(lua_State *L) {
     limit_remember(luaL_checkstring(L, 1));
     return 0;
 }
 
-/* ending() -> has a signal come by which the process will die? */
+/* ending() -> has a signal come that the process will die by? */
 static int fn_ending(lua_State *L) {
     lua_pushboolean(L, rt.interrupted != 0);
     return 1;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * The time limit of a test. When it passes its message is raised in the test's task, or in what keeps
- * that from running; a task that catches it meets it again a second later, LIMIT_REPEATS times, and is
- * then given up, with the run: what a test that cannot be stopped has changed is not known. The test
- * runner tells then what has come of the run; if it cannot, because no Lua code runs, the texts that
- * it has left here are written instead.
+ * The time limit of a test. When it passes, its message is raised as an error in the test's task, or
+ * in the task that keeps that one from running. If the error is caught it is raised again a second
+ * later, LIMIT_REPEATS times in all; then the whole run is given up, because nobody knows what a test
+ * that cannot be stopped has changed. The test runner then reports the results so far; if it cannot,
+ * because no Lua code runs, the texts that it has left here are written instead.
  *
- * It is not raised before every instruction, as other interruptions are that get swallowed: that would
- * hit the test framework, which has gone on with the next part of the same test.
+ * The error is not raised before every instruction, as that of other interruptions is when it gets
+ * swallowed: it would be raised in the test framework, which has caught it and has gone on with the
+ * next part of the same test.
  */
 #include "loop/limit.h"
 
@@ -16,19 +17,19 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "loop/watchdog.h"
 #include "base/memory.h"
+#include "loop/watchdog.h"
 
 #define AGAIN_NS (1000 * 1000 * 1000ull)
 #define LIMIT_REPEATS 3
 
 static struct {
-    volatile sig_atomic_t pending;
-    uint64_t due;
-    int raised;
-    int task;                  /* registry reference */
-    int give_up;               /* registry reference to the runner's function; LUA_NOREF: none */
-    char *report, *remembered; /* said in its place; or NULL */
+    volatile sig_atomic_t pending; /* it has passed, and its error has not been raised yet */
+    uint64_t due;                  /* NEVER: there is no limit */
+    int raised;                    /* how often its error was raised */
+    int task;                      /* registry reference to the test's task, or LUA_NOREF */
+    int give_up;                   /* registry reference to the runner's function, or LUA_NOREF */
+    char *report, *remembered;     /* written if that function cannot be called; or NULL */
     char message[160];
 } limit = {.due = NEVER, .task = LUA_NOREF, .give_up = LUA_NOREF};
 
@@ -84,9 +85,10 @@ bool limit_take(void) {
     return limit.raised++ < LIMIT_REPEATS;
 }
 
-/* ---- telling that it was not heeded ---- */
+/* ---- reporting a test that cannot be stopped ---- */
 
-/* In place of a text that a handler may be saying: the old one goes once the new one is there. */
+/* Sets *text to a copy of `with`, or NULL. A handler may write *text at any moment, so the old copy is
+ * freed only once the new one is in place. */
 static void replace(char **text, const char *with) {
     char *old = *text, *new = NULL;
     if (with != NULL) {
@@ -122,7 +124,7 @@ void limit_say(void) {
 
 void limit_report(lua_State *L) {
     int give_up = limit.give_up;
-    limit.give_up = LUA_NOREF; /* once */
+    limit.give_up = LUA_NOREF; /* it is called once only */
     if (give_up != LUA_NOREF && lua_checkstack(L, 1)) {
         lua_rawgeti(L, LUA_REGISTRYINDEX, give_up);
         if (lua_pcall(L, 0, 0, 0) == LUA_OK) {

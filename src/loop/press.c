@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: MIT
  *
- * Ctrl-C at the prompt raises "interrupted!" once, where the code may clean up, and before every
- * instruction from a second press on, or a second later: `while true do pcall(f) end` is left like
- * anything else. It ends where control is back: when the call of guard() around it is left.
+ * Ctrl-C at the prompt raises "interrupted!" once, so that the code may clean up. After a second press,
+ * or a second later, it is raised before every instruction, so that even `while true do pcall(f) end`
+ * is left. The interruption is over when the call of guard() around that code returns.
  *
- * It is meant for the prompt's task. Another task that keeps that one from running gets it, too; a
- * task that merely runs next does not.
+ * The error is raised in the prompt's task, or in another task that keeps that one from running. A
+ * task that merely runs next does not get it.
  */
 #include "loop/press.h"
 
 #include <lauxlib.h>
 #include <signal.h>
 
-#include "task/hook.h"
 #include "loop/watchdog.h"
+#include "task/hook.h"
 #include "task/task.h"
 
 #define INSIST_NS (1000 * 1000 * 1000ull)
 
 static struct {
-    volatile sig_atomic_t count;
-    uint64_t first_at; /* the first of them has come */
-    bool raised;       /* and maybe swallowed */
-    bool elsewhere;    /* that was in another task */
-    int guards;        /* calls of guard() that have not been left */
-    int task;          /* registry reference to the prompt's */
+    volatile sig_atomic_t count; /* presses since control was last back at the prompt */
+    uint64_t first_at;           /* when the first of them came */
+    bool raised;                 /* the error was raised; a pcall may have swallowed it */
+    bool elsewhere;              /* it was raised in another task than the prompt's */
+    int guards;                  /* calls of guard() that have not returned */
+    int task;                    /* registry reference to the prompt's task, or LUA_NOREF */
 } press = {.task = LUA_NOREF};
 
 bool press_wanted(void) {
@@ -76,7 +76,7 @@ void press_poll(void) {
         press.count = 0;
     } else if (insists()) {
         task_interrupt(task, "interrupted!");
-        hook_want_next(); /* beyond the wait that raises it */
+        hook_want_next(); /* and again, should the code go on after the wait that raises it */
     } else if (!press.raised) {
         press.raised = true;
         task_interrupt(task, "interrupted!");
@@ -95,12 +95,14 @@ static void set_task(lua_State *L, struct task *task) {
     press.task = reference;
 }
 
-/* interruptible(task): it is the prompt's from now on; nil: Ctrl-C ends the program, as elsewhere. */
+/* interruptible(task): task is the prompt's from now on; nil: there is no prompt, and Ctrl-C ends the
+ * program. */
 int press_interruptible(lua_State *L) {
     set_task(L, lua_isnoneornil(L, 1) ? NULL : task_check(L, 1)->task);
     return 0;
 }
 
+/* The guarded function has returned, raised, or been resumed to its end. */
 static int left(lua_State *L, int status, lua_KContext outer) {
     press.guards--;
     press.count = 0;
@@ -112,7 +114,8 @@ static int left(lua_State *L, int status, lua_KContext outer) {
     return lua_gettop(L);
 }
 
-/* guard(handler, f, ...): as xpcall(f, handler, ...), and this task is the prompt's until f is left. */
+/* guard(handler, f, ...): as xpcall(f, handler, ...); the current task is the prompt's until f
+ * returns or raises. */
 int press_guard(lua_State *L) {
     luaL_checktype(L, 1, LUA_TFUNCTION);
     luaL_checktype(L, 2, LUA_TFUNCTION);

@@ -3,11 +3,13 @@
  * The runtime's life: open, run, close, in that order.
  *
  * A tick runs the ready tasks, flushes what they sent, and frees what they closed; then the kernel's
- * driver looks, or waits, for what becomes ready.
+ * driver polls for readiness, and waits for it if no task is ready. When every task waits and nothing
+ * outside can wake one, that is a deadlock and is reported.
+ *
  * Teardown, in this order: cancel the tasks (bounded), close the sockets, let pending output drain
- * (bounded), run the loop empty, lua_close. When every task waits and nothing outside can wake one,
- * that is a deadlock and is reported.
+ * (bounded), end children and close libuv's handles, lua_close, close the loop.
  */
+#include "loop/runtime.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,29 +22,29 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "loop/collect.h"
-#include "net/datagram.h"
-#include "kernel/driver.h"
-#include "loop/dump.h"
-#include "loop/interrupt.h"
-#include "task/spawn_trace.h"
-#include "base/pool.h"
-#include "net/inplace.h"
-#include "net/socket.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/pool.h"
 #include "base/state.h"
-#include "loop/runtime.h"
+#include "kernel/driver.h"
+#include "loop/collect.h"
+#include "loop/dump.h"
+#include "loop/interrupt.h"
+#include "net/datagram.h"
+#include "net/inplace.h"
+#include "net/socket.h"
+#include "task/spawn_trace.h"
 #include "task/task.h"
 
 #define EXIT_TASKS_NS (1000ull * 1000 * 1000)
 #define EXIT_DRAIN_NS (5000ull * 1000 * 1000)
-#define DESCRIPTORS_TO_START 16 /* 12 for the loop; a script, a module and a socket are opened */
+#define DESCRIPTORS_TO_START 16 /* 12 for the loop, and some for a script, a module and a socket */
 
 /* ---- memory ---- */
 
-/* Strings of many KiB come and go with every message; giving the top of the heap back in between,
- * and faulting it in again, costs more than the copy (echo of 16 KiB: 0.65 without, 0.81 with). */
+/* Keeps malloc from giving the top of the heap back to the kernel. Strings of many KiB come and go
+ * with every message, and faulting their pages in again costs more than copying them (an echo of
+ * 16 KiB, relative to bench/server_echo.c: 0.65 without this, 0.81 with it; `make bench CASE=echo-16k`). */
 static void tune_allocator(void) {
     mallopt(M_TRIM_THRESHOLD, 16 * 1024 * 1024);
     mallopt(M_TOP_PAD, 1024 * 1024);
@@ -60,17 +62,18 @@ static void raise_descriptor_limit(void) {
     }
 }
 
-/* Started with a standard descriptor closed: the next one opened must not become stdout. What holds
- * its number can neither be read nor written (EBADF), as if it were closed still. */
+/* If the program was started with a standard descriptor closed, the next file opened would become,
+ * say, stdout. A descriptor opened with O_PATH takes that number: it can be neither read nor written
+ * (EBADF), as if it were still closed. */
 static void hold_standard_descriptors(void) {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         if (fcntl(fd, F_GETFD) < 0) {
-            (void)!open("/", O_PATH); /* takes the lowest number that is free: this one */
+            (void)!open("/", O_PATH); /* takes the lowest free number, which is this one */
         }
     }
 }
 
-/* Ends the program, which has not begun: `err` is an errno, negative as libuv's are. */
+/* Ends the program with a message if `err` is negative: an errno as libuv returns it. */
 static void check_start(int err) {
     if (err >= 0) {
         return;
@@ -84,7 +87,7 @@ static void check_start(int err) {
     exit(EXIT_FAILURE);
 }
 
-/* An error outside of any protected call: Lua then aborts. */
+/* Called by Lua for an error outside of any protected call; Lua then aborts. */
 static int panic(lua_State *L) {
     const char *message = lua_tostring(L, -1);
     lua_writestringerror("lariat: panic: %s\n", message ? message : "(no message)");
@@ -146,7 +149,8 @@ static void poll_once(void) {
     interrupt_poll();
 }
 
-/* Every task waits for another one. The hook, if there is one, is the test runner's. */
+/* Every task waits for another one. The test runner has set scheduler.on_deadlock to the task of the
+ * test, which gets the report as an error; else the report is written and the program ends. */
 static void deadlock(void) {
     if (scheduler.on_deadlock != NULL) {
         lua_pushliteral(rt.L, "deadlock: waits for something that nothing can bring about\n");
@@ -181,11 +185,12 @@ void runtime_run(void) {
 
 /* ---- close ---- */
 
+/* Does nothing: the timer only makes poll_once() return. */
 static void end_turn(struct timer *timer) {
     (void)timer;
 }
 
-/* Runs ticks until `over` says so, but not longer than `ns`. */
+/* Runs ticks until `over` returns true, but no longer than `ns` nanoseconds. */
 static void run_until(bool (*over)(void), uint64_t ns) {
     struct timer bound = {.due = NEVER, .fire = end_turn};
     uint64_t end = clock_now() + ns;
@@ -207,14 +212,14 @@ static bool no_drains(void) {
     return sockets.draining == 0;
 }
 
-/* Gives what unwinds the tasks next its time. */
+/* The next step of unwinding tasks may take so many nanoseconds; then running code is stopped. */
 static void allow(uint64_t ns) {
     scheduler.unwound_by = clock_now() + ns;
     interrupt_after(ns);
 }
 
-/* The `<close>` variables of tasks that have not ended run, as long as there is time; with the rest
- * nothing more happens. */
+/* Closes the tasks that have not ended, which runs their `<close>` variables. Once the time is up, the
+ * remaining ones are dropped, and nothing of theirs runs any more. */
 static void abandon_tasks(void) {
     struct task *next;
     for (struct task *t = scheduler.all; t != NULL; t = next) {
@@ -231,8 +236,7 @@ static void end_tasks(void) {
     rt.closing = true;
     allow(EXIT_TASKS_NS);
     if (scheduler.exit_caller != NULL) {
-        task_abandon(
-            scheduler.exit_caller); /* os.exit does not return: only `<close>` variables run */
+        task_abandon(scheduler.exit_caller); /* os.exit does not return: `<close>` variables run */
     }
     for (struct task *t = scheduler.all; t != NULL; t = t->all_next) {
         task_cancel(t);
@@ -252,7 +256,8 @@ static void close_handle(uv_handle_t *handle, void *unused) {
     }
 }
 
-/* A lookup in flight keeps the loop and its thread: the process then leaves without waiting. */
+/* Closes the loop. A name lookup in flight keeps the loop open, because its thread still uses it: the
+ * process then exits without waiting for the lookup. */
 static void close_loop(void) {
     uv_walk(&rt.loop, close_handle, NULL);
     while (uv_run(&rt.loop, UV_RUN_NOWAIT) != 0 && rt.lookups == 0) {

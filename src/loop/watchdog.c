@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * The timer behind interrupt.c, and what a handler can do by itself. One ITIMER_REAL serves whatever
- * has a time: a test's limit, the bound of teardown, and the ticks while something asked for has not
- * been done. Of those each asks again, so that nothing depends on the moment at which a signal came.
+ * The timer behind interrupt.c, and what a signal handler can do by itself. One ITIMER_REAL serves a
+ * test's limit, the bound of teardown, and the ticks that follow while an interruption has not been
+ * carried out. Every tick checks again what is to be done, so that nothing depends on the moment at
+ * which a signal came.
  *
  * Invariant: `heard_at` is no later than the last moment at which the program was seen to run Lua
- * code or its loop. A thread that watches was rejected: it would be in every process, and in none of
- * its copies (fork.c).
+ * code or its loop. A watching thread was rejected: every process would have one, except the copies
+ * that fork() makes of it (src/exact/fork.c).
  */
 #include "loop/watchdog.h"
 
@@ -21,9 +22,9 @@
 
 static struct {
     uint64_t heard_at;
-    unsigned moves;                 /* of hook.c, when last looked at */
-    volatile sig_atomic_t breaking; /* SIGALRM comes without SA_RESTART */
-    void (*on_alarm)(int);
+    unsigned moves;                 /* hook_moves() when last asked */
+    volatile sig_atomic_t breaking; /* SIGALRM has no SA_RESTART: it ends system calls with EINTR */
+    void (*on_alarm)(int);          /* the handler of SIGALRM */
 } watchdog;
 
 uint64_t watchdog_now(void) {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Child processes: their lives from the fork until they have been reaped, and what tasks can ask of
- * them. spawn.c prepares the start; lua/lariat/internal/process/process.lua makes the object that scripts see.
+ * Child processes, from the fork until they have been reaped, and their methods. spawn.c prepares the
+ * start; lua/lariat/internal/process/process.lua makes the object that scripts see.
  *
- * Lua owns a struct process; the runtime owns the struct child until libuv has let its handle go,
- * which is after the child has been reaped, also if Lua's half went long before: a child nobody
- * holds any more is ended (SIGTERM, a second later SIGKILL) and reaped in the background, and at
- * exit what is left is waited for, so that no child outlives its host. Detaching was rejected:
- * a script that wants a daemon runs a program that makes one.
+ * Lua owns a struct process. The runtime owns the struct child until libuv has closed its handle,
+ * which happens after the child has been reaped, even if Lua's half was collected long before. A child
+ * whose object was closed or collected is ended (SIGTERM, a second later SIGKILL) and reaped in the
+ * background. At exit the remaining children are ended and waited for, so that no child outlives the
+ * program. Detaching was rejected: a script that wants a daemon runs a program that makes one.
  */
 #include "process/process.h"
 
@@ -15,26 +15,26 @@
 #include <signal.h>
 #include <stddef.h>
 
-#include "kernel/driver.h"
-#include "net/result.h"
-#include "base/signals.h"
-#include "base/world.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/signals.h"
 #include "base/state.h"
+#include "base/world.h"
+#include "kernel/driver.h"
+#include "net/result.h"
 #include "task/task.h"
 
 #define PROCESS_TYPE "lariat.process"
-#define PATIENCE_NS (1000ull * 1000 * 1000) /* between SIGTERM and SIGKILL */
+#define KILL_AFTER_NS (1000ull * 1000 * 1000) /* from SIGTERM to SIGKILL */
 
 struct child {
-    uv_process_t uv;         /* first: libuv hands it back */
-    struct process *process; /* NULL: nobody holds it any more */
+    uv_process_t uv;         /* the first member: libuv's callbacks get a pointer to it */
+    struct process *process; /* NULL: its object was closed or collected */
     struct child *prev, *next;
-    struct timer patience;
+    struct timer kill_timer; /* for SIGKILL, after SIGTERM was sent */
 };
 
-static struct child *children; /* not yet reaped */
+static struct child *children; /* those not yet reaped */
 
 /* ---- the end of a child ---- */
 
@@ -50,7 +50,7 @@ static void let_go(struct child *c) {
     if (c->process != NULL) {
         c->process->child = NULL;
     }
-    timer_remove(&c->patience);
+    timer_remove(&c->kill_timer);
     uv_close((uv_handle_t *)&c->uv, free_child);
 }
 
@@ -66,29 +66,30 @@ static void on_exit_of(uv_process_t *uv, int64_t code, int number) {
     let_go(c);
 }
 
-static void out_of_patience(struct timer *timer) {
-    struct child *c = (struct child *)((char *)timer - offsetof(struct child, patience));
+static void kill_now(struct timer *timer) {
+    struct child *c = (struct child *)((char *)timer - offsetof(struct child, kill_timer));
     uv_process_kill(&c->uv, SIGKILL);
 }
 
-/* Nobody holds it any more: it is ended in the background. */
+/* The object is closed or collected: the child is ended and reaped in the background. */
 static void give_up(struct child *c) {
     if (c->process != NULL) {
         c->process->child = NULL;
         c->process = NULL;
         uv_process_kill(&c->uv, SIGTERM);
-        timer_set_outside(&c->patience, clock_now_outside() + PATIENCE_NS);
+        timer_set_outside(&c->kill_timer, clock_now_outside() + KILL_AFTER_NS);
     }
 }
 
+/* Does nothing: the timer only ends the turn of the driver. */
 static void ignore(struct timer *timer) {
     (void)timer;
 }
 
-/* Waits, at most twice our patience, for the children that are left to end. */
+/* Waits, for at most twice KILL_AFTER_NS, until the remaining children have ended. */
 void process_close_all(void) {
     struct timer bound = {.due = NEVER, .fire = ignore};
-    uint64_t end = clock_now() + 2 * PATIENCE_NS;
+    uint64_t end = clock_now() + 2 * KILL_AFTER_NS;
     for (struct child *c = children; c != NULL; c = c->next) {
         give_up(c);
     }
@@ -109,7 +110,7 @@ int process_start(struct process *p, uv_process_options_t *options) {
     if (c == NULL) {
         return UV_ENOMEM;
     }
-    *c = (struct child){.patience = {.due = NEVER, .fire = out_of_patience}};
+    *c = (struct child){.kill_timer = {.due = NEVER, .fire = kill_now}};
     options->exit_cb = on_exit_of;
     int err = uv_spawn(&rt.loop, &c->uv, options);
     if (err < 0) {

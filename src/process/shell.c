@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * os.execute and io.popen: as the C library's system() and popen() have them, and a file of popen's
- * is one of Lua's own. They block the whole program, so what was sent before goes out first.
+ * os.execute and io.popen, which behave as the C library's system() and popen(); the file that
+ * io.popen returns is one of Lua's own. They block the whole program, so pending output is flushed
+ * first.
  *
  * Invariant: the command starts as if it had been started instead of lariat: with the limits and the
- * environment that lariat was started with, and default signal actions (the handlers that lariat has
- * are not inherited). Calling system() and popen() was rejected: they pass on what is lariat's own.
- * posix_spawn opens no descriptor, so the limit may be lowered around it however many are open.
+ * environment that lariat was started with, and default signal actions (exec resets handlers).
+ * Calling system() and popen() was rejected: the command would inherit lariat's raised descriptor
+ * limit. posix_spawn opens no descriptor, so the limit may be lowered around it however many
+ * descriptors are open.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,20 +22,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "process/process.h"
 #include "net/socket.h"
+#include "process/process.h"
 
 #define SHELL "/bin/sh"
 
 extern char **environ;
 
-/* A file of io.popen's, as liolib.c sees it, and the process at its other end. */
+/* A file of io.popen's, as Lua's liolib.c knows it, and the process at its other end. */
 struct piped {
-    luaL_Stream stream; /* first */
+    luaL_Stream stream; /* the first member: Lua takes the userdata for a luaL_Stream */
     pid_t pid;
 };
 
-/* Starts the command; `ours` (-1: none) becomes its descriptor `theirs`. 0 or an errno. */
+/* Starts the command; our descriptor `ours` (-1: none) becomes its descriptor `theirs`. 0 or an
+ * errno. */
 static int start(const char *command, int ours, int theirs, pid_t *pid) {
     char *arguments[] = {"sh", "-c", (char *)(uintptr_t)command, NULL};
     posix_spawn_file_actions_t actions;
@@ -64,12 +67,13 @@ static int push_end(lua_State *L, pid_t pid) {
         waited = waitpid(pid, &status, 0);
     } while (waited < 0 && errno == EINTR);
     if (waited >= 0) {
-        errno = 0; /* luaL_execresult takes any other for a failure of its own */
+        errno = 0; /* else luaL_execresult reports errno instead of the status */
     }
     return luaL_execresult(L, waited < 0 ? -1 : status);
 }
 
-/* os.execute([command]): Ctrl-C meanwhile is for the command, as in system(). */
+/* os.execute([command]): while the command runs, SIGINT and SIGQUIT are ignored here, as in system(),
+ * so that Ctrl-C reaches the command only. */
 int shell_execute(lua_State *L) {
     const char *command = luaL_optstring(L, 1, NULL);
     struct sigaction ignore = {.sa_handler = SIG_IGN}, interrupt, quit;
@@ -97,7 +101,7 @@ static int close_piped(lua_State *L) {
     return push_end(L, p->pid);
 }
 
-/* A file for our end of the pipe, whose other end the command has: 0 or an errno. */
+/* Makes a pipe, a file for our end of it, and starts the command with the other end: 0 or an errno. */
 static int open_piped(struct piped *p, const char *command, bool reads) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0) {

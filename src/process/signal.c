@@ -1,41 +1,40 @@
 /* SPDX-License-Identifier: MIT
  *
- * Signals a script waits for: lariat.signal("HUP"). A watch wins over the default action, and over
- * lariat's own for INT and TERM, until the last watch of that signal is closed.
+ * Signals that a script waits for: lariat.signal("HUP"). A watch replaces the signal's default action,
+ * and lariat's own handlers of INT and TERM, until the last watch of that signal is closed.
  *
- * Lua owns the watch; libuv owns the handle from uv_close to its callback, which frees it, so the
- * two are separate. Invariant: an arrival stays counted until a task has returned with it, whatever
- * woke that task, so a cancelled wait loses none. Callbacks into Lua were rejected: a signal is one
- * more thing that a task waits for, and its handler can therefore wait, too.
+ * Lua owns the watch; libuv owns the uv_signal_t from uv_close to its callback, which frees it, so the
+ * two are separate structs. Invariant: a signal that has arrived stays counted until wait() returns it
+ * to a task, so that a cancelled wait loses none. Callbacks into Lua were rejected: a signal is one
+ * more thing that a task waits for, and the code that handles it can therefore wait, too.
  */
-
 #include <lauxlib.h>
 #include <signal.h>
 #include <string.h>
 
-#include "loop/interrupt.h"
-#include "base/signals.h"
-#include "process/process.h"
-#include "task/location.h"
-#include "net/result.h"
-#include "task/task.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/signals.h"
 #include "base/state.h"
+#include "loop/interrupt.h"
+#include "net/result.h"
+#include "process/process.h"
+#include "task/location.h"
+#include "task/task.h"
 #include "task/usage.h"
 
 #define SIGNAL_TYPE "lariat.signal"
 
 struct handle {
-    uv_signal_t uv;             /* first: libuv hands it back */
+    uv_signal_t uv;             /* the first member: libuv's callbacks get a pointer to it */
     struct signal_watch *watch; /* NULL once closed */
-    struct handle *prev, *next; /* of all that are open */
+    struct handle *prev, *next; /* the list of all open handles */
 };
 
 struct signal_watch {
     struct handle *handle; /* NULL: closed */
     struct waitq waiters;
-    size_t arrived; /* and not yet waited for */
+    size_t arrived; /* signals that wait() has not returned yet */
     int number;
 };
 
@@ -89,7 +88,7 @@ static void close_handle(struct handle *h) {
     }
     h->watch->handle = NULL;
     h->watch = NULL;
-    uv_signal_stop(&h->uv); /* the last one leaves the default action behind */
+    uv_signal_stop(&h->uv); /* the last one of a signal: libuv restores the default action */
     uv_close((uv_handle_t *)&h->uv, free_handle);
     if (!watched(number)) {
         interrupt_restore(number);
@@ -128,7 +127,8 @@ void signal_close_all(void) {
 
 static int waited(lua_State *L, int status, lua_KContext ctx);
 
-/* With the watch alone on the stack: an arrival, the end, or a wait for either until `due`. */
+/* The watch is alone on the stack. Returns a signal that has arrived, or "closed", or "timeout";
+ * else waits until `due`. `again`: this wait was woken before, and keeps its turn in the queue. */
 static int take(lua_State *L, struct signal_watch *w, uint64_t due, bool again) {
     if (w->handle == NULL) {
         return result_error(L, "closed");
@@ -152,7 +152,7 @@ static int waited(lua_State *L, int status, lua_KContext ctx) {
     (void)status;
     if (task_resumed() == WAKE_CANCELLED) {
         if (w->arrived > 0) {
-            waitq_wake_first(&w->waiters, WAKE_READY); /* it may have been meant for us */
+            waitq_wake_first(&w->waiters, WAKE_READY); /* our wake-up goes to the next waiter */
         }
         return task_raise(L);
     }
@@ -167,7 +167,7 @@ static int method_wait(lua_State *L) {
     return take(L, w, due, false);
 }
 
-/* As an iterator: `for name in lariat.signal("HUP") do`. */
+/* The watch as an iterator: `for name in lariat.signal("HUP") do`. */
 static int method_call(lua_State *L) {
     struct signal_watch *w = place_check_self(L, SIGNAL_TYPE);
     lua_settop(L, 1);

@@ -3,10 +3,10 @@
  * Starting a child process: its arguments, environment, standard descriptors and limits.
  *
  * Invariant: everything Lua allocates exists before the first descriptor is opened, and nothing
- * raises after that, so a failed start leaves nothing behind. The child gets 0, 1 and 2 and no
- * other descriptor, default signal actions (libuv resets them, SIGPIPE too) and the descriptor
- * limit that lariat was started with. A pipe for input="text" was rejected: a file in memory needs
- * no task to feed it, and a child that never reads it holds nobody up.
+ * raises after that, so a failed start leaves nothing behind. The child gets the descriptors 0, 1 and
+ * 2 and no other, default signal actions (libuv resets them, SIGPIPE too) and the descriptor limit
+ * that lariat was started with. A pipe for input="text" was rejected: a file in memory needs no task
+ * to feed it, and no task waits for a child that never reads it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,12 +19,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "kernel/file.h"
-#include "process/process.h"
-#include "net/socket.h"
 #include "base/state.h"
+#include "kernel/file.h"
+#include "net/socket.h"
+#include "process/process.h"
 
-#define SPARE_DESCRIPTORS 32 /* uv_spawn itself opens a few */
+#define DESCRIPTORS_LEFT 32 /* below the limit, for those that uv_spawn itself opens */
 
 extern char **environ;
 
@@ -32,9 +32,9 @@ extern char **environ;
 
 struct plan {
     uv_stdio_container_t stdio[3];
-    int theirs[3];           /* descriptors to close once the child has them; -1: none */
-    struct socket *ours[3];  /* our ends of pipes */
-    struct socket *given[3]; /* streams handed over */
+    int theirs[3];           /* descriptors that only the child is to keep; -1: none */
+    struct socket *ours[3];  /* our ends of pipes; NULL: none */
+    struct socket *given[3]; /* sockets that become the child's; NULL: none */
 };
 
 static void use(struct plan *plan, int i, int fd) {
@@ -74,7 +74,7 @@ static int open_text(struct plan *plan, int i, const char *text, size_t size) {
     return lseek(fd, 0, SEEK_SET) < 0 ? -errno : 0;
 }
 
-/* Why a stream cannot be handed over; NULL: it can, and is. */
+/* Makes a stream the child's descriptor i. Returns why that is impossible, or NULL. */
 static const char *use_stream(struct plan *plan, int i, struct socket *s) {
     if (s == NULL || s->watch.fd < 0) {
         return "closed";
@@ -92,7 +92,8 @@ static const char *use_stream(struct plan *plan, int i, struct socket *s) {
     return NULL;
 }
 
-/* The value at `index` says what descriptor i is to be: 0 or -errno, or *why it cannot be. */
+/* Prepares the child's descriptor i as the value at `index` says. Returns 0 or -errno; 0 with *why set
+ * means that it cannot be done for that reason. */
 static int plan_descriptor(lua_State *L, struct plan *plan, int i, int index, const char **why) {
     struct socket_box *box = socket_test(L, index);
     if (box != NULL) {
@@ -110,8 +111,8 @@ static int plan_descriptor(lua_State *L, struct plan *plan, int i, int index, co
     }
 }
 
-/* After the fork, or instead of it: what the child has is not ours any more, and a child that did
- * not start needs no pipes. */
+/* Closes what is not ours any more: after the fork the child's descriptors and the sockets given to
+ * it; if the start failed, both ends of the pipes. */
 static void close_both(struct plan *plan, bool failed) {
     for (int i = 0; i < 3; i++) {
         struct socket *done = failed ? plan->ours[i] : plan->given[i];
@@ -119,24 +120,24 @@ static void close_both(struct plan *plan, bool failed) {
             close(plan->theirs[i]);
         }
         if (done != NULL) {
-            socket_abort(done); /* the connection is the child's: no input is discarded */
+            socket_abort(done); /* not socket_close(): it would discard input of the child's */
         }
     }
 }
 
 /* ---- limits ---- */
 
-/* Does what uv_spawn opens stay below the limit that children get? */
+/* Do the descriptors that uv_spawn opens stay below the limit that children get? */
 static bool fits_below_limit(void) {
     int probe = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
     if (probe >= 0) {
         close(probe);
     }
-    return probe >= 0 && (rlim_t)probe + SPARE_DESCRIPTORS < rt.limits.rlim_cur;
+    return probe >= 0 && (rlim_t)probe + DESCRIPTORS_LEFT < rt.limits.rlim_cur;
 }
 
-/* The limit is lowered around the fork, or, with too many descriptors open, set in the running
- * child. */
+/* Starts the child with the limit lowered around the fork. With too many descriptors open for that,
+ * the limit is set in the running child. */
 static int start_limited(struct process *p, uv_process_options_t *options) {
     struct rlimit raised;
     bool fits = fits_below_limit();
@@ -152,7 +153,8 @@ static int start_limited(struct process *p, uv_process_options_t *options) {
 
 /* ---- for lua/lariat/internal/process/process.lua ---- */
 
-/* The strings of the list at `index`, for execve; anchored by the list and by the stack. */
+/* Pushes a userdata with pointers to the strings of the list at `index`, as execve takes them; the
+ * list keeps the strings alive. NULL, and nil pushed, if there is no list. */
 static char **push_vector(lua_State *L, int index) {
     if (!lua_istable(L, index)) {
         lua_pushnil(L);
@@ -169,6 +171,7 @@ static char **push_vector(lua_State *L, int index) {
     return (char **)vector;
 }
 
+/* Why a child cannot start in that directory; NULL: it can. */
 static const char *bad_directory(const char *path) {
     struct stat st;
     if (path == NULL) {
@@ -180,10 +183,10 @@ static const char *bad_directory(const char *path) {
     return S_ISDIR(st.st_mode) ? NULL : strerror(ENOTDIR);
 }
 
-/* spawn's arguments and what it leaves on the stack. */
+/* The stack of spawn(): its arguments, then the vectors of execve, then its results. */
 enum { ARGUMENTS = 1, ENVIRONMENT, CWD, STREAMS, VECTORS = STREAMS + 3, RESULTS = VECTORS + 2 };
 
-/* Our ends of pipes, as closed streams first; nil for a descriptor that is no pipe. */
+/* Pushes our ends of pipes, as streams that are closed so far; nil for a descriptor without a pipe. */
 static void push_streams(lua_State *L, struct plan *plan) {
     for (int i = 0; i < 3; i++) {
         const char *word = socket_test(L, STREAMS + i) ? "" : lua_tostring(L, STREAMS + i);
@@ -196,7 +199,7 @@ static void push_streams(lua_State *L, struct plan *plan) {
     }
 }
 
-/* Opens everything and forks: NULL, or why not and of what. */
+/* Opens the descriptors and forks. NULL, or the reason of a failure; *what names its object. */
 static const char *execute(lua_State *L, struct plan *plan, struct process *p,
                            uv_process_options_t *options, const char **what) {
     static const char *const names[] = {"stdin", "stdout", "stderr"};
@@ -214,7 +217,7 @@ static const char *execute(lua_State *L, struct plan *plan, struct process *p,
         return why;
     }
     *what = options->file;
-    close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC); /* files of io.open */
+    close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC); /* io.open sets no O_CLOEXEC */
     int err = start_limited(p, options);
     return err < 0 ? strerror(-err) : NULL;
 }
@@ -222,7 +225,7 @@ static const char *execute(lua_State *L, struct plan *plan, struct process *p,
 /* spawn(arguments, environment, cwd, stdin, stdout, stderr) -> process and our ends of pipes
  * | nil, message. For each stream: "pipe", "inherit", "null", "stdout", "=text" or an object. */
 static int process_spawn(lua_State *L) {
-    if (rt.world != NULL) { /* as where no program can be started, which scripts are prepared for */
+    if (rt.world != NULL) { /* an error that scripts expect: a program may always fail to start */
         lua_pushnil(L);
         lua_pushliteral(L, "lariat.run is not simulated: a host runs no other programs");
         return 2;
@@ -252,7 +255,7 @@ static int process_spawn(lua_State *L) {
     return lua_gettop(L) - RESULTS + 1;
 }
 
-/* environ() -> name = value of everything a child inherits */
+/* environ() -> a table name = value of the environment that a child inherits */
 static int process_environ(lua_State *L) {
     lua_newtable(L);
     for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {

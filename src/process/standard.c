@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * The standard streams as stream objects, each made when first asked for and only once.
+ * The standard streams as stream objects. Each is made on first use, and once.
  *
- * Invariants: a stream has a descriptor number of its own above 2, so closing it never takes 0, 1
- * or 2 from C's stdio or from a child; and nothing is changed that other processes share, so the
- * terminal and the shell's pipes are left as found. A pipe or terminal is opened anew through
- * /proc/self/fd, which gives a description of our own that may be non-blocking; everything else is
- * a duplicate, and driver_file.c sees to it that it does not block us.
+ * Invariants: a stream has a descriptor number of its own above 2, so that closing it never closes 0,
+ * 1 or 2 for C's stdio or for a child. Nothing is changed that other processes share, so that the
+ * terminal and the shell's pipes stay as they were found. A pipe or terminal is opened anew through
+ * /proc/self/fd, which gives an open file description of our own that may be non-blocking; every other
+ * descriptor is a duplicate, and src/kernel/file.c makes calls on it that do not block.
  *
- * stdout and stderr are not corked (see output_through): send returns once the kernel has all of
- * it, so that print and send keep their order. Setting O_NONBLOCK on the inherited descriptor, as
- * many do, was rejected: the shell's next command would find it so.
+ * stdout and stderr are not corked (output_through() in src/net/output.c): send returns once the
+ * kernel has all of the data, so that the output of print and of send keeps its order. Setting
+ * O_NONBLOCK on the inherited descriptor, as many programs do, was rejected: it would still be set
+ * for the shell's next command.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,20 +25,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "kernel/file.h"
-#include "process/process.h"
-#include "net/socket.h"
-#include "base/world.h"
 #include "base/state.h"
+#include "base/world.h"
+#include "kernel/file.h"
+#include "net/socket.h"
+#include "process/process.h"
 
-/* Opening a terminal's master side would make a new terminal. */
+/* Can the descriptor be opened anew through /proc/self/fd? Not the master side of a terminal: opening
+ * that would make a new terminal. */
 static bool may_reopen(int number, const struct stat *st) {
     unsigned master;
     bool terminal = S_ISCHR(st->st_mode) && isatty(number);
     return S_ISFIFO(st->st_mode) || (terminal && ioctl(number, TIOCGPTN, &master) < 0);
 }
 
-/* Fails where the file belongs to another user, or is a pipe nobody reads. */
+/* The new descriptor, or -1: the file belongs to another user, or is a pipe that nobody reads. */
 static int reopen(int number) {
     char path[32];
     int direction = number == STDIN_FILENO ? O_RDONLY : O_WRONLY;
@@ -45,6 +47,7 @@ static int reopen(int number) {
     return open(path, direction | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
+/* Does epoll take the descriptor? It refuses regular files and folders (EPERM). */
 static bool can_be_watched(int fd) {
     struct epoll_event event = {.events = EPOLLIN};
     int set = epoll_create1(EPOLL_CLOEXEC);
@@ -55,7 +58,8 @@ static bool can_be_watched(int fd) {
     return !refused;
 }
 
-/* A descriptor for the stream and the driver that suits it; negative if there is none. */
+/* Returns a descriptor for the stream and sets *driver; negative if standard stream `number` is not
+ * open. */
 static int open_descriptor(int number, const struct driver **driver) {
     struct stat st;
     int simulated = rt.world != NULL ? rt.world->standard(number) : -1;
@@ -64,7 +68,7 @@ static int open_descriptor(int number, const struct driver **driver) {
         return simulated;
     }
     if (fstat(number, &st) < 0 || (fcntl(number, F_GETFL) & O_PATH)) {
-        return -1; /* closed: runtime.c holds its number */
+        return -1; /* closed: runtime_open() has put an O_PATH descriptor there */
     }
     if (may_reopen(number, &st)) {
         int fd = reopen(number);
@@ -79,7 +83,8 @@ static int open_descriptor(int number, const struct driver **driver) {
     return fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 }
 
-/* () -> the stream; one that cannot be opened is a closed stream */
+/* () -> the stream, which is a closed one if it cannot be opened. Upvalues: its number, and the stream
+ * once it has been made. */
 static int open_stream(lua_State *L) {
     int number = (int)lua_tointeger(L, lua_upvalueindex(1));
     lua_pushvalue(L, lua_upvalueindex(2));
@@ -103,7 +108,7 @@ static int open_stream(lua_State *L) {
 
 /* ---- terminals ---- */
 
-/* The descriptor of the stream or file at index 1; -1: it is closed, or a simulation's. */
+/* The descriptor of the stream or file at index 1; -1: it is closed, or belongs to a simulation. */
 static int descriptor_of(lua_State *L) {
     const struct socket_box *box = socket_test(L, 1);
     if (box != NULL) {
@@ -121,8 +126,8 @@ static int descriptor_of(lua_State *L) {
     return -1; /* io.stdout of a simulated host: a table */
 }
 
-/* isatty(descriptor, stream or file of io) -> is it a terminal? What is closed is none, and a
- * simulated host has none. */
+/* isatty(descriptor, stream or file of io) -> is it a terminal? False for a closed one, and on a
+ * simulated host. */
 int standard_isatty(lua_State *L) {
     int fd;
     if (lua_type(L, 1) == LUA_TNUMBER) {

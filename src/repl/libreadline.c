@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Loads GNU readline: see libreadline.h. It stays loaded until the program ends.
+ * Loads GNU readline by dlopen() and looks up the names of READLINE_NAMES. The library stays loaded
+ * until the program ends.
  */
 #include "repl/libreadline.h"
 
@@ -15,7 +16,7 @@ struct libreadline gnu;
 
 static bool find(void *library, const char *name, void *member) {
     void *address = dlsym(library, name);
-    memcpy(member, &address, sizeof(address)); /* C has no cast from it to a function */
+    memcpy(member, &address, sizeof(address)); /* ISO C has no cast from void * to a function */
     return address != NULL;
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * GNU readline's names, as members of one struct: `gnu.rl_point` is the pointer to rl_point. The
- * library is loaded when a line is to be edited for the first time. Linked in, it and the terminal
- * library it needs were a third of the time an empty script took.
+ * library is loaded when a line is edited for the first time. Linking to it was rejected: loading it
+ * and the terminal library that it needs took a third of the time of an empty script
+ * (bench/startup.c).
  *
- * Invariant: no member is touched before libreadline_load() has returned NULL.
+ * Invariant: no member is used before libreadline_load() has returned NULL.
  */
 #ifndef LARIAT_LIBREADLINE_H
 #define LARIAT_LIBREADLINE_H
@@ -60,6 +61,8 @@ struct libreadline {
 
 extern struct libreadline gnu;
 
-const char *libreadline_load(void); /* NULL, or why it cannot be loaded; again: nothing */
+/* Loads the library and fills `gnu`; does nothing if that has been done. NULL, or an error message of
+ * dlerror()'s. */
+const char *libreadline_load(void);
 
 #endif

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * Line editing for the prompt of lariat -i: GNU readline's callback interface under a task's wait,
- * so that typing suspends only the task that reads.
+ * Line editing for the prompt of lariat -i: GNU readline's callback interface, called by a task that
+ * waits for standard input, so that editing a line suspends only the task that reads.
  *
- * Owns the terminal while a line is edited. Invariant: whatever ends the editing (a line, the end of
- * input, an error raised by the wait, a signal, the end of the program) passes through finish(),
- * which gives the terminal back as it was; code that runs between two lines finds it untouched.
+ * The terminal is readline's while a line is edited. Invariant: whatever ends the editing (a line, the
+ * end of input, an error raised by the wait, a signal, the end of the program) passes through
+ * finish(), which gives the terminal back as it was. Code that runs between two lines finds the
+ * terminal unchanged.
  *
- * Descriptor 0 is watched as the shared thing it is (driver_file.c): it is not made non-blocking.
- * Readline's own signal handlers are off: it would install them for the time it reads only, and
- * most of the time nobody reads. SIGINT and SIGTERM reach the task as ever, libuv reports the rest.
+ * Descriptor 0 may be shared with other processes, so it is not made non-blocking; src/kernel/file.c
+ * watches it as it is. Readline's own signal handlers are off: it would install them only while one of
+ * its functions runs, and mostly none does. SIGINT and SIGTERM are handled as everywhere
+ * (src/loop/interrupt.c); the other signals are reported by libuv.
  */
+#include "repl/readline.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
@@ -21,16 +25,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kernel/file.h"
-#include "repl/libreadline.h"
-#include "repl/readline.h"
-#include "task/task.h"
-#include "kernel/watch.h"
 #include "base/clock.h"
 #include "base/state.h"
+#include "kernel/file.h"
+#include "kernel/watch.h"
+#include "repl/libreadline.h"
+#include "task/task.h"
 
 #define HISTORY_LINES 1000
-#define KEYS_PER_TURN 1024 /* of pasted text, then other tasks have their turn */
+#define KEYS_PER_TURN 1024 /* of pasted text; then other tasks run */
 
 /* Arguments of read(). */
 enum { PROMPT = 1, COMPLETER };
@@ -43,11 +46,11 @@ static struct {
     bool open;       /* readline has been set up */
     bool editing;    /* the terminal is readline's */
     bool ended;      /* the line has been entered: `line` is set */
-    bool hidden;     /* wiped off the screen, for other output */
-    bool unfinished; /* that output ended within a line */
-    char *line;      /* readline's memory; NULL: end of input */
-    char *history;   /* file for new entries, or NULL */
-    lua_State *L;    /* the reading task, while readline runs */
+    bool hidden;     /* the line is wiped off the screen, for other output */
+    bool unfinished; /* that output did not end with a newline */
+    char *line;      /* allocated by readline; NULL: end of input */
+    char *history;   /* the file that new entries are appended to, or NULL */
+    lua_State *L;    /* the reading task's, while a function of readline runs */
     struct watch input;
     uv_signal_t signals[SIGNALS];
 } edit;
@@ -74,7 +77,7 @@ static void on_line(char *line) {
     finish();
 }
 
-/* Drops what was typed; what is printed next starts on a line of its own. */
+/* Drops the line being edited, and moves the cursor to a new line for the next output. */
 static void abandon(bool interrupted) {
     if (!edit.editing) {
         return;
@@ -110,8 +113,9 @@ static void show(void) {
     }
 }
 
-/* aside(unfinished) -> whether a line was in the way of output, which will not end its own line if
- * `unfinished`. The line is drawn again when the tasks that are ready now have run. */
+/* aside(unfinished) -> was a line being edited? If so it is wiped off the screen, so that the caller
+ * can print, and drawn again when the tasks that are ready now have run. `unfinished`: the output will
+ * not end with a newline. */
 static int fn_aside(lua_State *L) {
     lua_pushboolean(L, edit.editing);
     if (edit.editing) {
@@ -124,8 +128,8 @@ static int fn_aside(lua_State *L) {
 
 /* ---- signals ---- */
 
-/* Lets the default action happen, unless a script waits for the same signal. What stops the process
- * returns here when it goes on. */
+/* Takes the signal's default action, unless a script waits for the same signal. After a signal that
+ * stops the process this goes on when the process is continued. */
 static void take_default_action(uv_signal_t *handle, int number) {
     struct sigaction action;
     uv_signal_cb callback = handle->signal_cb;
@@ -156,7 +160,7 @@ static void on_signal(uv_signal_t *handle, int number) {
     }
 }
 
-/* What the parent chose to ignore (nohup) stays ignored. */
+/* Handles the signals, but those that the parent process has set to be ignored (nohup). */
 static void watch_signals(void) {
     for (size_t i = 0; i < SIGNALS; i++) {
         struct sigaction action;
@@ -167,7 +171,7 @@ static void watch_signals(void) {
     }
 }
 
-/* ---- completion: the completer is Lua, and may fail without harm ---- */
+/* ---- completion: by a Lua function, whose errors mean that there are no matches ---- */
 
 /* (completer, word) -> whatever the completer returns */
 static int call_completer(lua_State *L) {
@@ -178,7 +182,7 @@ static int call_completer(lua_State *L) {
     return 1;
 }
 
-/* The matches are the list on top of the stack. */
+/* For rl_completion_matches(): the next string of the list on top of edit.L, or NULL at its end. */
 static char *next_match(const char *word, int again) {
     static lua_Integer next;
     char *match = NULL;
@@ -196,8 +200,8 @@ static char **complete(const char *word, int start, int end) {
     int top = lua_gettop(L);
     char **matches = NULL;
     (void)start, (void)end;
-    *gnu.rl_attempted_completion_over = 1;      /* no names of files */
-    *gnu.rl_completion_append_character = '\0'; /* readline has just set it to a space */
+    *gnu.rl_attempted_completion_over = 1;      /* do not complete file names */
+    *gnu.rl_completion_append_character = '\0'; /* readline sets it to a space before each call */
     if (!lua_isfunction(L, COMPLETER) || !lua_checkstack(L, 8)) {
         return NULL;
     }
@@ -213,7 +217,7 @@ static char **complete(const char *word, int start, int end) {
 
 /* ---- reading a line ---- */
 
-/* What needs readline begins here: raises if there is none. */
+/* Loads readline, or raises: every function that needs it calls this first. */
 static void load(lua_State *L) {
     const char *why = libreadline_load();
     if (why != NULL) {
@@ -237,10 +241,11 @@ static void open_once(void) {
     *gnu.rl_attempted_completion_function = complete;
     *gnu.rl_completer_word_break_characters = " \t\n\"\\'`@$><=;|&{}()[]+-*/%^#~,?!";
     gnu.rl_initialize();
-    /* Where readline would wait by itself, whatever ~/.inputrc says: it must not, or not for long. */
+    /* Readline must not block the program by reading keys itself, whatever ~/.inputrc says: no question
+     * before a long list of completions, no pager for it, a short wait after Escape. */
     gnu.rl_variable_bind("completion-query-items", "0");
     gnu.rl_variable_bind("page-completions", "off");
-    gnu.rl_variable_bind("keyseq-timeout", "50"); /* ms, after an Escape in vi mode */
+    gnu.rl_variable_bind("keyseq-timeout", "50"); /* ms */
 }
 
 static void begin(const char *prompt) {
@@ -249,7 +254,7 @@ static void begin(const char *prompt) {
     edit.line = NULL;
     edit.ended = edit.hidden = edit.unfinished = false;
     edit.editing = true;
-    *gnu.rl_eof_found = 0; /* of the line before: it would end this one with an empty line */
+    *gnu.rl_eof_found = 0; /* left from the line before, it would end this one at once */
     fflush(stdout);
     gnu.rl_callback_handler_install(prompt, on_line);
     watch_signals();
@@ -294,8 +299,8 @@ static int typed(lua_State *L, int status, lua_KContext ctx) {
     return 1;
 }
 
-/* read(prompt [, completer]) -> a line, or nil at the end of input. completer(word) returns a list
- * of words that it may become. */
+/* read(prompt [, completer]) -> a line, or nil at the end of input. completer(word) returns a list of
+ * the words that may replace it. */
 static int fn_read(lua_State *L) {
     const char *prompt = luaL_checkstring(L, PROMPT);
     lua_settop(L, COMPLETER);
@@ -310,7 +315,8 @@ static int fn_read(lua_State *L) {
 
 /* ---- history ---- */
 
-/* history(path) -> whether lines are kept there: loads it, and appends to it from now on */
+/* history(path) -> could the file be opened? Loads the history from it, and appends new lines to it
+ * from now on. */
 static int fn_history(lua_State *L) {
     const char *path = luaL_checkstring(L, 1);
     load(L);
@@ -320,7 +326,7 @@ static int fn_history(lua_State *L) {
         return 1;
     }
     close(fd);
-    *gnu.history_comment_char = '#'; /* times, which tell where an entry of several lines ends */
+    *gnu.history_comment_char = '#'; /* marks timestamps, which separate entries of several lines */
     *gnu.history_write_timestamps = 1;
     *gnu.history_multiline_entries = 1;
     gnu.history_truncate_file(path, HISTORY_LINES);
@@ -336,7 +342,7 @@ static const char *last_remembered(void) {
     return *gnu.history_length > 0 ? gnu.history_get(last)->line : "";
 }
 
-/* remember(line): for the arrow keys, and for the next session; the same again counts once */
+/* remember(line): adds it to the history and to its file, unless it equals the last entry. */
 static int fn_remember(lua_State *L) {
     const char *line = luaL_checkstring(L, 1);
     load(L);
@@ -360,7 +366,7 @@ int readline_open(lua_State *L) {
     return 1;
 }
 
-/* The reading task was closed without running, or never got that far. */
+/* The reading task may have been dropped without being resumed, so a line may still be edited. */
 void readline_close(void) {
     abandon(false);
     free(edit.line);

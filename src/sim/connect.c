@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * How streams begin. The three packets of a handshake: SYN makes a child of the listener, SYNACK
- * makes the client's connect succeed, ACK (or the first data) lets the child be accepted. Each side
- * sends its own again until it has heard the other; the ACK is sent for each SYNACK.
+ * How streams begin: a handshake of three packets. SYN makes a child socket of the listener, SYNACK
+ * makes the client's connect succeed, ACK (or the first data) lets the child be accepted. SYN and
+ * SYNACK are sent again until the other side has answered; each SYNACK is answered by an ACK.
  *
  * Invariant: a child belongs to its listener until it is accepted, and ends with it. Both ends share
- * the two flows that connect() has made; the listener's side joins them when the SYN arrives.
+ * the two flows that connect() has made; the listener's side is attached when the SYN arrives.
  */
 #include <errno.h>
 #include <string.h>
@@ -120,7 +120,7 @@ static void send_synack(struct sim_socket *child, void (*retry)(struct packet *)
     packet_send(p);
 }
 
-/* Whatever is answered may be lost, so the SYN stays with its timer until the client has heard. */
+/* The answer may be lost, so the SYN goes back to its timer, until the client has an answer. */
 static void syn_arrived(struct packet *p) {
     struct flow *flow = p->flow;
     struct sim_socket *client = flow->from;
@@ -130,7 +130,7 @@ static void syn_arrived(struct packet *p) {
     }
     struct sim_socket *listener = listener_at(p->to, &p->target);
     if (flow->to != NULL) {
-        send_synack(flow->to, NULL); /* it was heard before: the answer was lost, or is late */
+        send_synack(flow->to, NULL); /* a SYN sent again: the answer was lost, or is late */
     } else if (listener == NULL) {
         packet_mark(p, VERDICT_REFUSED);
         stream_send_reset(flow);
@@ -151,7 +151,7 @@ static void ack_arrived(struct packet *p) {
     packet_free(p);
 }
 
-/* The child's answer stays with its timer until it knows that it was heard: see retry_synack. */
+/* The SYNACK goes back to its timer, until the child has heard from the client: see retry_synack. */
 static void synack_arrived(struct packet *p) {
     struct sim_socket *client = p->flow->to;
     if (client == NULL) {
@@ -183,7 +183,7 @@ static bool same_address(const struct sim_address *a, const struct sim_address *
     return a->port == b->port && memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
 }
 
-/* Sockets that share a port can be told apart by their peers only. */
+/* Does another connection of the machine have the same local address and the same peer? */
 static bool is_taken(const struct sim_socket *s, const struct sim_address *peer) {
     for (const struct sim_socket *t = s->machine->sockets; t != NULL; t = t->next) {
         if (t != s && t->type == SOCK_STREAM && t->connected && t->listener == NULL &&
@@ -250,7 +250,7 @@ int stream_connect(struct sim_socket *s, const struct sim_address *to) {
     return error ? -error : begin_connect(s, to);
 }
 
-/* Within one machine there is nothing to wait for. */
+/* Both ends are on one machine, so no packets are sent. */
 int stream_connect_path(struct sim_socket *s, const struct sim_path *path) {
     struct sim_socket *listener, *child;
     if (s->state != STREAM_NEW) {
@@ -328,7 +328,6 @@ void stream_leave_listener(struct sim_socket *child) {
     child->listener = NULL;
 }
 
-/* The listener ends: its children, accepted by nobody, are reset. */
 void stream_drop_children(struct sim_socket *listener) {
     struct sim_socket *next;
     for (struct sim_socket *s = listener->machine->sockets; s != NULL; s = next) {

@@ -3,8 +3,8 @@
  * Datagrams: UDP to one machine, by broadcast to all, by multicast to those that joined; and unix
  * datagrams, which cross nothing and lose nothing.
  *
- * Invariant: a datagram arrives whole, in one piece, or not at all; what the receiver's buffer has no
- * room for is dropped without a word. Only a connected socket learns that nobody listened.
+ * Invariant: a datagram arrives whole, or not at all. If the receiver's buffer is full it is dropped
+ * silently. Only a connected socket learns that no socket was bound to the target.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,13 +15,13 @@
 #include "sim/run.h"
 #include "sim/socket.h"
 
-#define OVERHEAD 768     /* what the kernel charges for a datagram beside its bytes, roughly */
+#define OVERHEAD 768     /* of the receiver's buffer, for each datagram; roughly the kernel's */
 #define UNIX_OVERHEAD 32 /* of the sender's buffer, for a unix datagram */
 #define UNIX_QUEUE 10    /* Linux, net.unix.max_dgram_qlen */
 
-/* ---- who gets it ---- */
+/* ---- the receiving socket ---- */
 
-/* 0: not for this socket; the higher, the better it fits. */
+/* How well the packet's addresses fit the socket's: 0: it is not for this socket. */
 static int fits(struct sim_socket *s, const struct packet *p) {
     if (s->type != SOCK_DGRAM || s->family == AF_UNIX || !s->bound ||
         s->local.port != p->target.port) {
@@ -77,7 +77,7 @@ static void deliver_to_group(struct packet *p) {
     packet_free(p);
 }
 
-/* ---- nobody listens ---- */
+/* ---- no socket is bound there ---- */
 
 static void unreachable_arrived(struct packet *p) {
     for (struct sim_socket *s = p->to->sockets; s != NULL; s = s->next) {
@@ -211,8 +211,8 @@ static ssize_t send_inet(struct sim_socket *s, const struct msghdr *message) {
     return (ssize_t)size;
 }
 
-/* Whom a unix socket sends to: the peer that it has, or whoever has the name. A peer that was closed
- * is refused once, and is then no peer any more. */
+/* The socket to which a unix socket sends: the one with the message's address, or its peer. A peer that
+ * was closed is ECONNREFUSED once; then the socket is not connected any more. */
 static int find_receiver(struct sim_socket *s, const struct msghdr *message,
                          struct sim_socket **to) {
     struct sim_path path;
@@ -228,7 +228,7 @@ static int find_receiver(struct sim_socket *s, const struct msghdr *message,
     return *to == NULL ? -ECONNREFUSED : 0;
 }
 
-/* A full receiver is an error to be told at once, as the kernel's. */
+/* Delivers at once. If the receiver's queue is full that is EAGAIN, as under Linux. */
 static ssize_t send_unix(struct sim_socket *s, const struct msghdr *message) {
     struct sim_socket *to;
     size_t size = size_of(message);
@@ -325,7 +325,7 @@ static int connect_path(struct sim_socket *s, const struct sockaddr *address, so
     return 0;
 }
 
-/* What connect() chose goes with the peer; what bind() was told stays. */
+/* The local address that connect() chose is dropped with the peer; one given to bind() stays. */
 static int disconnect(struct sim_socket *s) {
     memset(&s->remote, 0, sizeof(s->remote));
     s->connected = false;

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * The simulated network as a driver: the kernel's system calls, answered from memory. See sim.h for
- * who does what. A descriptor that is not of this run is EBADF, whatever is asked of it.
+ * The simulated network as a driver: each function takes a system call's arguments, finds the socket,
+ * and calls the file that implements it. A descriptor that does not belong to this run is EBADF in
+ * every call.
  */
 #include "kernel/driver.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "sim/sim.h"
+#include "base/clock.h"
+#include "kernel/watch.h"
 #include "sim/event.h"
 #include "sim/machine.h"
 #include "sim/run.h"
+#include "sim/sim.h"
 #include "sim/socket.h"
 #include "sim/stream.h"
-#include "kernel/watch.h"
-#include "base/clock.h"
 
 /* ---- sockets ---- */
 
@@ -155,7 +156,7 @@ static ssize_t transmit(struct sim_socket *s, struct msghdr *message) {
     return datagram_transmit(s, message);
 }
 
-/* Message after message, until one fails: that is told if it is the first. */
+/* Calls `call` for each message until one fails. Returns how many succeeded; if none did, the error. */
 static int for_each(int fd, struct mmsghdr *messages, unsigned count,
                     ssize_t (*call)(struct sim_socket *s, struct msghdr *message)) {
     struct sim_socket *s = sim_socket_of(fd);

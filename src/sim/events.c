@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: MIT
  *
- * What will happen in a simulation, in order, and the clock that jumps from one to the next. Events
- * live inside whatever they are about (a packet, an alarm) and are members of one binary heap, by
- * due time and then by the order in which they were added.
+ * The events of a simulation, and the clock that jumps from one to the next. An event is a member of
+ * whatever it is about (a packet, an alarm), and is kept in one binary heap, ordered by due time and
+ * then by the order in which events were added.
  *
- * Invariant: time never runs backwards, and moves only here. A task that looks at the clock again
- * and again, or gives way again and again, without waiting for anything would otherwise do so for
- * ever: after PATIENCE looks at one instant each further one takes a microsecond.
+ * Invariant: time never runs backwards, and only this file changes it. A task that reads the clock in
+ * a loop, or gives way in a loop, would otherwise never see time pass: after FREE_LOOKS of either at
+ * one instant, each further one takes a microsecond.
  */
 #include "sim/event.h"
-#include "sim/run.h"
-#include "base/memory.h"
 
-#define PATIENCE 10000
+#include "base/memory.h"
+#include "sim/run.h"
+
+#define FREE_LOOKS 10000
 #define LOOK_NS 1000
 
 static struct {
     struct event **heap; /* 1-based */
     size_t count, capacity;
-    size_t idle; /* of them, those that bring nothing about */
-    uint64_t added;
-    unsigned looks; /* at the present instant */
+    size_t idle;    /* how many of them are idle */
+    uint64_t added; /* how many were ever added */
+    unsigned looks; /* clock readings and ticks at the present instant */
 } queue;
 
 static bool before(const struct event *a, const struct event *b) {
@@ -94,6 +95,7 @@ static void advance(uint64_t to) {
     }
 }
 
+/* Has the run ended, or does it end now because max_events or max_time is exceeded? */
 static bool past_limits(uint64_t due) {
     if (sim.events >= sim.max_events) {
         sim_fail("still running after %llu events (max_events), at %.6f s",
@@ -122,9 +124,9 @@ bool events_step(void) {
     return true;
 }
 
-/* A tick at one instant counts as an event, so that tasks that wake each other for ever end, too. */
+/* Ticks count as events, so that max_events also ends tasks that wake each other for ever. */
 void events_busy(void) {
-    if (++queue.looks > PATIENCE) {
+    if (++queue.looks > FREE_LOOKS) {
         sim.now += LOOK_NS;
     }
     sim.events++;
@@ -132,7 +134,7 @@ void events_busy(void) {
 }
 
 uint64_t events_clock(void) {
-    if (++queue.looks > PATIENCE) {
+    if (++queue.looks > FREE_LOOKS) {
         sim.now += LOOK_NS;
     }
     return sim.now;

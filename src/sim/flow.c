@@ -1,34 +1,34 @@
 /* SPDX-License-Identifier: MIT
  *
- * A flow is one direction of a stream: a ring of bytes that never move while markers pass over them,
- * taken <= arrived <= sent <= written. A packet of data names a part of the ring; it carries no bytes
- * of its own, so a lost one costs nothing to send again.
+ * A flow is one direction of a stream: a ring of bytes that do not move, over which four offsets
+ * advance: taken <= arrived <= sent <= written. A packet of data names a part of the ring and carries
+ * no bytes itself, so sending it again costs nothing.
  *
- * Invariants: what has arrived is never taken back and never skipped, so loss, reordering and
- * partitions only delay a stream. No more than the receiver's buffer lies between `taken` and `sent`,
- * no more than the sender's between `arrived` and `written`. A flow lives while one of its ends or a
- * packet on its way refers to it.
+ * Invariants: the offset `arrived` never goes back and never skips bytes, so loss, reordering and
+ * partitions only delay a stream. At most the receiver's buffer lies between `taken` and `sent`, and at
+ * most the sender's between `arrived` and `written`. A flow lives while one of its ends or a packet on
+ * its way refers to it.
  *
- * There are no packets of acknowledgement: the sender knows at once what has arrived, unless the way
- * back is closed; then it sends again, as if the acknowledgement had been lost. Only a window that
- * opens again is told by a packet.
+ * There are no packets of acknowledgement: the sender knows at once that a packet has arrived, unless
+ * the link back is closed; then it sends again, as if the acknowledgement had been lost. Only the
+ * opening of a full window takes a packet.
  */
 #include <errno.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "sim/event.h"
 #include "sim/network.h"
 #include "sim/run.h"
 #include "sim/socket.h"
 #include "sim/stream.h"
-#include "base/memory.h"
 
 #define SEGMENT 1460 /* bytes of data in a packet, as over Ethernet */
-#define CRUMB 16     /* the smaller of the two sizes that splitting makes */
+#define CRUMB 16     /* the most bytes in half of the packets that the fault `split` makes */
 #define SMALLEST_RING 4096
 #define MS 1000000ull
-#define LONGEST_PATIENCE (120000 * MS)
-#define MOST_ATTEMPTS 15 /* Linux, tcp_retries2 */
+#define LONGEST_DELAY (120000 * MS) /* Linux, TCP_RTO_MAX */
+#define MOST_ATTEMPTS 15            /* Linux, tcp_retries2 */
 
 struct span {
     uint64_t begin, end;
@@ -52,8 +52,7 @@ size_t flow_readable(const struct flow *flow) {
     return (size_t)(flow->arrived - flow->taken);
 }
 
-/* What the sender's buffer still takes. */
-size_t flow_room(const struct flow *flow) {
+size_t flow_space(const struct flow *flow) {
     size_t held = (size_t)(flow->written - flow->arrived);
     size_t limit = flow->from ? flow->from->send_buffer : 0;
     return held < limit ? limit - held : 0;
@@ -93,8 +92,8 @@ void flow_give(struct flow *flow, const char *data, size_t size) {
 }
 
 size_t flow_write(struct flow *flow, const char *data, size_t size) {
-    size_t room = flow_room(flow);
-    size = size < room ? size : room;
+    size_t space = flow_space(flow);
+    size = size < space ? size : space;
     flow_give(flow, data, size);
     return size;
 }
@@ -121,12 +120,12 @@ static void retry(struct packet *p) {
     }
 }
 
-/* How long a sender waits before it sends a packet again: doubled each time. */
-uint64_t stream_patience(const struct packet *p) {
+/* Doubled with each attempt. */
+uint64_t flow_retry_delay(const struct packet *p) {
     bool handshake = p->kind == PACKET_SYN || p->kind == PACKET_SYNACK;
     uint64_t first = handshake ? 1000 * MS : 200 * MS + 2 * sim.faults.latency_high;
-    uint64_t patience = p->attempt < 20 ? first << p->attempt : LONGEST_PATIENCE;
-    return patience < LONGEST_PATIENCE ? patience : LONGEST_PATIENCE;
+    uint64_t delay = p->attempt < 20 ? first << p->attempt : LONGEST_DELAY;
+    return delay < LONGEST_DELAY ? delay : LONGEST_DELAY;
 }
 
 struct packet *flow_packet(enum packet_kind kind, struct flow *flow) {
@@ -148,8 +147,8 @@ static struct packet *next_part(struct flow *flow, size_t size) {
     return p;
 }
 
-/* A sender that waits for room in a window which will not open any more finds that out by a probe
- * of one byte. The others learn it when they send, or never. */
+/* A sender that waits for the window to open finds out by a probe of one byte that nobody will read
+ * any more. Other senders find out when they send. */
 void flow_orphan(struct flow *flow) {
     flow->to = NULL;
     if (flow->stalled && flow->from != NULL && !flow->local) {
@@ -167,7 +166,8 @@ static void send_end(struct flow *flow) {
     packet_send(p);
 }
 
-/* Half of the split packets are crumbs, half of any size. */
+/* How many of `size` bytes go into the next packet: all, unless the fault `split` strikes. Half of the
+ * split packets have at most CRUMB bytes, the others any size. */
 static size_t cut(size_t size) {
     bool split = chance_happens(CHANCE_SPLIT, sim.faults.split);
     bool crumb = chance_happens(CHANCE_SPLIT, 0.5);
@@ -176,6 +176,7 @@ static size_t cut(size_t size) {
     return split ? (size_t)part : size;
 }
 
+/* flow_pump() of a local flow: what fits into the window has arrived at once. */
 static void pass_on(struct flow *flow) {
     uint64_t limit = flow->taken + flow->window;
     flow->sent = flow->arrived = flow->written < limit ? flow->written : limit;
@@ -213,7 +214,7 @@ void flow_pump(struct flow *flow) {
 
 /* ---- arriving ---- */
 
-/* Keeps [begin, end) among the spans, in order, joined with those it touches. */
+/* Adds [begin, end) to the spans, in order, joined with those that it touches. */
 static void keep_span(struct flow *flow, uint64_t begin, uint64_t end) {
     size_t i = 0, after;
     while (i < flow->span_count && flow->spans[i].end < begin) {
@@ -268,7 +269,7 @@ static void retry_window(struct packet *p) {
     }
 }
 
-/* From the receiver to the sender, who waits for it: it must not be lost. */
+/* Sends the sender, which waits for it, the packet that opens the window. It is sent again if lost. */
 static void tell_window(struct flow *flow) {
     struct packet *p = packet_new(PACKET_ACK, flow->receiver, flow->sender, 0);
     p->source = flow->target;

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT
  *
- * A program of its own has globals of its own: a machine that runs a script gets fresh globals,
- * loaded modules and libraries in the same Lua state. Which are in force follows the task that runs.
+ * Globals of machines that run scripts: each such machine gets fresh globals, loaded modules and
+ * libraries in the same Lua state. Before a task is resumed, those of its machine are put in force.
  *
- * Invariant: between runs, and for machines that run a function, those of the world outside are in
- * force. The metatable of strings is shared by all.
+ * Invariant: between runs, and for machines that run a function, the globals of the world outside are
+ * in force. The metatable of strings is shared by all.
  */
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "sim/sim.h"
+#include "base/state.h"
 #include "sim/machine.h"
 #include "sim/run.h"
-#include "base/state.h"
+#include "sim/sim.h"
 
 enum { GLOBALS = 1, LOADED, PRELOAD };
 
 static struct {
-    int home;    /* the world's, kept for its return */
-    int present; /* those in force */
+    int home;    /* registry reference to those of the world outside */
+    int present; /* registry reference to those in force */
     void (*fill)(lua_State *L);
 } state = {LUA_NOREF, LUA_NOREF, NULL};
 
@@ -26,7 +26,7 @@ void globals_fill_with(void (*open)(lua_State *L)) {
     state.fill = open;
 }
 
-/* Pushes a table that holds what is in force. */
+/* Pushes {globals, loaded, preload} as they are in force. */
 static void push_present(lua_State *L) {
     lua_createtable(L, 3, 0);
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
@@ -68,7 +68,6 @@ void sim_task_enters(const struct task *task) {
     }
 }
 
-/* Gives a machine fresh globals, and pushes them. */
 void globals_make(lua_State *L, struct machine *m) {
     int before = state.present;
     luaL_unref(L, LUA_REGISTRYINDEX, m->globals);

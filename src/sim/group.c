@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * Groups: the addresses that mean several machines, and which sockets have joined a multicast group.
- * There is one LAN, so a machine has one interface. As under Linux (IP_MULTICAST_ALL), what one socket
- * has joined is heard by every socket of its machine that is bound to the port.
+ * Broadcast and multicast addresses, and which sockets have joined a multicast group. There is one LAN,
+ * so a machine has one interface. As under Linux (IP_MULTICAST_ALL), once one socket has joined a
+ * group, every socket of its machine that is bound to the port receives the group's datagrams.
  */
 #include <errno.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "sim/machine.h"
 #include "sim/socket.h"
-#include "base/memory.h"
 
 struct membership {
     struct membership *next;
@@ -21,7 +21,7 @@ bool sim_is_multicast(const struct sim_address *a) {
 }
 
 bool sim_is_broadcast(const struct sim_address *a) {
-    static const unsigned char own[4] = {127, 255, 255, 255}; /* of the loopback: to itself */
+    static const unsigned char own[4] = {127, 255, 255, 255}; /* the loopback interface's */
     static const unsigned char all[4] = {255, 255, 255, 255}, lan[4] = {10, 0, 255, 255};
     return sim_is_four(a) && (memcmp(a->ip + 12, all, 4) == 0 || memcmp(a->ip + 12, lan, 4) == 0 ||
                               memcmp(a->ip + 12, own, 4) == 0);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Names of machines. Every machine knows the names of all, and itself as localhost too; numeric
- * addresses and the names of services mean what they mean in the world outside. Nobody else has a
- * name.
+ * Names of machines. Every machine knows the names of all, and itself as localhost as well. Numeric
+ * addresses and the names of services are those of the world outside. No other names exist.
  *
- * Invariant: an answer is found at once, by whoever asks, and told LOOKUP_NS later, so that a script
- * sees a lookup suspend its task. What is asked still when a run ends is forgotten with it.
+ * Invariant: the answer is found when the lookup starts, and delivered LOOKUP_NS later, so that a
+ * lookup suspends its task as in the real world. Lookups that are under way when a run ends are dropped.
  */
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -13,13 +12,13 @@
 #include <string.h>
 #include <uv.h>
 
+#include "base/memory.h"
 #include "net/resolve.h"
-#include "sim/sim.h"
 #include "sim/event.h"
 #include "sim/machine.h"
 #include "sim/run.h"
+#include "sim/sim.h"
 #include "sim/socket.h"
-#include "base/memory.h"
 
 #define LOOKUP_NS (1000 * 1000)
 
@@ -30,7 +29,7 @@ struct question {
 
 /* ---- name to address ---- */
 
-/* The result is one of getaddrinfo()'s, because freeaddrinfo() will free it. */
+/* The result comes from getaddrinfo(), because it will be freed by freeaddrinfo(). */
 static int numeric(struct lookup *lookup, const char *text) {
     struct addrinfo hints = lookup->hints;
     const char *service = *lookup->service ? lookup->service : NULL;
@@ -43,7 +42,7 @@ static int numeric(struct lookup *lookup, const char *text) {
     }
 }
 
-/* The address of a name, whose canonical name is that name. */
+/* The result for a name with that address. The canonical name is the name itself. */
 static int named(struct lookup *lookup, const struct sim_address *a, bool six) {
     char text[INET6_ADDRSTRLEN];
     inet_ntop(six ? AF_INET6 : AF_INET, a->ip + (six ? 0 : 12), text, sizeof(text));
@@ -108,7 +107,7 @@ static void answer(struct event *event) {
     struct question *question = (struct question *)event;
     struct lookup *lookup = question->lookup;
     memory_free(question);
-    lookup->abandoned |= waitq_is_empty(&lookup->waiters); /* a crash has dropped its task */
+    lookup->abandoned |= waitq_is_empty(&lookup->waiters); /* the task was dropped by a crash */
     lookup->ended(lookup);
 }
 

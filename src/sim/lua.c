@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
- * lariat.core.sim: what lua/lariat/sim.lua makes the API of. Machines are known by their numbers
- * here, the world's being 0.
+ * The table lariat.core.sim, on which lua/lariat/sim.lua and its neighbours build the API. Its functions
+ * take machines by their numbers; the world's is 0.
  */
 #include <arpa/inet.h>
 #include <lauxlib.h>
 #include <string.h>
 
-#include "sim/sim.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/state.h"
 #include "sim/event.h"
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/run.h"
+#include "sim/sim.h"
 #include "sim/socket.h"
-#include "base/clock.h"
-#include "base/memory.h"
-#include "base/state.h"
 #include "task/task.h"
 
 static void check_running(lua_State *L) {
@@ -39,7 +39,7 @@ static double number_field(lua_State *L, const char *field, double otherwise) {
     return value;
 }
 
-/* Thirty years in nanoseconds are as good as no limit. */
+/* As an integer, at most 1e18: thirty years in nanoseconds are as good as no limit. */
 static uint64_t limited(double value) {
     return value < 1e18 ? (uint64_t)value : (uint64_t)1e18;
 }
@@ -61,7 +61,8 @@ static struct faults fault_fields(lua_State *L) {
     };
 }
 
-/* run(options, world) -> nil or why it failed, trace, events, seconds; Lua has checked the options */
+/* run(options, world) -> nil or why it failed, the trace, the number of events, the seconds that passed.
+ * The options have been checked in Lua. */
 static int fn_run(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     luaL_checktype(L, 2, LUA_TFUNCTION);
@@ -81,13 +82,13 @@ static int fn_run(lua_State *L) {
     return sim_run(L, &options, seed);
 }
 
-/* running() -> is a simulation? */
+/* running() -> is a simulation under way? */
 static int fn_running(lua_State *L) {
     lua_pushboolean(L, rt.world != NULL);
     return 1;
 }
 
-/* stop([why]): ends the run, as failed if a reason is given */
+/* stop([why]): ends the run; as failed, if a reason is given */
 static int fn_stop(lua_State *L) {
     check_running(L);
     if (!lua_isnoneornil(L, 1)) {
@@ -103,7 +104,7 @@ static int fn_time(lua_State *L) {
     return 1;
 }
 
-/* draw(n) -> an integer of the seed's, for the choice of faults: the n-th, whatever else is drawn */
+/* draw(seed, n) -> the n-th integer that the seed gives for the choice of faults */
 static int fn_draw(lua_State *L) {
     uint64_t seed = (uint64_t)luaL_checkinteger(L, 1);
     lua_Integer n = luaL_checkinteger(L, 2);
@@ -125,7 +126,7 @@ static int fn_machine(lua_State *L) {
     return 1;
 }
 
-/* current() -> the number of the machine that runs this, its name */
+/* current() -> the number and the name of the running task's machine */
 static int fn_current(lua_State *L) {
     check_running(L);
     struct machine *m = machine_current();
@@ -155,32 +156,32 @@ static int fn_state(lua_State *L) {
     return 4;
 }
 
-/* expect(machine, status): it will end with this; any other is a failure */
+/* expect(machine, status): a program of its that ends with another status fails the run */
 static int fn_expect(lua_State *L) {
     check_machine(L, 1)->expected = (int)luaL_checkinteger(L, 2);
     return 0;
 }
 
-/* globals(machine) -> fresh ones, which its tasks will see */
+/* globals(machine) -> fresh globals, which its tasks will see */
 static int fn_globals(lua_State *L) {
     globals_make(L, check_machine(L, 1));
     return 1;
 }
 
-/* output(machine, number) -> all it has printed on that stream, 1 or 2 */
+/* output(machine, number) -> everything it has written to standard output (1) or error (2) */
 static int fn_output(lua_State *L) {
     const struct printed *printed = &check_machine(L, 1)->printed[luaL_checkinteger(L, 2) == 2];
     lua_pushlstring(L, printed->text, printed->size);
     return 1;
 }
 
-/* echo(machine, yes): does what it prints go to our own standard streams as well? */
+/* echo(machine, yes): is its output also written to the real standard streams? */
 static int fn_echo(lua_State *L) {
     check_machine(L, 1)->echo = lua_toboolean(L, 2);
     return 0;
 }
 
-/* write(number, text): prints, on the machine that runs this */
+/* write(number, text): writes to standard stream 1 or 2 of the running task's machine */
 static int fn_write(lua_State *L) {
     size_t size;
     int number = (int)luaL_checkinteger(L, 1);
@@ -190,7 +191,7 @@ static int fn_write(lua_State *L) {
     return 0;
 }
 
-/* remove(name) -> was it the name of a unix socket of the machine that runs this? It is free now. */
+/* remove(name) -> was it the name of a unix socket of the running task's machine? If so, it is free now. */
 static int fn_remove(lua_State *L) {
     const char *name = luaL_checkstring(L, 1);
     check_running(L);
@@ -198,7 +199,7 @@ static int fn_remove(lua_State *L) {
     return 1;
 }
 
-/* input(machine, text): what its standard input will hold */
+/* input(machine, text): sets the content of its standard input */
 static int fn_input(lua_State *L) {
     struct machine *m = check_machine(L, 1);
     const char *text = luaL_checklstring(L, 2, &m->input_size);
@@ -208,8 +209,8 @@ static int fn_input(lua_State *L) {
     return 0;
 }
 
-/* start(machine, name, f, ...) -> a task on that machine, which is up from now on. Rules call it, too,
- * when no task is running. */
+/* start(machine, name, f, ...) -> a new task on that machine, which is up from now on. A rule may call
+ * it, too, when no task is running. */
 static int fn_start(lua_State *L) {
     struct machine *m = check_machine(L, 1);
     const char *name = luaL_checkstring(L, 2);
@@ -223,8 +224,8 @@ static int fn_start(lua_State *L) {
 
 /* ---- crash, and waiting for an end ---- */
 
-/* Who wants to start it again goes before those who wait for its end: the run is one of them, and must
- * find a client running again. */
+/* Wakes the tasks in fn_crash() first, which may start the machine again, and then, by dropping its
+ * tasks, those in fn_ended(): one of them is the world's task, which must find a client running again. */
 static void crash_now(struct event *event) {
     struct machine *m = (struct machine *)((char *)event - offsetof(struct machine, crash));
     waitq_wake_all(&m->crashed, WAKE_READY);
@@ -240,7 +241,7 @@ static int waited(lua_State *L, int status, lua_KContext ctx) {
     return 1;
 }
 
-/* crash(machine) -> true, once the tasks that can run now have done so and it is down */
+/* crash(machine) -> true, once the tasks that are ready now have run and it is down */
 static int fn_crash(lua_State *L) {
     struct machine *m = check_machine(L, 1);
     struct task *task = scheduler.current;
@@ -253,7 +254,7 @@ static int fn_crash(lua_State *L) {
     return task_park(L, "crash", NEVER, true, 0, waited);
 }
 
-/* ended(machine) -> true, once it has no task */
+/* ended(machine) -> true, once it has no tasks left */
 static int fn_ended(lua_State *L) {
     struct machine *m = check_machine(L, 1);
     struct task *task = scheduler.current;
@@ -276,7 +277,7 @@ static int fn_link(lua_State *L) {
     return 0;
 }
 
-/* faults(options): these hold from now on */
+/* faults(options): sets faults and latency from now on */
 static int fn_faults(lua_State *L) {
     check_running(L);
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -285,7 +286,7 @@ static int fn_faults(lua_State *L) {
     return 0;
 }
 
-/* rule(f): f(packet) decides from now on; nil: nobody does */
+/* rule(f): f(packet) decides about packets from now on; nil: there is no rule */
 static int fn_rule(lua_State *L) {
     check_running(L);
     rule_set(L, 1);

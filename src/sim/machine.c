@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: MIT
  *
  * Machines: each has a name, the addresses 10.0.x.y and fd00::x:y, ports, sockets and the tasks of
- * one program. The first, with number 0, is the world: the body of the run.
+ * one program. Machine 0 is the "world", where the body of the run runs.
  *
- * Invariant: a task belongs to the machine whose number its domain field carries, and so does what it
- * makes; a machine's program has ended when none of its tasks is left. A crash is silent: no `<close>`
- * variable runs, no packet tells of it.
+ * Invariant: a task belongs to the machine whose number is in its domain field, and so do the tasks
+ * and sockets that it makes. A machine's program has ended when none of its tasks is left. A crash is
+ * silent: no `<close>` variable runs, and no packet is sent.
  */
+#include "sim/machine.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "sim/sim.h"
-#include "sim/event.h"
-#include "sim/machine.h"
-#include "sim/network.h"
-#include "sim/run.h"
-#include "sim/socket.h"
-#include "net/socket.h"
 #include "base/memory.h"
 #include "base/state.h"
+#include "net/socket.h"
+#include "sim/event.h"
+#include "sim/network.h"
+#include "sim/run.h"
+#include "sim/sim.h"
+#include "sim/socket.h"
 #include "task/task.h"
 
 #define EPHEMERAL_FIRST 32768
@@ -99,7 +100,6 @@ bool machine_owns(const struct machine *m, const struct sim_address *a) {
     return sim_is_loopback(a) || memcmp(own.ip, a->ip, sizeof(own.ip)) == 0;
 }
 
-/* Who answers to an address, as seen from a machine; NULL: nobody. */
 struct machine *machine_at(const struct sim_address *a, struct machine *from) {
     if (sim_is_loopback(a) || sim_is_wildcard(a)) {
         return from;
@@ -124,7 +124,7 @@ static bool overlap(const struct sim_socket *s, const struct sim_address *a, boo
     return memcmp(s->local.ip, a->ip, sizeof(a->ip)) == 0;
 }
 
-/* Linux: b may share the address of a if both allow it and, for streams, a does not listen. */
+/* As in Linux: b may share the address of a if both allow it and, for streams, a does not listen. */
 static bool may_share(const struct sim_socket *a, const struct sim_socket *b) {
     int level = SOL_SOCKET;
     if (sim_option_int(a, level, SO_REUSEPORT, 0) && sim_option_int(b, level, SO_REUSEPORT, 0)) {
@@ -135,6 +135,7 @@ static bool may_share(const struct sim_socket *a, const struct sim_socket *b) {
     return reuse && a->state != STREAM_LISTENING;
 }
 
+/* Is the port in TIME_WAIT? */
 static bool waits(const struct machine *m, unsigned port) {
     for (size_t i = 0; i < m->wait_count; i++) {
         if (m->waits[i].port == port && m->waits[i].until > sim.now) {
@@ -157,7 +158,6 @@ bool machine_port_free(const struct machine *m, int type, const struct sim_socke
     return type != SOCK_STREAM || reuse || !waits(m, a->port);
 }
 
-/* 0, or -EADDRINUSE: all are taken. */
 int machine_ephemeral_port(struct machine *m, int type, const struct sim_socket *asks,
                            struct sim_address *a) {
     for (unsigned i = 0; i < EPHEMERAL_COUNT; i++) {
@@ -188,14 +188,13 @@ void sim_task_began(const struct task *task) {
     machine_of(task->domain)->tasks++;
 }
 
-/* A new task belongs to this machine, whoever has made it. */
 void machine_adopt(struct machine *m, struct task *task) {
     machine_of(task->domain)->tasks--;
     task->domain = SIM_DOMAINS + m->id;
     m->tasks++;
 }
 
-/* What the program leaves open is closed for it, as by a kernel. */
+/* Closes the sockets that the machine's program has left open, as a kernel does at its end. */
 static void close_sockets(const struct machine *m, void (*close)(struct socket *)) {
     struct socket *next;
     for (struct socket *s = sockets.all; s != NULL; s = next) {
@@ -206,8 +205,8 @@ static void close_sockets(const struct machine *m, void (*close)(struct socket *
     }
 }
 
-/* The last line that it has written to standard error: mostly why. */
-static const char *last_words(const struct machine *m, int *length) {
+/* The last line that the machine has written to standard error, which mostly says why it ended. */
+static const char *last_line(const struct machine *m, int *length) {
     const char *text = m->printed[1].text;
     size_t end = m->printed[1].size;
     while (end > 0 && text[end - 1] == '\n') {
@@ -221,13 +220,13 @@ static const char *last_words(const struct machine *m, int *length) {
     return end > 0 ? text + begin : "";
 }
 
-/* A status that nobody foresees is an error that nobody caught. */
+/* Fails the run if the machine's program has ended with another status than the expected one. */
 static void check_status(const struct machine *m) {
     if (m->up && !sim.over && m->status != m->expected) {
         int length;
-        const char *words = last_words(m, &length);
+        const char *line = last_line(m, &length);
         sim_fail("host '%s' ended with status %d after %.6f s%s%.*s", m->name, m->status,
-                 (double)(sim.now - SIM_BOOT) / 1e9, length > 0 ? ": " : "", length, words);
+                 (double)(sim.now - SIM_BOOT) / 1e9, length > 0 ? ": " : "", length, line);
     }
 }
 
@@ -263,9 +262,10 @@ void machine_crash(struct machine *m) {
     close_sockets(m, socket_abort);
 }
 
-/* ---- what it prints ---- */
+/* ---- output of its program ---- */
 
-/* Lines of both streams come out in the order of their times. */
+/* Writes to a real stream, each line after its time and the machine's name. The other stream is flushed
+ * first, so that the lines of both appear in the order of their times. */
 static void echo(struct machine *m, FILE *file, const char *data, size_t size) {
     fflush(file == stdout ? stderr : stdout);
     for (const char *end = data + size; data < end;) {

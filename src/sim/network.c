@@ -1,36 +1,39 @@
 /* SPDX-License-Identifier: MIT
  *
- * What becomes of a packet. In this order: the script's rule, partitions and holds, then chance: loss,
- * delay, reordering, duplication. A lost packet of a stream stays with its sender's timer and is sent
- * again; a lost datagram is gone.
+ * The way of a packet from one machine to another. These decide about it, in this order: the script's
+ * rule, partitions and holds, then chance: loss, delay, reordering, duplication. A lost packet of a
+ * stream is sent again when its sender's retransmission timer expires; a lost datagram is gone.
  *
- * Invariants: a packet belongs to the network from packet_send() on, and is freed by whoever ends its
- * journey. Without the reorder fault packets of one link arrive in the order in which they were sent,
- * except those that the rule delays differently. Packets inside one machine take LOOPBACK_NS and have no other record.
+ * Invariants: a packet belongs to the network from packet_send() on. It is freed where it is lost for
+ * good, or by its `arrive`. Without the reorder fault, packets of one link arrive in the order in which
+ * they were sent, except those that the rule delays differently. Packets within one machine take
+ * LOOPBACK_NS; no fault applies to them, and they are not in the trace.
  */
+#include "sim/network.h"
+
 #include <errno.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "sim/event.h"
 #include "sim/machine.h"
-#include "sim/network.h"
 #include "sim/run.h"
 #include "sim/socket.h"
 #include "sim/stream.h"
-#include "base/memory.h"
 
 #define LOOPBACK_NS 10000
 #define MS 1000000ull
 
 struct link {
     enum link_state state;
-    unsigned outages; /* partitions by chance that lie over it */
-    uint64_t last_arrival;
+    unsigned outages;      /* how many partitions by chance are in force on it */
+    uint64_t last_arrival; /* of the packets sent so far: the next one arrives no earlier */
     struct packet *held_first, *held_last;
 };
 
+/* A partition by chance, in both directions. */
 struct outage {
-    struct event event;
+    struct event event; /* its end */
     struct machine *a, *b;
 };
 
@@ -38,7 +41,7 @@ static struct {
     struct link **rows; /* rows[from][to], each as long as `lengths` says */
     unsigned *lengths;
     unsigned count;
-    struct event weather; /* the next partition by chance */
+    struct event next_outage; /* begins the next partition by chance */
 } net;
 
 /* ---- links ---- */
@@ -116,8 +119,8 @@ static void begin_outage(struct machine *a, struct machine *b, uint64_t length) 
     event_add(&outage->event, sim.now + length);
 }
 
-/* Draws the same numbers whether or not the fault is on. */
-static void change_weather(struct event *event) {
+/* Begins a partition by chance, unless it has drawn the same machine twice, and plans the next one. */
+static void next_outage_due(struct event *event) {
     uint64_t a = chance_between(CHANCE_PARTITION, 0, sim.machine_count - 1);
     uint64_t b = chance_between(CHANCE_PARTITION, 0, sim.machine_count - 1);
     uint64_t length = chance_between(CHANCE_PARTITION, 20 * MS, 2000 * MS);
@@ -129,7 +132,7 @@ static void change_weather(struct event *event) {
     event_add(event, sim.now + pause);
 }
 
-/* ---- the journey ---- */
+/* ---- the way of a packet ---- */
 
 static void drop_packet(struct event *event) {
     packet_free((struct packet *)event);
@@ -162,7 +165,6 @@ void packet_mark(const struct packet *p, enum verdict verdict) {
 
 static void packet_due(struct event *event);
 
-/* It did not get there: the sender's timer is what is left of it. */
 void packet_lose(struct packet *p) {
     if (p->retry == NULL) {
         packet_free(p);
@@ -170,7 +172,7 @@ void packet_lose(struct packet *p) {
     }
     p->lost = true;
     p->event.fire = packet_due;
-    event_add(&p->event, sim.now + stream_patience(p));
+    event_add(&p->event, sim.now + flow_retry_delay(p));
 }
 
 static void packet_due(struct event *event) {
@@ -187,18 +189,18 @@ static void packet_due(struct event *event) {
     }
 }
 
-/* What the rule adds, `extra`, comes on top: packets that it delays alike stay in order, and those that
- * it does not delay overtake them. */
+/* Delivers the packet after the latency, the delays that chance adds, and the rule's `extra`. Packets
+ * with the same `extra` stay in order; those with less overtake those with more. */
 static void travel(struct packet *p, uint64_t extra) {
     const struct faults *f = &sim.faults;
     struct link *link = link_between(p->from, p->to);
     uint64_t latency = chance_between(CHANCE_LATENCY, f->latency_low, f->latency_high);
     bool late = chance_happens(CHANCE_DELAY, f->delay);
     uint64_t lateness = chance_between(CHANCE_DELAY, 100 * MS, 1000 * MS);
-    bool stray = chance_happens(CHANCE_REORDER, f->reorder);
-    uint64_t straying = chance_between(CHANCE_REORDER, f->latency_high, 5 * f->latency_high + MS);
-    uint64_t arrival = sim.now + latency + (late ? lateness : 0) + (stray ? straying : 0);
-    if (!stray) {
+    bool overtaken = chance_happens(CHANCE_REORDER, f->reorder);
+    uint64_t detour = chance_between(CHANCE_REORDER, f->latency_high, 5 * f->latency_high + MS);
+    uint64_t arrival = sim.now + latency + (late ? lateness : 0) + (overtaken ? detour : 0);
+    if (!overtaken) {
         arrival = arrival > link->last_arrival ? arrival : link->last_arrival;
         link->last_arrival = arrival;
     }
@@ -208,7 +210,8 @@ static void travel(struct packet *p, uint64_t extra) {
     event_add(&p->event, arrival);
 }
 
-/* A duplicate of a stream's packet would be thrown away by its receiver, so none is made. */
+/* Sends a duplicate of a datagram. Packets of streams are not duplicated: the receiver would drop the
+ * duplicate. */
 static void send_copy(const struct packet *p, uint64_t extra) {
     struct packet *copy = packet_new(p->kind, p->from, p->to, p->size);
     *copy = *p;
@@ -222,6 +225,7 @@ static void lost_on_the_way(struct packet *p, enum verdict verdict) {
     packet_lose(p);
 }
 
+/* The rule says "reset": both ends of the stream fail with ECONNRESET. */
 static void break_stream(struct packet *p) {
     struct sim_socket *from = p->flow ? p->flow->from : NULL;
     struct sim_socket *to = p->flow ? p->flow->to : NULL;
@@ -281,10 +285,11 @@ void packet_send(struct packet *p) {
 
 void network_set_faults(const struct faults *faults) {
     sim.faults = *faults;
-    event_remove(&net.weather);
+    event_remove(&net.next_outage);
     if (faults->partition > 0) {
-        net.weather = (struct event){.idle = true, .fire = change_weather};
-        event_add(&net.weather, sim.now + chance_between(CHANCE_PARTITION, 0, faults->partition));
+        uint64_t first = sim.now + chance_between(CHANCE_PARTITION, 0, faults->partition);
+        net.next_outage = (struct event){.idle = true, .fire = next_outage_due};
+        event_add(&net.next_outage, first);
     }
 }
 

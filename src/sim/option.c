@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * Socket options of the simulated kernel. Most are remembered and have no effect; buffers, address
- * reuse, broadcast, linger and multicast do what Linux does. An option nobody has set reads as
- * Linux's default.
+ * Socket options of the simulated kernel. Most are stored and have no effect; buffers, address reuse,
+ * broadcast, linger and multicast do what they do in Linux. An option that was not set has Linux's
+ * default.
  */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "sim/machine.h"
 #include "sim/socket.h"
 #include "sim/stream.h"
-#include "base/memory.h"
 
 struct sim_option {
     struct sim_option *next;
@@ -66,7 +66,7 @@ void sim_options_free(struct sim_socket *s) {
     }
 }
 
-bool sim_lingers_not(const struct sim_socket *s) {
+bool sim_option_resets(const struct sim_socket *s) {
     const struct sim_option *o = find(s, SOL_SOCKET, SO_LINGER);
     struct linger linger = {0, 0};
     if (o != NULL) {
@@ -77,7 +77,7 @@ bool sim_lingers_not(const struct sim_socket *s) {
 
 /* ---- set ---- */
 
-/* What Linux refuses of the options that have a range. */
+/* Does Linux take this value for the option? */
 static bool in_range(int level, int name, int value) {
     if (level == IPPROTO_TCP && (name == TCP_KEEPIDLE || name == TCP_KEEPINTVL)) {
         return value >= 1 && value <= 32767;
@@ -94,7 +94,7 @@ static bool in_range(int level, int name, int value) {
     return true;
 }
 
-/* -1 asks for the default. */
+/* -1 sets the default. */
 static int set_number(struct sim_socket *s, int level, int name, const void *value) {
     int number;
     memcpy(&number, value, sizeof(number));
@@ -111,7 +111,7 @@ static int set_number(struct sim_socket *s, int level, int name, const void *val
     return remember(s, level, name, &number, sizeof(number));
 }
 
-/* Turned off, it keeps its time. */
+/* Turned off, SO_LINGER keeps its time. */
 static int set_linger(struct sim_socket *s, const void *value) {
     const struct sim_option *before = find(s, SOL_SOCKET, SO_LINGER);
     struct linger linger, old = {0, 0};
@@ -124,7 +124,7 @@ static int set_linger(struct sim_socket *s, const void *value) {
     return remember(s, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 }
 
-/* Multicast leaves by an address of the machine's own, or by the one that the kernel picks. */
+/* IP_MULTICAST_IF takes an address of the machine, or the wildcard. */
 static int set_interface(struct sim_socket *s, const void *value, socklen_t size) {
     struct sim_address a = {.ip = {[10] = 0xff, [11] = 0xff}};
     memcpy(a.ip + 12, value, 4);
@@ -134,7 +134,7 @@ static int set_interface(struct sim_socket *s, const void *value, socklen_t size
     return remember(s, IPPROTO_IP, IP_MULTICAST_IF, value, size);
 }
 
-/* Linux doubles what it is asked for, and has a least size. */
+/* As Linux: the size is doubled, and has a minimum and a maximum. */
 static int set_buffer(struct sim_socket *s, int level, int name, const void *value) {
     int size;
     memcpy(&size, value, sizeof(size));
@@ -194,6 +194,7 @@ int sim_option_set(struct sim_socket *s, int level, int name, const void *value,
 
 /* ---- get ---- */
 
+/* The value of an option that was not set. */
 static int otherwise(const struct sim_socket *s, int level, int name) {
     if (level == SOL_SOCKET) {
         switch (name) {

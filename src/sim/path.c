@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * The names of unix sockets. A name in the file system is an entry of its machine's, which outlives
- * the socket bound to it, and a crash: as under a kernel, nobody can bind there until os.remove() has
- * taken it away. A name that begins with a zero byte is in Linux's abstract namespace and ends with
- * its socket.
+ * The names of unix sockets. A name in the file system is an entry in its machine's list. As with a
+ * kernel, the entry outlives its socket, and a crash: no socket can be bound to the name until
+ * os.remove() has removed it. A name that begins with a zero byte is in Linux's abstract namespace and
+ * ends with its socket.
  *
- * Invariant: an entry's socket is bound to its path and has not been closed; without one the name is
- * taken, and whoever calls there is refused. Every machine has every directory, and no other files.
+ * Invariant: an entry's socket is bound to its path and has not been closed. An entry without a socket
+ * keeps the name taken, and connecting to it is refused. Every machine has every directory, and no
+ * other files.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
 
+#include "base/memory.h"
 #include "sim/machine.h"
 #include "sim/socket.h"
-#include "base/memory.h"
 
 struct path_entry {
     struct path_entry *next;
@@ -61,7 +62,7 @@ static struct path_entry **find(struct machine *m, const struct sim_path *path) 
     return at;
 }
 
-/* Without a name the kernel gives an abstract one. */
+/* Chooses a free abstract name, as the kernel does for bind() with an empty path. */
 static void name_it(struct machine *m, struct sim_path *path) {
     do {
         path->size = 1 + (size_t)snprintf(path->bytes + 1, 6, "%05x", m->unnamed++ & 0xfffff);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Chance, from the seed: one stream for each purpose, so that what is drawn for one (the loss of a
- * packet, say) does not shift what is drawn for another. A fault that is switched off still draws, so
- * a run without it is the same run up to the first packet that the fault would have touched. From there
- * on there are other packets, and the numbers of all streams fall on others.
+ * Random numbers from the seed: one stream for each purpose, so that drawing for one (the loss of a
+ * packet, say) does not change the numbers of another. A fault that is switched off still draws, so a
+ * run without it is the same run up to the first packet that the fault would have struck. From there on
+ * the packets differ, and the numbers meet other packets.
  *
  * The generator is splitmix64 (Steele, Lea, Flood 2014): eight bytes of state, and good enough for
- * fates.
+ * faults.
  */
 #include "sim/event.h"
 

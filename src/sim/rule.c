@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
- * The script's rule: a function that is asked about every packet between two machines, and decides
- * what becomes of it.
+ * The script's rule: a function that is called for every packet between two machines, and decides
+ * whether it is delivered, dropped, delayed or duplicated, or breaks its connection.
  *
- * Invariants: it is asked between ticks, not inside the call that sends, so it may use sockets; it runs
- * on a coroutine of its own, which no task is in, so it cannot wait. It may replace itself: the
+ * Invariants: it is called between ticks, not within the call that sends, so it may use sockets. It runs
+ * on a coroutine of its own, in which no task runs, so it cannot wait. It may replace itself: the
  * coroutines stay anchored until the run ends.
  */
 #include <lauxlib.h>
 #include <string.h>
 
+#include "base/state.h"
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/run.h"
 #include "sim/stream.h"
 #include "task/traceback.h"
-#include "base/state.h"
 
 static struct {
     lua_State *now; /* has the rule at the bottom of its stack; NULL: there is none */
@@ -49,7 +49,7 @@ void rule_close(void) {
     rule.now = NULL;
 }
 
-/* ---- what it is asked ---- */
+/* ---- its argument ---- */
 
 static void set_string(lua_State *L, const char *field, const char *value) {
     lua_pushstring(L, value);
@@ -61,7 +61,8 @@ static void set_integer(lua_State *L, const char *field, uint64_t value) {
     lua_setfield(L, -2, field);
 }
 
-/* A packet that carries none has an empty string, so that a rule may look for something in any. */
+/* Pushes the packet's data. Packets without data have an empty string, so that a rule may search the
+ * data of any packet. */
 static void push_data(lua_State *L, const struct packet *p) {
     bool carries = p->kind == PACKET_DATAGRAM || p->kind == PACKET_DATA;
     luaL_Buffer buffer;
@@ -89,7 +90,7 @@ static void push_packet(lua_State *L, const struct packet *p) {
     lua_setfield(L, -2, "data");
 }
 
-/* ---- what it answers ---- */
+/* ---- its results ---- */
 
 static bool read_delay(lua_State *L, int index, struct ruling *ruling) {
     lua_Number seconds = lua_tonumber(L, index);
@@ -121,7 +122,7 @@ static int call_rule(lua_State *L) {
     return lua_gettop(L) - 1;
 }
 
-/* A rule that fails, or says what nobody understands, ends the run. */
+/* A rule that raises an error, or returns none of the known words, ends the run. */
 struct ruling rule_ask(struct packet *p) {
     struct ruling ruling = {0};
     lua_State *L = rule.now;

@@ -1,37 +1,38 @@
 /* SPDX-License-Identifier: MIT
  *
- * A run of the simulation: a second scheduler, over the simulated driver, inside the task that called
- * for it. While it lasts the world outside stands still: its tasks, its clock and its sockets are set
- * aside and come back as they were.
+ * A run of the simulation: a second scheduler, over the simulated driver, inside the task that started
+ * the run. Meanwhile the world outside stands still: its tasks, its clock and its driver are saved, and
+ * restored at the end.
  *
- * The loop: run what is ready, tell what has become readable, else jump to the next event. Invariant:
- * time passes only when no task can run. At the end everything that is left is dropped without
- * unwinding, as in a crash of the whole network.
+ * The loop: run the ready tasks; else report readiness of sockets; else jump to the next event.
+ * Invariant: time passes only when no task can run. At the end all remaining tasks and sockets are
+ * dropped without unwinding, as if the whole network crashed.
  */
+#include "sim/run.h"
+
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
+#include "base/state.h"
+#include "base/world.h"
 #include "kernel/driver.h"
 #include "loop/dump.h"
-#include "task/hook.h"
 #include "loop/interrupt.h"
+#include "loop/runtime.h"
 #include "net/resolve.h"
-#include "sim/sim.h"
+#include "net/socket.h"
 #include "sim/event.h"
 #include "sim/machine.h"
 #include "sim/network.h"
-#include "sim/run.h"
+#include "sim/sim.h"
 #include "sim/socket.h"
-#include "net/socket.h"
-#include "base/world.h"
-#include "base/clock.h"
-#include "base/state.h"
-#include "loop/runtime.h"
+#include "task/hook.h"
 #include "task/task.h"
 
-#define INTERRUPT_TICKS 64 /* how often the world outside is asked whether to stop */
+#define INTERRUPT_TICKS 64 /* from one interrupt_poll() to the next */
 
 /* ---- the world outside ---- */
 
@@ -54,7 +55,6 @@ struct outside {
     struct scheduler tasks;
     lua_State *running;
     uint64_t tick;
-    int home; /* registry reference to its globals: see sim_globals.c */
 };
 
 static void leave_world(struct outside *outside) {
@@ -141,7 +141,7 @@ static void drop_everything(void) {
     trace_close();
 }
 
-/* run(world) inside the simulation: the trace is left on the stack. */
+/* (world function, struct outside *) -> the trace. Runs the simulation; in a protected call. */
 static int run_inside(lua_State *L) {
     struct outside *outside = lua_touserdata(L, 2);
     lua_settop(L, 1);
@@ -155,7 +155,6 @@ static int run_inside(lua_State *L) {
     return 1;
 }
 
-/* os.exit on a machine: its tasks unwind, and its program has then ended. */
 int sim_exit(lua_State *L, int status) {
     struct machine *m = machine_current();
     m->status = status;
@@ -180,8 +179,6 @@ static void open_run(const struct simulation *options, uint64_t seed) {
     chance_open(seed);
 }
 
-/* The world's function is on top: replaced by nil or why the run failed, the trace, the number of
- * events and the time at the end. */
 int sim_run(lua_State *L, const struct simulation *options, uint64_t seed) {
     struct outside outside;
     lua_State *from = L;

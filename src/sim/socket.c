@@ -3,28 +3,30 @@
  * Sockets of the simulated kernel: descriptors, the addresses they are bound to, and readiness.
  *
  * Invariants: descriptor numbers begin far above the kernel's and are never used twice in a run, so
- * a socket of a crashed program, collected late, can only miss. Whoever changes what a socket is
- * ready for calls sim_socket_changed(); watches are told between ticks, never from inside a call.
+ * that closing a socket of a crashed program, collected late, closes no other one. Code that changes
+ * the readiness of a socket calls sim_socket_changed(); watches are told between ticks, never within a
+ * call.
  */
+#include "sim/socket.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 
-#include "sim/sim.h"
+#include "base/memory.h"
+#include "kernel/watch.h"
 #include "sim/machine.h"
 #include "sim/run.h"
-#include "sim/socket.h"
+#include "sim/sim.h"
 #include "sim/stream.h"
-#include "kernel/watch.h"
-#include "base/memory.h"
 
 static const unsigned char four_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 static struct {
     struct sim_socket **sockets; /* by descriptor number, less SIM_FIRST_FD */
     size_t count, capacity;
-    struct sim_socket *queue; /* those to be told about, the last first */
+    struct sim_socket *queue; /* those whose readiness may have changed, the latest first */
 } table;
 
 /* ---- descriptors ---- */
@@ -79,7 +81,6 @@ void sim_socket_close(struct sim_socket *s) {
     }
 }
 
-/* It takes part in its stream no more; what has arrived can still be read. */
 void sim_socket_leave_flows(struct sim_socket *s) {
     if (s->out != NULL) {
         s->out->from = NULL;
@@ -135,6 +136,7 @@ int sim_socket_events(const struct sim_socket *s) {
     return POLLOUT | (s->first != NULL || s->error != 0 ? POLLIN : 0);
 }
 
+/* Empties the queue and returns it, the earliest first. */
 static struct sim_socket *take_queue(void) {
     struct sim_socket *in_order = NULL;
     while (table.queue != NULL) {
@@ -146,8 +148,9 @@ static struct sim_socket *take_queue(void) {
     return in_order;
 }
 
-/* What stays ready and watched is told again next time, as by a level-triggered kernel. Whoever is
- * told may close the socket, which is queued until then, so that it outlives that. */
+/* A socket that stays ready and watched is reported again next time: readiness is level-triggered. The
+ * watch may close the socket while it is told; `queued` stays set until then, so that the memory is not
+ * freed. */
 bool sim_sockets_tell(void) {
     bool told = false;
     for (struct sim_socket *s = take_queue(), *next; s != NULL; s = next) {
@@ -231,7 +234,7 @@ void sim_name_to(const struct sim_socket *s, const struct sim_address *from,
     }
 }
 
-/* An IPv6 socket that keeps to IPv6 reaches no IPv4 address. */
+/* An IPv6 socket with IPV6_V6ONLY reaches no IPv4 address. */
 int sim_reach(const struct sim_socket *s, const struct sim_address *to) {
     bool six_only = s->family == AF_INET6 && sim_option_int(s, IPPROTO_IPV6, IPV6_V6ONLY, 0) != 0;
     return six_only && sim_is_four(to) ? -ENETUNREACH : 0;
@@ -268,7 +271,6 @@ int sim_bind_if_unbound(struct sim_socket *s) {
     return s->bound || s->family == AF_UNIX ? 0 : sim_bind(s, &any);
 }
 
-/* The address that a peer will see, and a port if there is none yet. */
 int sim_choose_local(struct sim_socket *s, const struct sim_address *peer) {
     int err = sim_bind_if_unbound(s);
     if (err == 0 && sim_is_wildcard(&s->local)) {
@@ -288,8 +290,8 @@ bool sim_hides_terminals(void) {
     return machine_current()->globals != LUA_NOREF;
 }
 
-/* Input that the run was given, all at once; output goes to the machine's own, see sim_stream.c. A
- * function that runs as a machine shares the streams of the real world. */
+/* A local stream with one end. All input is there from the beginning; output is handled by print() in
+ * stream.c. */
 int sim_standard(int number) {
     struct machine *m = machine_current();
     if (!sim_hides_terminals()) {

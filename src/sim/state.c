@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The simulation under way, which all files of this folder share, and its failure: see run.h.
+ * The state of the run under way, apart from run.c so that the files below it may use it, and the
+ * failure that any of them may report.
  */
 #include <stdarg.h>
 #include <stdio.h>

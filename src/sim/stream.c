@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Streams: what recv, send, shutdown, close and readiness mean for one end, with Linux's errors; and
- * what packets do to it. How streams begin is in sim_connect.c, how bytes travel in sim_flow.c.
+ * Streams: recv, send, shutdown, close and readiness of one end, with Linux's errors, and the packets
+ * that reach it. How streams begin is in connect.c, how bytes travel is in flow.c.
  *
- * An end that its program has closed lives on until the peer has got everything; then, or when the
- * stream breaks, settle() frees it. Data for an end that is gone is answered with a reset.
+ * A socket that its program has closed lives on until the peer has got everything; then, or when the
+ * stream breaks, settle() frees it. Data for a socket that does not exist any more is answered with a
+ * reset.
  */
+#include "sim/stream.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <sys/uio.h>
@@ -13,10 +16,10 @@
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/socket.h"
-#include "sim/stream.h"
 
 /* ---- the end of a stream ---- */
 
+/* Frees a socket that its program has closed, once the peer has got everything. */
 static void settle(struct sim_socket *s) {
     if (s->fd >= 0 || s->listener != NULL) {
         return;
@@ -58,7 +61,6 @@ static void reset_sender(struct packet *p) {
     packet_free(p);
 }
 
-/* To whom this end talks. */
 void stream_reset(struct sim_socket *s) {
     if (s->out->local) {
         if (s->out->to != NULL) {
@@ -72,7 +74,6 @@ void stream_reset(struct sim_socket *s) {
     packet_send(p);
 }
 
-/* To the sender of a packet that nobody here expects. */
 void stream_send_reset(struct flow *flow) {
     struct packet *p = packet_new(PACKET_RST, flow->receiver, flow->sender, 0);
     p->source = flow->target;
@@ -83,16 +84,16 @@ void stream_send_reset(struct flow *flow) {
     packet_send(p);
 }
 
-/* ---- what arrives ---- */
+/* ---- packets ---- */
 
-/* Its sender sends it again until a reset gets through. */
+/* Answers with a reset. That may be lost, so the packet goes back to its sender's timer. */
 static void refuse(struct packet *p) {
     packet_mark(p, VERDICT_REFUSED);
     stream_send_reset(p->flow);
     packet_lose(p);
 }
 
-/* The sender learns of the arrival if the way back is open; else it sends again. */
+/* The sender learns of the arrival if the link back is open; else it sends again. */
 static void acknowledge(struct packet *p) {
     struct flow *flow = p->flow;
     if (link_is_open(flow->receiver, flow->sender)) {
@@ -128,7 +129,7 @@ void stream_receive_data(struct packet *p) {
     acknowledge(p);
 }
 
-/* One that closed early has no end of its own left: the peer's end is then welcome all the same. */
+/* Accepts a FIN even if the receiving socket does not exist any more: unlike data, it needs no reset. */
 void stream_receive_end(struct packet *p) {
     struct flow *flow = p->flow;
     flow->end_seen = true;
@@ -166,7 +167,7 @@ int stream_events(const struct sim_socket *s) {
     if (flow_readable(s->in) > 0 || s->in->end_arrived || s->shut_read) {
         events |= POLLIN;
     }
-    if (s->out->ended || flow_room(s->out) * 3 >= s->send_buffer) {
+    if (s->out->ended || flow_space(s->out) * 3 >= s->send_buffer) {
         events |= POLLOUT;
     }
     return s->error ? POLLIN | POLLOUT : events;
@@ -190,7 +191,7 @@ ssize_t stream_recv(struct sim_socket *s, char *data, size_t size) {
     }
 }
 
-/* What a program prints goes nowhere but to its machine. */
+/* send() of a standard stream: the output is kept with the machine. */
 static ssize_t print(const struct sim_socket *s, const struct msghdr *message) {
     size_t size = 0;
     for (size_t i = 0; i < message->msg_iovlen; i++) {
@@ -249,8 +250,9 @@ int stream_shutdown(struct sim_socket *s, int how) {
     return 0;
 }
 
+/* Does closing the socket reset the connection? As in Linux, if there is input that was not read. */
 static bool aborts(const struct sim_socket *s) {
-    return flow_readable(s->in) > 0 || sim_lingers_not(s);
+    return flow_readable(s->in) > 0 || sim_option_resets(s);
 }
 
 void stream_close(struct sim_socket *s) {

@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: MIT
  *
- * The trace: a record of every packet that crosses from one machine to another, and a hash over all
- * of them and their bytes. The same seed and the same program give the same hash; lua/lariat/sim
- * makes text of the records.
+ * The trace: a record of every packet that is sent from one machine to another, and a hash of all
+ * records and of the packets' data. The same seed and the same program give the same hash.
+ * lua/lariat/internal/sim/ladder.lua makes text of the records.
  *
- * Invariant: what happens later to a packet (nobody listened, no room) amends its record and the
- * hash. After MOST records only the hash goes on.
+ * Invariant: what is found out when a packet arrives (it is refused, or the receiver's buffer is full)
+ * changes its record and the hash. After MOST records only the hash is continued.
  */
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
+#include "base/state.h"
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/run.h"
 #include "sim/stream.h"
-#include "base/memory.h"
-#include "base/state.h"
 
 #define MOST 2000000
 
 struct record {
-    uint64_t time, arrival; /* arrival 0: none */
+    uint64_t time, arrival; /* `arrival` is 0 if it does not arrive */
     uint64_t sequence;
     size_t size;
-    unsigned from, to; /* to is UINT_MAX for an address nobody has */
+    unsigned from, to; /* numbers of machines; `to` is UINT32_MAX if none has the address */
     unsigned source, target;
     unsigned attempt;
     unsigned char kind, verdict;
@@ -33,7 +33,7 @@ struct record {
 
 #define TRACE_TYPE "lariat.trace"
 
-/* Owned by Lua, so that it outlives its run. */
+/* A userdata, so that it outlives its run. */
 struct trace {
     struct record *records;
     size_t count, capacity;
@@ -43,7 +43,7 @@ struct trace {
 };
 
 static struct trace *trace;  /* of the run under way */
-static const char trace_key; /* anchors it in the registry */
+static const char trace_key; /* its address is the trace's key in the registry */
 
 static void mix(uint64_t value) {
     uint64_t hash = (trace->hash ^ value) * 0x9e3779b97f4a7c15u;
@@ -120,7 +120,7 @@ void trace_name(const char *name) {
     strcpy(trace->names[trace->name_count++], name);
 }
 
-/* ---- for lua/lariat/sim ---- */
+/* ---- for Lua ---- */
 
 const char *packet_kind_name(enum packet_kind kind) {
     static const char *const names[] = {"syn", "synack", "ack",      "data",
@@ -166,7 +166,7 @@ static void push_record(lua_State *L, const struct trace *t, const struct record
     }
 }
 
-/* list(trace) -> {{time=, from=, to=, kind=, ...}, ...} */
+/* list(trace) -> {{time=, from=, to=, kind=, ...}, ...}, in the order of sending */
 static int fn_list(lua_State *L) {
     const struct trace *t = luaL_checkudata(L, 1, TRACE_TYPE);
     lua_createtable(L, (int)t->count, 0);
@@ -177,7 +177,7 @@ static int fn_list(lua_State *L) {
     return 1;
 }
 
-/* names(trace) -> the machines' names, in the order in which they came */
+/* names(trace) -> the machines' names, in the order of their numbers */
 static int fn_names(lua_State *L) {
     const struct trace *t = luaL_checkudata(L, 1, TRACE_TYPE);
     lua_createtable(L, (int)t->name_count, 0);

@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: MIT
 --
--- Where a script's own modules are found: in the folder it lies in, after everything package.path
--- and package.cpath name. The folder is the real one, found once, when the script begins: a
--- symbolic link to a script leads to the modules beside the script, and a later change of the
--- current directory changes nothing. A searcher of our own was rejected: what looks for files by
--- itself (package.searchpath, loaders of other languages) reads package.path.
+-- A script finds its own modules in its folder, after all entries of package.path and
+-- package.cpath. The folder is found once, when the script begins, with symbolic links resolved: a
+-- link to a script leads to the modules beside the script itself, and changing the current
+-- directory later has no effect. A searcher in package.searchers was rejected: code that searches
+-- for files by itself (package.searchpath, loaders of other languages) reads package.path.
 
 local folder = require "lariat.core".folder
 
@@ -22,7 +22,7 @@ end
 function searchpath.add(library, script)
   local dir = script and script ~= "-" and folder(script)
   local texts = type(library.path) == "string" and type(library.cpath) == "string"
-  -- These two characters mean something in the entries, and there is no way to quote them.
+  -- These two characters have a meaning in package.path, and cannot be quoted.
   if not dir or dir:find "[;?]" or not texts then return function() end end
   if dir == "/" then dir = "" end
   local path, cpath = (";%s/?.lua;%s/?/init.lua"):format(dir, dir), (";%s/?.so"):format(dir)

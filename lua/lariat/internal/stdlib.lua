@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- Functions of the standard library that block the whole program, or let another one act: what was
--- sent before them goes out first, or its delay would show. Programs are started by functions of
--- our own (src/process/shell.c).
+-- Functions of the standard library that block the whole program, or start another one: pending
+-- output is flushed before they run, since it would otherwise be late. os.execute and io.popen are
+-- replaced by functions of lariat's (src/process/shell.c).
 
 local core = require "lariat.core"
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- Errors of usage: what a script did wrong, in Lua's words, at the script's line that did it.
--- Where in our own Lua code it is noticed is no concern of a script's: nothing here counts levels.
+-- Errors of usage: raised with the script's line that called our code, in the wording of Lua's own
+-- errors. The line is found by looking at the stack, so no function here takes an error level.
 
 local where = require "lariat.core".where
 
@@ -59,7 +59,7 @@ function usage.bad_self(name, expected, self)
     name, expected, usage.kind(self))
 end
 
---- What a method is called on must be of its class.
+--- Raises an error unless `self`, on which a method was called, is of the method's class.
 ---@param self any
 ---@param class table the metatable
 ---@param name string of the method
@@ -92,7 +92,7 @@ function usage.check_seconds(n, name, seconds)
     type(seconds) == "number" and "nan" or usage.kind(seconds))
 end
 
--- A number in the words of errors, which know one kind of nan.
+-- A number as errors show it: "nan" for every nan.
 local function got(number)
   return number ~= number and "nan" or tostring(number)
 end
@@ -112,7 +112,7 @@ end
 -- Modules -----------------------------------------------------------------------------------------
 
 --- Marks a module's table. Its functions get it as their first argument when they are called with a
---- colon; the errors about that argument then say so (in C by module_check_dot).
+--- colon; the errors about that argument then say so (in C: usage_check_dot).
 ---@param name string
 ---@param module table
 ---@return table module
@@ -122,7 +122,8 @@ function usage.module(name, module)
   return setmetatable(module, metatable)
 end
 
---- Is it a table, and not that of a module? (What else is called with a colon has a table first.)
+--- Is it a table, and not that of a module? (A module's function called with a colon gets the
+--- module's.)
 ---@param value any
 ---@return boolean
 function usage.is_table(value)
@@ -132,8 +133,7 @@ end
 
 -- Options -----------------------------------------------------------------------------------------
 
--- How many letters are to be added, removed, changed or swapped with their neighbours to make one
--- word of another.
+-- The edit distance of two words: letters added, removed, changed or swapped with their neighbours.
 local function distance(a, b)
   local rows = { [0] = {} } -- rows[i][j]: from the first i letters of a to the first j of b
   for j = 0, #b do rows[0][j] = j end
@@ -152,7 +152,7 @@ local function distance(a, b)
 end
 
 local SHORTEST_PART = 4 -- of a name that stands for the whole
-local LONGEST_NAME = 64 -- what is longer is no slip of the hand
+local LONGEST_NAME = 64 -- a longer name is not taken for a misspelt one
 
 -- The only known name that has this one in it, as "tcp-nodelay" has "nodelay".
 local function longer(name, known)
@@ -166,7 +166,7 @@ local function longer(name, known)
   return found
 end
 
---- What is added to the message about a name that is not known: the nearest that is, if one is.
+--- What is added to the message about an unknown name: the nearest known name, if one is near.
 ---@param name string
 ---@param known table<string, any> its keys are the names
 ---@return string # ": did you mean 'limit'?", or ""
@@ -182,10 +182,9 @@ function usage.hint(name, known)
   return nearest and (": did you mean '%s'?"):format(nearest) or ""
 end
 
---- The message about an option that there is not: one wording for all functions and the command
---- line.
+--- The message about an unknown option, the same for all functions and the command line.
 ---@param option any
----@param known table<string, any> its keys are the options there are
+---@param known table<string, any> its keys are the known options
 ---@return string
 function usage.no_option(option, known)
   local name = tostring(option)

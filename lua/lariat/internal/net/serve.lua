@@ -1,16 +1,17 @@
 -- SPDX-License-Identifier: MIT
 --
--- Serving: one loop that accepts, one task a connection. Whatever a handler does, its connection is
--- closed; its error is reported and ends nobody else. When accepting fails for what may pass (no
--- descriptors, a network that is down) it is tried again, after a pause that grows. serve returns
--- when the server is closed and the handlers have finished; if it is cancelled, so are they.
+-- Serving: one loop accepts, and one task handles each connection. However a handler ends, its
+-- connection is closed; its error is reported and ends no other handler. If accepting fails for a
+-- reason that may pass (no descriptors left, a network that is down) it is tried again, after a
+-- pause that grows. serve returns when the server is closed and the handlers have finished;
+-- cancelling it cancels the handlers.
 
 local core = require "lariat.core"
 local usage = require "lariat.internal.usage"
 
 local serve = {}
 
--- Until the server is closed or cannot accept any more: why.
+-- Accepts until the server is closed or cannot accept any more; returns the message that says why.
 local function accept(service, server, handler)
   while true do
     local full, message = service:accept(server, handler)
@@ -22,11 +23,11 @@ end
 --- Options of serving, for usage.check_options.
 serve.OPTIONS = { limit = "number", timeout = "seconds", name = "string" }
 
---- Checks what is to be served, and how.
+--- Checks the handler and the options.
 ---@param n integer which argument the handler is; the options are the next
 ---@param handler any
 ---@param options any
----@param known table<string, string> the options there are
+---@param known table<string, string> the known options and their kinds
 function serve.check(n, handler, options, known)
   if type(handler) ~= "function" then usage.type(n, "serve", "function", handler) end
   local limit = usage.check_options(n + 1, "serve", options, known).limit
@@ -36,7 +37,7 @@ function serve.check(n, handler, options, known)
   end
 end
 
--- What handlers' tasks are called, unless the script says: the address that is served.
+-- The default name of handlers' tasks: the server's address.
 local function address(server)
   local host, port = server:getsockname()
   if not host then return tostring(server) end
@@ -44,12 +45,12 @@ local function address(server)
   return (host:find ":" and "[%s]:%d" or "%s:%d"):format(host, port)
 end
 
---- Serves, with what has been checked: see serve.
+--- As serve.serve, with arguments that have been checked.
 function serve.run(server, handler, options)
   local name = options.name or address(server)
-  -- Left early, the service cancels its handlers.
+  -- If an error leaves this function, closing the service cancels its handlers.
   local service <close> = core.service(name, options.limit or math.huge, options.timeout)
-  server:settimeout(nil) -- it waits as long as it takes, not in turns
+  server:settimeout(nil) -- accepting has no time limit
   local message = accept(service, server, handler)
   service:finish()
   if message ~= "closed" then return nil, message end

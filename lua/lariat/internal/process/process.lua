@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- lariat.run: child processes with streams. Checks what the script asks for and makes the object it
--- gets; forking, waiting and reaping are in C.
+-- lariat.run: child processes with streams. Checks the script's arguments and makes the object that
+-- it gets; forking, waiting and reaping are in C (src/process).
 
 local lariat = require "lariat.core"
 local usage = require "lariat.internal.usage"
@@ -21,12 +21,13 @@ local child = {}
 child.__index = child
 child.__name = "process"
 
--- Who holds a stream holds its child; and every child with the line that started it.
+-- `keeps` maps a stream to its child, so that a reference to the stream keeps the child from being
+-- collected; `started` maps a child to the line that started it, and to its domain.
 local keeps = setmetatable({}, { __mode = "k" })
 local started = setmetatable({}, { __mode = "k" })
 
---- Waits until the child has ended. Any number of tasks may wait. What it writes to a pipe must be
---- read meanwhile: a child with a full pipe does not end.
+--- Waits until the child has ended. Any number of tasks may wait. If its output is a pipe, another
+--- task must read it meanwhile: a child that writes to a full pipe does not end.
 ---@param seconds? number how long to wait; nil: as long as it takes
 ---@return "exit"|"signal"|nil how # nil if the time has passed, or the child was closed before
 ---@return integer|string status exit code | name of the signal, as "TERM" | "timeout" | "closed"

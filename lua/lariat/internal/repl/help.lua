@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- `help` at the prompt: alone it shows a text, called with a value it lists what that has to offer.
--- Looks without calling metamethods, which might wait or have effects.
+-- `help` at the prompt: alone it shows a text; called with a value it lists the value's fields and
+-- methods. It calls no metamethods, which might wait or have effects.
 
 local help = {}
 

@@ -108,8 +108,9 @@ local function plain_input()
   return { read = read, remember = function() end, terminal = false }
 end
 
--- Output of other tasks takes the line off the screen first; it is drawn again below. Knows print,
--- io.write, file:write and reports of errors; what is sent to lariat.stdout it does not see.
+-- Before another task prints, the line being edited is removed from the screen; it is drawn again
+-- below the output. This covers print, io.write, file:write and reports of errors, but not
+-- lariat.stdout.
 local function guard_line()
   local files = getmetatable(io.stdout).__index
   local print_, write, write_file = print, io.write, files.write
@@ -198,7 +199,7 @@ function repl.run()
   local input = core.isatty(0) and core.isatty(1) and terminal_input() or plain_input()
   if input.terminal then guard_line() end
   core.on_deadlock(task.current())
-  core.interactive() -- what fails in the background is told, and the session goes on
+  core.interactive() -- errors of background tasks are reported, and the session goes on
   if rawget(_G, "help") == nil then rawset(_G, "help", help.global) end
   -- Between two chunks Ctrl-C is for the line at a terminal; elsewhere it ends the program.
   if input.terminal then interrupt.interruptible(task.current()) end

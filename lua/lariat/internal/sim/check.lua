@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
 -- sim.check: is a simulation exact? Runs one seed twice, in two copies of this process, and
--- compares the traces. What differs comes from outside of the simulation: a real clock, a random
--- number that is not the seed's, a C module that uses addresses.
+-- compares the traces. A difference comes from outside of the simulation: a real clock, a random
+-- number that does not come from the seed, a C module that depends on addresses.
 
 local faults = require "lariat.internal.sim.faults"
 local fork = require "lariat.internal.sim.fork"
@@ -35,7 +35,7 @@ local function difference(seed, one, other)
     excerpt("the other:", other.lines, at) }, "\n")
 end
 
--- In a copy. Whether the run itself failed is no concern of ours.
+-- In a copy: runs the seed and returns its trace, whether the run failed or not.
 local function run(options, body)
   local result = require "lariat.sim".try(options, body)
   return { ok = true, hash = result.hash, lines = result.lines and result:lines() or {} }

@@ -9,8 +9,8 @@ local usage = require "lariat.internal.usage"
 
 local faults = {}
 
---- What can go wrong, and how badly if an option only says `true`: probabilities for each packet,
---- and for partitions the mean time in seconds between two that come by themselves.
+--- The families of faults, and their strengths if an option is just `true`: probabilities for each
+--- packet, and for partitions the mean time in seconds between two.
 faults.FAMILIES = { "loss", "duplicate", "reorder", "delay", "split", "partition" }
 local STRENGTH = {
   loss = 0.03, duplicate = 0.02, reorder = 0.05, delay = 0.01, split = 0.5, partition = 5,
@@ -39,7 +39,7 @@ local KNOWN = {
 }
 for _, family in ipairs(faults.FAMILIES) do KNOWN[family] = "strength" end
 
--- What may be changed while a run goes on.
+-- The options that may be changed while a run is under way.
 local CHANGEABLE = { latency = true, swarm = true, without = true }
 for _, family in ipairs(faults.FAMILIES) do CHANGEABLE[family] = true end
 
@@ -55,7 +55,8 @@ local function is_seconds(value)
   return type(value) == "number" and value >= 0 and value < 1e6
 end
 
--- Each returns whether the value fits; else what is expected, and true if that names the value.
+-- Each returns true if the value fits; else false, what is expected, and true if that text shows
+-- the value itself.
 local CHECKS = {
   boolean = function(value) return type(value) == "boolean", "boolean expected" end,
   integer = function(value) return math.type(value) == "integer", "integer expected" end,
@@ -110,7 +111,7 @@ function faults.problem(options)
   end
 end
 
---- What is wrong with options for a run that goes on already, or nil.
+--- What is wrong with options for a run that is under way, or nil.
 ---@param options lariat.sim.Options
 ---@return string?
 function faults.problem_of_change(options)
@@ -122,7 +123,7 @@ function faults.problem_of_change(options)
   return faults.problem(options)
 end
 
---- Does it say anything of faults? Else a test turns swarm mode on.
+--- Do the options name any faults? If not, a test turns swarm mode on.
 ---@param options lariat.sim.Options
 ---@return boolean
 function faults.named(options)
@@ -140,7 +141,8 @@ local function strength_of(options, family)
   return value or 0
 end
 
--- A quarter of its strength to twice, or not at all; for partitions that is the time between.
+-- In swarm mode a fault is off, or has a quarter to twice its strength; for partitions the strength
+-- is the time between two.
 local function swarm(seed, n, family, strength)
   local on = core.draw(seed, 2 * n) % 2 == 0
   local factor = 0.25 + core.draw(seed, 2 * n + 1) % 1000 / 1000 * 1.75
@@ -156,7 +158,7 @@ local function contains(list, wanted)
   return false
 end
 
---- What the network in C is told, and `faults`, the families that are on.
+--- The options for lariat.core.sim.run, and `faults`, the list of families that are on.
 ---@param options lariat.sim.Options
 ---@return table
 function faults.settings(options)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- Many runs of one function, each in a copy of this process (src/exact/fork.c): a crash, an endless
--- loop or what it leaves behind is that run's own. As many go on at once as there are cores.
+-- Many runs of one function, each in a copy of this process (src/exact/fork.c), so that a crash or
+-- an endless loop ends one run only. As many run at once as there are cores.
 
 local core = require "lariat.core".fork
 local now = require "lariat.core".task.now
@@ -20,14 +20,14 @@ local function expression(value)
   return "{" .. table.concat(fields, ",") .. "}"
 end
 
--- The life of a copy.
+-- The body of a copy: runs the function and sends its result to the parent.
 local function be_copy(run, number)
   local ok, outcome = xpcall(run, debug.traceback, number)
   if not ok then outcome = { ok = false, error = tostring(outcome) } end
   core.leave("return " .. expression(outcome))
 end
 
--- What came of a copy, by its last words and the way it went.
+-- The outcome of a copy, from the text that it sent and how it ended.
 local function outcome_of(copy, text, how, status)
   if how == "exit" and status == 0 and text ~= "" then
     return assert(load(text, "=outcome", "t", {}))()
@@ -49,7 +49,7 @@ local function start(copies, run, number, limit)
   copies[#copies + 1] = copy
 end
 
--- Kills what has had its time, and what runs for a number that is not wanted any more.
+-- Kills the copies whose time is up, and those whose numbers are not needed any more.
 local function kill_some(copies, wanted)
   local time = now()
   for _, copy in ipairs(copies) do
@@ -62,7 +62,8 @@ local function kill_some(copies, wanted)
   end
 end
 
--- Takes the next copy that ends out of the list: its number and outcome; nil: look around.
+-- Removes the next copy that ends from the list; returns its number and outcome. nil: none has
+-- ended.
 local function await(copies)
   local handles, first = {}, math.huge
   for i, copy in ipairs(copies) do

@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: MIT
 --
--- sim.it: a test on many seeds. In the process of `lariat --test` it is an ordinary test that runs
--- a worker process: the same program, with an exact state, which loads only this spec file and
--- runs only this test, so that a seed does the same in the whole suite, alone, and with other tests
--- taken away. The worker's setup and before_each have run when it forks a copy for each seed.
+-- sim.it: a test on many seeds. In the process of `lariat --test` it is an ordinary test that
+-- starts a worker process: the same program, with an exact state, which loads only this spec file
+-- and runs only this test. So a seed runs the same way in the whole suite, alone, and after other
+-- tests were removed. The worker runs setup and before_each, and then forks a copy of itself for
+-- each seed.
 
 local core = require "lariat.core"
 local faults = require "lariat.internal.sim.faults"
@@ -14,9 +15,9 @@ local testname = require "lariat.internal.test.name"
 
 local SEEDS = 100 -- by default
 
--- Who is running, in busted's words --------------------------------------------------------------
+-- The running test, in busted's terms ------------------------------------------------------------
 
--- The pattern that finds the running test alone, as busted's --filter has it.
+-- A pattern for busted's --filter that matches only the running test.
 local function pattern()
   local name = testname(settings.busted, settings.busted.context.get())
   return "^" .. name:gsub("[%^%$%(%)%%%.%[%]%*%+%-%?]", "%%%0") .. "$"
@@ -28,13 +29,13 @@ end
 
 -- In the worker ----------------------------------------------------------------------------------
 
--- What sim.try takes. A test that says nothing of faults gets all of them, some for each seed.
+-- The options for sim.try. A test that names no faults gets swarm mode: each seed turns on some.
 local function for_try(options)
   local copy = {}
   for name, value in pairs(options) do copy[name] = value end
   copy.seeds, copy.timeout = nil, nil
   if not faults.named(options) then copy.swarm = true end
-  if copy.echo == nil then copy.echo = settings.seed ~= nil end -- of many seeds it would be noise
+  if copy.echo == nil then copy.echo = settings.seed ~= nil end -- not the output of many seeds
   return copy
 end
 

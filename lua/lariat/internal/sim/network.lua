@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- The network as the body of a run sees it: hosts, clients, and what happens between them.
--- Everything takes a host by its name or as the object that net:host gave.
+-- The network as the body of a run sees it: hosts, clients, links between them, faults and rules.
+-- Every function takes a host by its name or as the object that net:host returned.
 
 local core = require "lariat.core".sim
 local faults = require "lariat.internal.sim.faults"
@@ -28,14 +28,14 @@ function host:__tostring()
   return ("host: %s (%s)"):format(self.name, self.address)
 end
 
---- All that its script has written to standard output so far.
+--- Everything that its script has written to standard output so far.
 ---@return string
 function host:output()
   usage.check_self(self, host, "output")
   return core.output(self.id, 1)
 end
 
---- All that it has written to standard error.
+--- Everything that it has written to standard error so far.
 ---@return string
 function host:errors()
   usage.check_self(self, host, "errors")
@@ -62,8 +62,8 @@ function host:wait()
   return "exit", status
 end
 
---- Ends its program at once: no `<close>` variable runs, no packet tells of it, and until it is
---- started again nobody answers.
+--- Ends its program at once: no `<close>` variable runs, and no packet is sent. Until it is started
+--- again the host answers no packets.
 function host:crash()
   usage.check_self(self, host, "crash")
   if self.id == WORLD then usage.error("the world cannot crash: the run would end with it") end
@@ -81,7 +81,8 @@ local function restart(self)
   start(self)
 end
 
---- Starts its program anew. What runs of it crashes before: also the caller, if it is part of it.
+--- Starts its program anew. A program that is still running crashes before that, and with it the
+--- caller if it is part of the program.
 function host:restart()
   usage.check_self(self, host, "restart")
   if self.id == WORLD then usage.error("the world cannot be started again") end
@@ -113,7 +114,7 @@ local function describe(self, id, name)
   return object
 end
 
--- The host that is meant by its name, or by the object that one of this network is.
+-- The host of this network with that name, or the host itself; raises for anything else.
 local function check(self, who, position, method)
   local found = type(who) == "string" and self.hosts[who]
     or getmetatable(who) == host and self.hosts[who.id] == who and who
@@ -154,7 +155,7 @@ local function check_settings(self, method, name, what)
   return settings
 end
 
--- What a script is given: strings, as on a command line.
+-- The arguments of a script: strings, as on a command line.
 local function words(method, ...)
   local list = table.pack(...)
   for i = 1, list.n do
@@ -180,8 +181,9 @@ local function add(self, method, name, what, ...)
   return object
 end
 
---- Adds a host: a program that nobody waits for, and that may be started again. A script gets
---- globals, modules and standard streams of its own; a function shares those of its maker.
+--- Adds a host: a program that the run does not wait for, and that may be started again. A script
+--- gets globals, modules and standard streams of its own; a function shares those of the code that
+--- made it.
 ---@param name string|lariat.sim.HostSettings
 ---@param what string|function path of a script, or a function
 ---@param ... any its arguments
@@ -274,9 +276,9 @@ function network:heal(a, b)
   for id = WORLD, #self.hosts do set_links(self, "heal", "open", self.hosts[id]) end
 end
 
---- From now on f(packet) is asked about every packet between two hosts, and must not wait. It
---- returns nil or "deliver" for the usual fate, "drop", "delay" and seconds (or just seconds),
---- "duplicate" (a datagram), or "reset" (a stream). nil in place of f: nobody is asked.
+--- From now on f(packet) is called for every packet between two hosts; it must not wait. It returns
+--- nil or "deliver" (the packet crosses as usual), "drop", "delay" and seconds (or just seconds),
+--- "duplicate" (a datagram), or "reset" (a stream). nil in place of f removes it.
 ---@param f? fun(packet: table): string|number|nil, number?
 function network:rule(f)
   usage.check_self(self, network, "rule")
@@ -335,12 +337,12 @@ end
 
 -- For lariat.sim ----------------------------------------------------------------------------------
 
--- What an error that nobody joined is told to, if the host's script has asked for that.
+-- The host's own handler of errors that nobody joined, if its script has set one.
 local function onerror_of(net, id)
   return net.hosts[id] and net.hosts[id].own_onerror
 end
 
--- The world's main task: the body, and then the clients' ends.
+-- The world's main task: runs the body, and then waits for the clients to end.
 local function supervise(net, body)
   describe(net, WORLD, "world")
   body(net)

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- The program of a host. A script gets fresh globals (src/sim/globals.c), whose standard streams
--- are the host's; a function shares everything with the code that made it. What would leave the
--- simulation, or block it, says so.
+-- The program of a host: a script gets fresh globals (src/sim/globals.c), whose standard streams
+-- are the host's; a function shares the globals of the code that made it. Functions that would
+-- leave the simulation, or block it, raise an error.
 
 local standard = require "lariat.core".standard
 local core = require "lariat.core".sim
@@ -22,7 +22,7 @@ local NO_PROCESS = "a host runs no other programs"
 local NO_INPUT = "only a host that runs a script has a standard input of its own"
 local NO_STREAMS = "only a host that runs a script has standard streams of its own"
 
--- os.remove as a host's kernel has it: what its unix sockets are bound to are files of its own.
+-- os.remove on a host: removes the name of a unix socket of the host's, else a real file.
 local function removal(remove)
   return function(name)
     if type(name) == "string" and core.remove(name) then return true end
@@ -30,7 +30,8 @@ local function removal(remove)
   end
 end
 
--- lariat.stdin, stdout and stderr, where they are shared: they would outlive the run in the module.
+-- Makes lariat.stdin, stdout and stderr errors in shared globals: the module would keep the streams
+-- of the run after its end.
 local function forbid_streams()
   local own = {}
   for name, open in pairs(standard) do
@@ -44,7 +45,7 @@ local function forbid_streams()
   end
 end
 
--- io.stdin, where it is shared: whatever is called of it.
+-- io.stdin in shared globals: every method raises an error.
 local NO_STDIN = setmetatable({}, {
   __name = "FILE*",
   __index = function(_, method) return refusal("io.stdin:" .. method, NO_INPUT) end,
@@ -96,7 +97,7 @@ local function output_file(number)
   return setmetatable(file, { __index = file, __name = "FILE*" })
 end
 
--- A read of io's, in terms of a stream: formats l, L, a and numbers.
+-- io.read and file:read on a stream: formats l, L, a and numbers.
 local function read_one(stream, format)
   if type(format) == "string" then format = format:gsub("^%*", "") end
   if format == "n" then error("io.read: the format 'n' is not simulated", 3) end
@@ -153,7 +154,8 @@ end
 
 -- Programs ----------------------------------------------------------------------------------------
 
--- The same for every run of the seed, and different for each host.
+-- A seed for the host's math.random: the same in every run of the simulation's seed, and different
+-- for each host.
 local function seed_of(seed, id)
   return core.draw(seed, 1000 + id)
 end

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- What a worker process tells of its busted run: nothing but failures, on standard error, where the
--- test that started it listens.
+-- The output of a worker process's busted run: only failures, on standard error, which is read by
+-- the test that started the worker.
 
 local busted = require "busted"
 

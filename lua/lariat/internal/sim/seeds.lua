@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- The seeds of one test, in its worker process: runs each in a copy of it, finds the lowest that
--- fails and the fewest families of faults with which it still does, and tells all about it.
+-- The seeds of one test, in its worker process: runs each in a copy of the process, finds the
+-- lowest seed that fails and the fewest families of faults with which it still fails, and reports
+-- that.
 
 local fork = require "lariat.internal.sim.fork"
 local settings = require "lariat.internal.sim.settings"
@@ -18,7 +19,7 @@ local function pending_message(raised)
   return tostring(raised.message or "")
 end
 
--- In a copy: runs the body, and keeps of the result what can be handed over.
+-- In a copy: runs the body, and returns the parts of the result that can be sent to the parent.
 local function run(options, body, seed, without, with_ladder)
   local copy = {}
   for name, value in pairs(options) do copy[name] = value end
@@ -32,7 +33,7 @@ local function run(options, body, seed, without, with_ladder)
   }
 end
 
--- Shrinking: switches off one family after the other and leaves off what the failure does without.
+-- Shrinking: switches off one family after the other, and leaves it off if the run still fails.
 local function shrink(outcome, without, again)
   local off, removed = table.move(without, 1, #without, 1, {}), {}
   for _, family in ipairs(outcome.faults or {}) do
@@ -111,7 +112,7 @@ local function list(families)
   return families[1] and table.concat(families, ", ") or "none"
 end
 
---- All about a finding, for a person.
+--- The report about a failing seed.
 ---@param finding lariat.sim.Finding
 ---@param command string
 ---@return string

@@ -1,13 +1,14 @@
 -- SPDX-License-Identifier: MIT
 --
--- What tasks say to each other: channels, and semaphores and events made of the same waiting.
+-- Communication between tasks: channels, and semaphores and events, which wait the same way.
 --
--- Invariant: a value sent is received once or still in the channel. A waiter has a record in its
--- line; whoever serves it marks the record done. A receiver that is cancelled after it was served
--- gives the value back to the front. Senders and receivers are served in the order they came.
+-- Invariant: a value sent has been received once, or is still in the channel. A waiting task has a
+-- record in a queue; the task that gives it a value, or takes its value, marks the record done. A
+-- receiver that is cancelled after that puts the value back at the front. Senders and receivers are
+-- served in the order in which they came.
 --
--- No call takes longer because many wait: a record is linked to its neighbours, so that it leaves
--- the line from anywhere at once.
+-- No call takes longer because many tasks wait: records are doubly linked, so that one leaves the
+-- queue from anywhere in constant time.
 
 local core = require "lariat.core"
 local usage = require "lariat.internal.usage"
@@ -49,10 +50,10 @@ function queue:size()
   return self.last - self.first + 1
 end
 
--- Lines of waiters: a record can leave from the middle ------------------------------------------
+-- Queues of waiters: a record can leave from the middle -----------------------------------------
 
 local function new_line()
-  return { size = 0 } -- and its first and last record
+  return { size = 0 } -- `first` and `last` are its records at the ends
 end
 
 local function join(line, record)
@@ -78,7 +79,8 @@ local channel = {}
 channel.__index = channel
 channel.__name = "channel"
 
--- The first in line that still waits, which now goes on; those cancelled meanwhile are passed over.
+-- Wakes the first task in the queue that still waits, skipping those cancelled meanwhile; its
+-- record.
 local function serve(line)
   local record = line.first
   while record do
@@ -91,7 +93,7 @@ local function serve(line)
   end
 end
 
--- A receiver that will not take what it was served gives it back.
+-- Puts back a value that was given to a receiver which was cancelled.
 local function unreceive(self, value)
   local receiver = serve(self.receivers)
   if receiver then
@@ -102,8 +104,8 @@ local function unreceive(self, value)
   end
 end
 
--- A waiter that goes, whatever ends it, leaves its line; and it gives
--- back what was served to a coroutine that has ended.
+-- A wait's record is a `<close>` variable: it leaves its queue, or gives back the value that was
+-- given to a coroutine which has been closed.
 local place = {}
 place.__close = function(record)
   if record.waits then
@@ -152,7 +154,7 @@ local function put(self, value, seconds, what, give_back)
   if self.closed then return nil, "closed" end
   if put_now(self, value) then return true end
   local ok, err = wait_in(self, self.senders, record, seconds, what)
-  if record.done then return true end -- it has been taken, whatever else happened
+  if record.done then return true end -- the value was taken, even if the wait was cancelled
   if not ok then error(err, 0) end
   return nil, self.closed and "closed" or "timeout"
 end
@@ -260,7 +262,8 @@ local semaphore = {}
 semaphore.__index = semaphore
 semaphore.__name = "semaphore"
 
--- A permit taken is a value in a channel that is full when there are no more; this takes it out.
+-- A semaphore is a channel whose capacity is the number of permits. A permit taken is a value in
+-- it; this takes the value out.
 local function give_permit_back(taken)
   take(taken)
   taken.watchers:wake()
@@ -318,14 +321,14 @@ local event = {}
 event.__index = event
 event.__name = "event"
 
---- Lets through everybody who waits, and from now on everybody.
+--- Sets the event: waiting tasks go on, and later ones do not wait.
 function event:set()
   check_self(self, event, "set")
   self.on = true
   self.watchers:wake()
 end
 
---- From now on everybody waits.
+--- Clears the event: tasks wait from now on.
 function event:clear()
   check_self(self, event, "clear")
   self.on = false

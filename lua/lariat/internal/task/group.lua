@@ -19,7 +19,8 @@ end
 
 -- Children ---------------------------------------------------------------------------------------
 
--- The first error is the group's; one that comes while the others are being cancelled is told.
+-- The first error is the group's; errors that come while the others are being cancelled are
+-- reported.
 local function fail(self, err, traceback)
   if err ~= task.cancelled then
     local same = self.failed and type(err) ~= "string" and rawequal(err, self.error)
@@ -95,7 +96,7 @@ local function wait_for_children(self)
   self.scope:wait()
 end
 
--- Waits for the children whatever happens: what is raised meanwhile cancels them first.
+-- Waits for the children whatever happens: an error raised meanwhile cancels them first.
 local function finish(self, ok, err, traceback)
   if not ok then fail(self, err, traceback) end
   local waited, interruption = pcall(wait_for_children, self)
@@ -132,7 +133,7 @@ group.__close = function(self, err)
   if self.ended then return end
   local ok, raised = pcall(finish, self, err == nil, err)
   self.scope:close()
-  -- A cancellation of the group ends here; one from further out is met again at the next wait.
+  -- A cancellation of the group ends here; one of an outer scope is raised again at the next wait.
   if not ok and raised ~= err and raised ~= task.cancelled then error(raised, 0) end
 end
 

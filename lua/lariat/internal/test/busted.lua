@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
 --
--- `lariat --test`: Debian's busted inside the host, so that every `it`, `before_each` and
--- `describe` body is part of a task and may wait for the network. Adds what busted lacks: a time
--- limit for each test, a failure at once for a test that waits on nothing that can happen, and a
--- failure for one that leaves something behind or whose background tasks fail.
+-- `lariat --test`: Debian's busted, run by lariat, so that every `it`, `before_each` and `describe`
+-- body is part of a task and may wait for the network. Adds what busted lacks: a time limit for
+-- each test, an immediate failure of a test in a deadlock, and the failure of a test that leaves
+-- tasks, sockets or children behind, or whose background tasks fail.
 --
--- busted runs everything through busted.safe; the wrapper here makes a window of each test and of
--- each setup. The event { "test", "end" } is held back until the window is over, so that a reporter
--- hears the true status.
+-- busted runs everything through busted.safe; the wrapper here makes a domain (leaks.lua) of each
+-- test and of each setup. The event { "test", "end" } is held back until the domain has ended, so
+-- that reporters get the final status.
 
 local core = require "lariat.core"
 local faults = require "lariat.internal.sim.faults"
@@ -15,7 +15,7 @@ local searchpath = require "lariat.internal.searchpath"
 local simulations = require "lariat.internal.sim.settings"
 local task = core.task
 local testname = require "lariat.internal.test.name"
-local windows = require "lariat.internal.test.leaks"
+local leaks = require "lariat.internal.test.leaks"
 
 local DEFAULT_LIMIT = 10 -- seconds
 local MODULES = { "socket", "socket.unix", "lariat", "lariat.task", "lariat.test" }
@@ -56,15 +56,16 @@ local VALUES = {
   ["sim-program"] = function(_, text) simulations.program = text end,
 }
 
--- Those of busted's that say where code is and how it is loaded: a worker process, started in the
--- same directory, needs them, too. true: with a value, in the same word or in the next.
+-- The options of busted that say where code is and how it is loaded. They are passed on to a worker
+-- process, which is started in the same directory. true: takes a value, in the same word or the
+-- next.
 local INHERITED = {
   e = true, m = true, lpath = true, cpath = true, helper = true, Xhelper = true, loaders = true,
   C = true, directory = true, f = true, ["config-file"] = true, r = true, run = true,
   lazy = false, ["no-lazy"] = false, ["auto-insulate"] = false, ["no-auto-insulate"] = false,
 }
 
--- Keeps the option at arg[i], if it is one of those; how many words it has.
+-- Keeps the option at arg[i], if it is one of those. Returns how many words it has.
 local function note_inherited(arg, i)
   local name, equals = arg[i]:match "^%-+([%w-]+)(=?)"
   local valued = INHERITED[name]
@@ -74,8 +75,8 @@ local function note_inherited(arg, i)
   return words
 end
 
--- Takes what busted knows nothing of out of `arg`: --timeout=SECONDS (or two words) and the rest.
--- --seed stays: it is the seed of --shuffle as well.
+-- Removes lariat's own options from `arg`: --timeout=SECONDS (or two words) and the others. --seed
+-- stays: it is the seed of busted's --shuffle as well.
 local function take_options(arg)
   local options = { limit = DEFAULT_LIMIT * (tonumber(os.getenv "SCALE") or 1) }
   local i = 1
@@ -101,16 +102,16 @@ local function take_options(arg)
   return options
 end
 
--- Windows in busted -------------------------------------------------------------------------------
+-- Domains in busted -------------------------------------------------------------------------------
 
 local SETUP = { setup = true, strict_setup = true, lazy_setup = true }
-local STATUS = 5 -- among the arguments of safe_publish for a test's end
+local STATUS = 5 -- the index of the status in safe_publish's arguments for a test's end
 
--- What is wrong at the end of a window: a text, or nil.
-local function problems(window, options)
-  local texts = windows.finish(window)
-  local left = options.allow and {} or windows.left(window, options.strict)
-  for _, text in ipairs(windows.errors(window)) do texts[#texts + 1] = text end
+-- The problems found at the end of a domain, as text; nil: there are none.
+local function problems(domain, options)
+  local texts = leaks.finish(domain)
+  local left = options.allow and {} or leaks.left(domain, options.strict)
+  for _, text in ipairs(leaks.errors(domain)) do texts[#texts + 1] = text end
   if left[1] then
     texts[#texts + 1] = ("left behind:\n  %s\n(lariat --test --allow-leaks lets tests do that)")
       :format(table.concat(left, "\n  "))
@@ -118,8 +119,8 @@ local function problems(window, options)
   return texts[1] and table.concat(texts, "\n")
 end
 
-local function check(window, options)
-  local ok, text = pcall(problems, window, options)
+local function check(domain, options)
+  local ok, text = pcall(problems, domain, options)
   if not ok and text == task.cancelled then error(text, 0) end
   return text
 end
@@ -132,7 +133,7 @@ local function publish(busted, status, element, text)
   busted.publish({ status, element.descriptor }, element, parent, text, trace)
 end
 
--- What has come of the tests so far, for the case that one cannot be stopped.
+-- The results so far, to be reported if a test cannot be stopped.
 local counts = { success = 0, failure = 0, error = 0, pending = 0 }
 local failures = {}
 
@@ -156,7 +157,7 @@ local function watch_results(busted)
   busted.subscribe({ "error" }, keep_failure(busted))
 end
 
--- For a test that goes on whatever is raised in it: the run ends here, and is told as any other.
+-- For a test that catches every error raised in it: ends the run here, with the usual report.
 local function end_run(busted, safe_publish, element, text)
   local root = element
   while busted.context.parent(root) do root = busted.context.parent(root) end
@@ -167,17 +168,18 @@ local function end_run(busted, safe_publish, element, text)
   io.stdout:flush()
 end
 
--- The process says this if nothing can run, because a function written in C does not return.
-local function last_words(busted, element)
+-- The report that is written if no Lua code can run, because a function written in C does not
+-- return.
+local function emergency_report(busted, element)
   local trace = element.trace or {}
   return ("%s:%d: %s\nbefore it: %d successes, %d failures, %d errors, %d pending\n"):format(
     trace.short_src or "?", trace.currentline or 0, testname(busted, element), counts.success,
     counts.failure, counts.error, counts.pending)
 end
 
--- Runs a test, from before_each to after_each; its end is told once its window is over.
+-- Runs a test, from before_each to after_each; its end is published once its domain has ended.
 local function run_test(busted, options, element, run)
-  local window = windows.open()
+  local domain = leaks.open()
   local safe_publish, held = busted.safe_publish, nil
   busted.safe_publish = function(descriptor, channel, subject, ...)
     if subject ~= element or channel[2] ~= "end" then
@@ -188,42 +190,42 @@ local function run_test(busted, options, element, run)
   end
   local limit = options.limit
   local message = ("test exceeded its time limit of %g s"):format(limit)
-  core.interrupt.limit(limit, message, last_words(busted, element), function()
+  core.interrupt.limit(limit, message, emergency_report(busted, element), function()
     end_run(busted, safe_publish, element, message .. ", and could not be stopped")
   end)
-  if options.strict then collectgarbage "stop" end -- else a leak counts or not, by chance
+  if options.strict then collectgarbage "stop" end -- so that a collection cannot hide a leak
   local results = table.pack(run())
-  -- Once Ctrl-C or SIGTERM has come, what is left is not run, and the summary tells the rest.
+  -- After Ctrl-C or SIGTERM the remaining tests are not run, and the summary is printed.
   if core.interrupt.ending() then busted.skipAll = true end
-  local text = check(window, options)
+  local text = check(domain, options)
   if options.strict then collectgarbage "restart" end
   core.interrupt.limit(0)
-  windows.leave(window)
+  leaks.leave(domain)
   busted.safe_publish = safe_publish
   if text and held and held[STATUS] == "success" then
     publish(busted, "failure", element, text)
     held[STATUS] = "failure"
   elseif text then
-    io.stderr:write("lariat: in a test that failed anyway: ", text, "\n") -- it may well be why
+    io.stderr:write("lariat: in a test that failed anyway: ", text, "\n") -- it may be the reason
   end
   if held then safe_publish(table.unpack(held, 1, held.n)) end
   return table.unpack(results, 1, results.n)
 end
 
--- What a setup starts is the block's, until after its teardown.
+-- What a setup starts belongs to a domain of the block, which ends after the block's teardown.
 local function run_setup(block, run)
-  local window = windows.open()
-  block.windows = block.windows or {}
-  table.insert(block.windows, window)
+  local domain = leaks.open()
+  block.domains = block.domains or {}
+  table.insert(block.domains, domain)
   local results = table.pack(run())
-  windows.leave(window)
+  leaks.leave(domain)
   return table.unpack(results, 1, results.n)
 end
 
 local function run_block(busted, options, block, run)
   local results = table.pack(run())
-  local opened = block.windows or {}
-  block.windows = nil
+  local opened = block.domains or {}
+  block.domains = nil
   for i = #opened, 1, -1 do
     local text = check(opened[i], options)
     if text then publish(busted, "error", block, text) end
@@ -248,7 +250,7 @@ local function watch(busted, options)
   end
 end
 
--- In a worker process of a simulation: it runs that one test.
+-- In a worker process of sim.it: runs only the chosen test.
 local function choose(busted)
   local function chosen(_, run) return nil, run == simulations.chosen end
   for _, descriptor in ipairs { "it", "pending" } do
@@ -256,7 +258,8 @@ local function choose(busted)
   end
 end
 
--- A spec file finds the modules beside it, as a script does, and not those beside other spec files.
+-- A spec file finds the modules in its own folder, as a script does, and not those of other spec
+-- files.
 local function search_beside(busted)
   local forget = function() end
   busted.subscribe({ "file", "start" }, function(file)
@@ -265,7 +268,8 @@ local function search_beside(busted)
   busted.subscribe({ "file", "end" }, function() forget() end)
 end
 
--- busted's instance is made inside its runner and handed to the module `busted`: be there.
+-- busted's runner makes its instance and stores it in the module `busted`; this gets hold of it
+-- there.
 local function watch_instance(options)
   local metatable = getmetatable(require "busted")
   local configure = metatable.__call
@@ -280,7 +284,7 @@ local function watch_instance(options)
   end
 end
 
--- A `lua = "..."` in .busted, or --lua: the interpreter is this one.
+-- Ignores `lua = "..."` in .busted and --lua, since the interpreter is this program.
 local function ignore_lua()
   local make = require "busted.modules.cli"
   package.loaded["busted.modules.cli"] = function(...)
@@ -293,7 +297,7 @@ local function ignore_lua()
   end
 end
 
--- Where a shell finds busted; its name, if it does not.
+-- The path where a shell finds busted; just its name if it finds none.
 local function busted_script()
   for folder in (os.getenv "PATH" or ""):gmatch "[^:]+" do
     local file = io.open(folder .. "/busted")
@@ -311,10 +315,10 @@ local function set_arg(arg)
   arg[-1], arg[0] = core.fork.program, busted_script()
   _G.arg = arg
 end
-local failed_outside = false -- an error that is no test's
+local failed_outside = false -- there was an error outside of all tests
 
 local function keep_error(err, traceback, title, failed)
-  if windows.keep_error(err, traceback, title, failed) then return end
+  if leaks.keep_error(err, traceback, title, failed) then return end
   failed_outside = true
   io.stderr:write("lariat: ", title, title == "" and "" or ": ", traceback, "\n")
 end
@@ -326,7 +330,7 @@ function runner.run(program, arg)
   simulations.program = program
   set_arg(arg)
   local options = take_options(arg)
-  -- busted loads modules anew for each file; those of the runtime must stay the same.
+  -- busted loads modules anew for each file, but those of lariat must stay the same.
   for _, name in ipairs(MODULES) do require(name) end
   local ok, message = pcall(require, "busted.runner")
   if not ok then
@@ -347,7 +351,7 @@ function runner.run(program, arg)
     io.stderr:write "lariat: the worker process has not found its test\n"
     os.exit(1)
   end
-  os.exit(not failed_outside) -- a task that a test has left behind ends with the run
+  os.exit(not failed_outside) -- this also ends tasks that tests have left behind
 end
 
 return runner

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- Looking ahead in a stream: peek and skip (src/net/peek.c), and the same for objects that have
--- neither, such as LuaSec's connections. Of those exactly the bytes are taken that a message is
--- known to need: nothing that comes behind it.
+-- Looking ahead in a stream: peek and skip (src/net/peek.c), and the same for objects without them,
+-- such as LuaSec's connections. From such an object only the bytes are received that a message is
+-- known to need, and none after it.
 
 local concat, sub = table.concat, string.sub
 

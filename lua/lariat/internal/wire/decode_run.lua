@@ -9,7 +9,7 @@ local Decoder = require "lariat.internal.wire.decoder"
 local Source = require "lariat.internal.wire.source"
 local byte = string.byte
 
--- Nanoseconds, measured: see bench/wire.lua.
+-- Nanoseconds, as measured by bench/wire.lua.
 local COST = { byte_call = 18, byte = 4, sub = 27, unpack_call = 30, unpacked = 11, text = 15 }
 local MOST_BYTES = 64 -- that one byte() returns
 

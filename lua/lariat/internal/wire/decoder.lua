@@ -8,13 +8,13 @@
 --   resumable   f(s, p, e, d, g, check) -> value, s, p, e, g | nil, Err; in a coroutine, which
 --               yields how many bytes it lacks and is resumed with some
 --
--- s[p..e] is what there is, `at` where the message began, d how deeply it is nested. A resumable
--- decoder drops what it has read, so its positions move: g is how much it has dropped, and a place
--- that must last is kept as p + g.
+-- s[p..e] are the bytes at hand, `at` is where the message began, d how deeply it is nested. A
+-- resumable decoder drops bytes that it has read, so its positions move: g is how many it has
+-- dropped, and a position that must stay valid is kept as p + g.
 --
--- Invariant: self.scope is the innermost scope: .e the variable of its last position. In one that
--- is `inner` all bytes are there, because whoever knew its length has waited for them; so what does
--- not fit it is an error, and nothing in it waits.
+-- Invariant: self.scope is the innermost scope, and .e the variable of its last position. In a
+-- scope that is `inner` all bytes are at hand, because they were waited for when its length was
+-- read; so a field that does not fit is an error, and nothing in it waits.
 
 local node = require "lariat.internal.wire.node"
 local Source = require "lariat.internal.wire.source"
@@ -25,7 +25,7 @@ Decoder.__index = Decoder
 
 local quote, literal = Source.quote, Source.literal
 
---- A place that lasts: see above.
+--- The expression of a position that stays valid: p + g.
 function Decoder:lasting(p)
   return self.mode == "resumable" and p .. " + g" or p
 end
@@ -146,7 +146,7 @@ function Decoder:declare(sequences)
   end
 end
 
---- Tells of a field: where it is, and which of the bits it has.
+--- In a traced decoder: reports where a field is, and which of the bits it has.
 function Decoder:trace_field(n, value, from, size, bit, width)
   if self.mode ~= "traced" then return end
   if not n.name then

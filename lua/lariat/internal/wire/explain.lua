@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- Why a table could not be encoded: the first field, in the order of the message, whose value is
--- missing or does not fit. Encoders only raise; this walks the tree once more, with the table.
+-- The reason why a table could not be encoded: the first field, in the order of the message, whose
+-- value is missing or does not fit. Encoders raise an error without it; this walks the tree again.
 
 local node = require "lariat.internal.wire.node"
 local registry = require "lariat.internal.wire.registry"

@@ -66,7 +66,7 @@ function Message:encode(value)
   elseif bytes == core.task.cancelled then
     error(bytes, 0)
   end
-  compiled(self, "encoder") -- a mistake of the declaration is raised as it is
+  compiled(self, "encoder") -- raises the errors of the declaration itself
   usage.error("%s", explain(self, value, bytes))
 end
 
@@ -78,7 +78,7 @@ end
 ---@return integer? lacking of a message that is cut: at least so many bytes more
 function Message:decode(s, at)
   check_self(self, Message, "decode")
-  self.decode = compiled(self, "direct") -- from now on without a detour
+  self.decode = compiled(self, "direct") -- later calls go straight to the compiled function
   return self:decode(s, at)
 end
 

@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --
--- Names: which field a switch, a length or a checksum means. A field is seen by what comes after it
--- in the same table, and by what lies in it; cases of one switch may have fields of the same name.
--- A field that serves as a length, a count or a checksum is derived: it is not in the table.
+-- Names: which field a switch, a length or a checksum refers to. A field is visible to the nodes
+-- that come after it in the same table, and to those inside of them; cases of one switch may have
+-- fields of the same name. A field that serves as a length, a count or a checksum is derived: it is
+-- computed, and is not in the script's table.
 --
 -- After this, in the nodes: `lens` (the fields that may be the length), `inside` (the length is in
 -- the scope itself), `sel` (the field that decides), `keys` (of a switch, in order), `sums` (the

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --
--- Nodes: what a declaration is made of. A node is a type, a field or a structure; calling one gives
--- it what it lacks, in the order in which a table of an RFC has it: a name, then values or a
--- constant.
+-- Nodes: a declaration is a tree of them. A node is a type, a field or a structure. Calling one
+-- returns a copy with one more property, in the order in which an RFC's table has them: a name,
+-- then values or a constant.
 --
 --   u8            a type                          u8 "level"     a field of that type
 --   u8(5)         a constant                      u8 "kind" { ping = 1, pong = 2 }
@@ -77,7 +77,7 @@ function node.quote(s)
   return (("%q"):format(s):gsub("\\\n", "\\n"):gsub("\\13", "\\r"))
 end
 
---- What a node is called in messages.
+--- The name of a node in error messages.
 function node.title(n)
   return n.type or n.kind
 end

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- Messages by name, so that one can refer to another that is declared later, or to itself.
+-- All declared messages by name, so that one can refer to another that is declared later, or to
+-- itself.
 
 local node = require "lariat.internal.wire.node"
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- What compiled messages call: errors of decoding, waiting for more bytes, and the few types that
--- are not worth being spelled out in each message.
+-- The functions that compiled messages call: errors of decoding, waiting for more bytes, and a few
+-- types whose code is not worth repeating in each message.
 --
 -- A decoder returns its value and the next position; or nil and an Err; or nil, the position up to
 -- which the string must reach at least, and what was to be decoded there.
@@ -77,7 +77,7 @@ end
 
 -- Waiting ----------------------------------------------------------------------------------------
 
--- What leaves s at its beginning is kept for the checks that are open.
+-- Bytes about to be dropped from s are kept for the checksums that are still being read.
 local function keep_for_checks(check, s, p)
   while check do
     check[#check + 1] = sub(s, check.skip + 1, p - 1)

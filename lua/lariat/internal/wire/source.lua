@@ -1,10 +1,11 @@
 -- SPDX-License-Identifier: MIT
 --
--- Source text: what both compilers write with. Each message becomes Lua functions, which load()
--- compiles: fields lie in local variables, runs of fields of known size are read by one call.
+-- Source text, for both compilers. Each message becomes Lua functions, which load() compiles:
+-- fields are local variables, and runs of fields of known size are read by one call.
 --
 -- Lua allows 200 local variables and 255 registers in a function. A message that needs more is
--- compiled again in a roomy way: variables lie in a table V, the values it refers to in a table U.
+-- compiled again in the "roomy" way: variables are fields of a table V, and the values it refers to
+-- are fields of a table U.
 
 local node = require "lariat.internal.wire.node"
 local runtime = require "lariat.internal.wire.runtime"
@@ -13,7 +14,7 @@ local runtime = require "lariat.internal.wire.runtime"
 local Source = {}
 Source.__index = Source
 
---- What generated code sees, in the order of its parameters.
+--- The names that generated code can use, in the order of its parameters.
 local ENVIRONMENT = {
   { "unpack", string.unpack }, { "pack", string.pack }, { "byte", string.byte },
   { "sub", string.sub }, { "char", string.char }, { "find", string.find },
@@ -132,7 +133,7 @@ function Source:deeper(name, f, indexed)
   if name then self.path[#self.path] = nil end
 end
 
--- So that what is raised in generated code is told with the script's line, as for our own.
+-- Errors raised in generated code name the script's line, as those of our own modules do.
 local CHUNK = "=lariat.internal.wire.compiled"
 
 --- Compiles what has been written.

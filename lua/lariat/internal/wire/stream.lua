@@ -1,14 +1,13 @@
 -- SPDX-License-Identifier: MIT
 --
--- Messages from streams. A byte is taken from the connection when its message is whole, and not
--- before; so whatever ends a read loses nothing, and who receives bytes in between gets them all.
+-- Messages from streams. Bytes are taken from the connection once their message is complete, and
+-- not before. So a read that ends early loses nothing, and a receive in between gets all bytes.
 --
--- What has been looked at is kept with the connection, as a cache: `seen` says how much had been
--- taken from the stream then, and skip(n, seen) takes nothing if somebody has taken something
--- since; then the cache is dropped. A message that is cut is tried again from its beginning RETRIES
--- times, which is the fastest for short ones; then it goes on in a coroutine of the resumable
--- decoder, so that each byte is decoded once. That coroutine never waits: the wait is in read's own
--- frame.
+-- Bytes that were peeked at are cached with the connection. `seen` is how many bytes had been taken
+-- from the stream then; if another reader has taken some since, skip(n, seen) takes nothing and the
+-- cache is dropped. An incomplete message is decoded again from its beginning RETRIES times, which
+-- is fastest for short ones; then decoding goes on in a coroutine of the resumable decoder, so that
+-- each byte is decoded once. That coroutine never waits: read() itself does.
 --
 -- A reader:  s[p..e]  looked at, not decoded       have   bytes looked at and not taken
 --            co       a decode under way           need   bytes that are lacking, if known
@@ -47,8 +46,8 @@ local function check_stream(conn, name)
   end
 end
 
--- The reader of a connection for a message. Compiles it, so that what cannot be in a stream is
--- told.
+-- The reader of a connection for a message. Compiles the message, which raises an error if it
+-- cannot be read from a stream.
 local function reader_of(message, conn, name)
   local R = readers[conn]
   if not R then
@@ -77,7 +76,7 @@ local function take(conn, R, n)
   return true
 end
 
--- The error of a message, told as if it had come in one piece.
+-- The error of a message, with positions as if the message had come in one piece.
 local function failed(message, conn, R, err)
   local whole = R.peek(conn, R.have, R.have, 0)
   local _, again = nil, nil
@@ -118,7 +117,7 @@ local function wait(conn, R)
   return true, x
 end
 
--- The next attempt of a message that is not in the works.
+-- The next attempt to decode a message from its beginning.
 local function attempt(message, conn, R)
   local value, next = message.plain(R.s, R.p, R.e, R.p, 0)
   if value then
@@ -229,7 +228,7 @@ function Message:messages(conn)
   check_stream(conn, "messages")
   local R, plain, limit = reader_of(self, conn, "messages"), compiled(self, "plain"), self.limit
   local skip = R.skip
-  local s, p, e, seen, since, epoch -- the reader's, as long as nobody else uses it
+  local s, p, e, seen, since, epoch -- those of the reader, unless another task has used it
   local function next_message()
     local reader = reader_of(self, conn, "messages")
     local value, err, size = step(self, conn, reader)
@@ -241,7 +240,7 @@ function Message:messages(conn)
     error(err == "closed" and ended(self, size) or err, 0)
   end
   return function()
-    if s then -- the usual case: the next one is there, whole
+    if s then -- the usual case: the next message is there, complete
       local value, next = plain(s, p, e, p, 0)
       if value then
         local n = next - p
@@ -251,7 +250,7 @@ function Message:messages(conn)
         end
       end
       s = nil
-      if R.epoch == epoch and R.seen == since then -- else somebody has read on
+      if R.epoch == epoch and R.seen == since then -- no other task has read meanwhile
         R.p, R.seen, R.have, R.tries = p, seen, e - p + 1, 0
       end
     end
@@ -274,8 +273,8 @@ function Message:write(conn, value, host, port)
   return conn:send(bytes)
 end
 
---- An iterator over datagrams: message, host, port. What is no message is told to `refused` with
---- why, the datagram, host and port; without that function it is an error.
+--- An iterator over datagrams: message, host, port. For a datagram that cannot be decoded it calls
+--- refused(why, datagram, host, port); without that function it raises an error.
 ---@param conn any
 ---@param refused? fun(message: string, data: string, host: string, port: integer)
 ---@return fun(): table?, string?, integer?
