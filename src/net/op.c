@@ -5,7 +5,7 @@
  *
  *  1. op_run: the attempt calls the driver's recv, gets EAGAIN and returns WANT_READ.
  *  2. not_yet: with a timeout of 0 the last attempt is made now, and there is no wait.
- *  3. park: task_prepare raises if the task is cancelled or Lua cannot yield here; nothing is queued.
+ *  3. park: task_prepare raises if the task is cancelled or Lua cannot yield; nothing is queued yet.
  *  4. park: due() computes when the timeouts end the wait; watch_arm asks the driver for POLLIN.
  *  5. join: the struct op is copied into its task, which enters the socket's queue of readers.
  *  6. task_park (task/wait.c): sets the task's timer, enters its scope's list of waits and yields.

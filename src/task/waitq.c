@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Queues of waiting tasks: see waitq.h. A place belongs to the waiting task, which leaves it in its
- * continuation and not before; a wake-up only takes it out of the line. Leaving those who were woken
- * in line was rejected: each further wake-up had to pass over them, which is N * N for N of them.
+ * Wait queues. An interest belongs to the waiting task, which leaves the queue in its continuation
+ * and not before; a wake-up only takes the interest out of the line. Leaving woken tasks in line
+ * was rejected: each further wake-up had to skip them, which is N * N steps for N tasks.
  */
 #include "task/waitq.h"
 
@@ -33,13 +33,13 @@ void waitq_hold(struct waitq *queue, struct interest *interest, struct task *tas
     queue->woken++;
 }
 
-static struct interest *place_at(struct list_link *link) {
+static struct interest *interest_at(struct list_link *link) {
     return LIST_ITEM(link, struct interest, link);
 }
 
 bool waitq_wake_first(struct waitq *queue, enum wake why) {
     for (struct list_link *l = queue->line.first; l != NULL; l = l->next) {
-        const struct interest *i = place_at(l);
+        const struct interest *i = interest_at(l);
         if (!i->end_only && task_wake(i->task, why)) {
             return true;
         }
@@ -47,10 +47,10 @@ bool waitq_wake_first(struct waitq *queue, enum wake why) {
     return false;
 }
 
-/* Waking a task takes all its places out of their lines, so the first is another one each time. */
+/* task_wake takes all interests of the task out of their lines, so the loop advances. */
 void waitq_wake_all(struct waitq *queue, enum wake why) {
     while (queue->line.first != NULL) {
-        bool woken = task_wake(place_at(queue->line.first)->task, why);
+        bool woken = task_wake(interest_at(queue->line.first)->task, why);
         assert(woken);
         (void)woken;
     }
