@@ -40,8 +40,7 @@ struct scope {
 
 /* None of these functions raises or waits, except scope_open. */
 
-/* Whether there is a shield from this scope (or NULL) outwards: task_cancel has no effect
- * inside. */
+/* Whether this scope (or NULL) or one further out is a shield: task_cancel has no effect inside. */
 bool scope_shields(const struct scope *innermost);
 
 /* Whether a wait in the running coroutine would raise: a scope around it is cancelled or its
@@ -55,8 +54,7 @@ void scope_cancel(struct scope *s);
 
 void scope_join(struct task *task);        /* the task begins to wait in task->scope, not NULL */
 void scope_leave_waits(struct task *task); /* the task has been woken */
-void scope_leave_task(
-    struct task *task); /* it will not be resumed: ends its scopes, clears `scope` */
+void scope_leave_task(struct task *task);  /* it will not be resumed: its scopes end */
 
 /* ---- around lua_resume and lua_resetthread ---- */
 

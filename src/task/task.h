@@ -21,9 +21,9 @@
 
 #include "base/clock.h"
 #include "base/list.h"
-#include "task/spawn_trace.h"
 #include "task/location.h"
 #include "task/scope.h"
+#include "task/spawn_trace.h"
 #include "task/waitq.h"
 
 enum __attribute__((packed)) task_state { TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_DONE };
@@ -45,9 +45,8 @@ struct task_record {
     bool quiet;    /* its error is never reported: its spawner takes care of that */
 };
 
-/* A server that has many tasks and counts them; the first member of its struct. `ended` is
- * called once for each task, when its outcome is set and its coroutine has stopped; it must not
- * raise. */
+/* The first member of a server's struct, which counts its tasks. `ended` is called once for each,
+ * when its outcome is set and its coroutine has stopped; it must not raise. */
 struct task_service {
     void (*ended)(struct task *task);
     const char *name; /* the name of its tasks, for messages */
@@ -62,20 +61,19 @@ struct task {
     struct list_link link; /* waiting: in scope->waits; ready: in scheduler.ready or .later */
     struct task *all_prev, *all_next; /* in scheduler.all */
     lua_State *co;                    /* kept by the anchor */
-    lua_State *inner; /* the coroutine it waits in: `co`, or one that that has resumed */
-    struct task_service *service; /* the server whose handler it runs, or NULL */
-    struct scope *base;           /* the scope it was spawned in, or NULL */
-    struct scope *scope;          /* the innermost scope it is suspended in, or NULL */
-    const char *waiting_for;      /* name of the operation it is parked in; a constant */
-    struct interest interest;     /* the interest of a wait that has only one */
-    struct interest *set;         /* further ones; on the waiting call's stack, or in `parked` */
-    uint64_t since;               /* rt.tick when its current wait began */
+    lua_State *inner;                 /* the coroutine it waits in: `co` or one further in */
+    struct task_service *service;     /* the server whose handler it runs, or NULL */
+    struct scope *base;               /* the scope it was spawned in, or NULL */
+    struct scope *scope;              /* the innermost scope it is suspended in, or NULL */
+    const char *waiting_for;          /* name of the operation it is parked in; a constant */
+    struct interest interest;         /* the interest of a wait that has only one */
+    struct interest *set; /* further ones; on the waiting call's stack, or in `parked` */
+    uint64_t since;       /* rt.tick when its current wait began */
     _Alignas(8) char parked[TASK_PARKED_SIZE]; /* the operation it is parked in */
     unsigned set_count;
-    int anchor; /* registry reference to its object, or to the coroutine if it has none */
-    unsigned
-        domain; /* the domain of the sockets and tasks it makes: tells tests and machines apart */
-    unsigned born; /* rt.tick when it was spawned, in units of TASK_AGE_NS */
+    int anchor;      /* registry reference to its object, or to the coroutine if it has none */
+    unsigned domain; /* passed on to its sockets and tasks: tells tests, or machines, apart */
+    unsigned born;   /* rt.tick when it was spawned, in units of TASK_AGE_NS */
     struct task_record record;
     enum task_state state;
     enum wake wake; /* why it was woken */
@@ -85,7 +83,7 @@ struct task {
     bool interrupted; /* task_interrupt has a message to be raised in it */
 };
 
-#define TASK_AGE_NS (1ull << 24) /* 17 ms: `born` is right for two years */
+#define TASK_AGE_NS (1ull << 24) /* 17 ms: `born` overflows after two years */
 
 /* ---- scheduling ---- */
 
@@ -96,16 +94,14 @@ struct scheduler {
     struct task *current; /* the task that runs, or NULL */
     struct scope *scope;  /* the innermost scope of the running coroutine, or NULL */
     size_t live;          /* length of `all` */
-    size_t sources;       /* waits, and scopes with waits inside, that the kernel or a deadline can
-                               end; 0 and no task ready: a deadlock */
+    size_t sources;       /* waits, and scopes with waits, that the kernel or a deadline can end */
     int budget;           /* what the current task may still do in this turn: see task_spent */
     size_t unjoined_errors; /* reported errors that no join has raised since */
     bool running;           /* inside task_run_ready */
     bool parking;           /* the yield under way is the runtime's own */
     bool stopping;          /* the current task is being stopped, coroutine by coroutine */
     bool pinned;            /* some coroutine that led to the running one cannot yield: no waits */
-    struct task
-        *on_deadlock; /* interrupted at a deadlock, instead of ending the program; or NULL */
+    struct task *on_deadlock; /* a deadlock interrupts it, and does not end the program; or NULL */
     struct task *exit_caller; /* it called os.exit, which does not return; or NULL */
     uint64_t unwound_by;      /* teardown: the time limit of all tasks (monotonic ns) */
     struct scheduler *outer;  /* that of the real world, while a simulation runs; else NULL */
@@ -113,9 +109,9 @@ struct scheduler {
 
 extern struct scheduler scheduler;
 
-/* Takes a function and `nargs` arguments from the stack and pushes the object of a new task that
- * calls it, ready to run. `name` (copied) or NULL. Raises (memory, closing); does not run the
- * task. */
+/* Takes a function and `nargs` arguments from the stack, and pushes the object of a new task
+ * that will call it, in this tick or the next. `name` is copied; NULL: none. Raises (memory,
+ * closing). */
 struct task *task_spawn(lua_State *L, int nargs, const char *name);
 
 /* The same with body(f, ...) as the task's C function, without an object: pushes nothing. `at` and
@@ -134,7 +130,7 @@ void task_later(struct task *task); /* makes it ready in the next tick; it is in
 /* Ends the task's wait; it runs in this tick or the next. False: it does not wait. Never raises. */
 bool task_wake(struct task *task, enum wake why);
 
-/* Every wait of the task raises task.cancelled from now on, except in a shield. False: it has
+/* From now on every wait of the task raises task.cancelled, but for shields. False: it has
  * ended. */
 bool task_cancel(struct task *task);
 
@@ -144,9 +140,8 @@ void task_interrupt(struct task *task, const char *message);
 /* The message not raised yet, to be freed by memory_free; NULL: none. */
 char *task_take_interruption(struct task *task);
 
-void task_abandon(
-    struct task *task);            /* ends it now: its `<close>` variables run, but cannot wait */
-void task_drop(struct task *task); /* ends it now: no `<close>` variable runs */
+void task_abandon(struct task *task); /* ends it now; its `<close>` variables run, without waits */
+void task_drop(struct task *task);    /* ends it now; no `<close>` variable runs */
 
 /* ---- waiting: task_prepare, enter queues, task_park; in the continuation, task_resumed ---- */
 
@@ -157,9 +152,9 @@ bool task_can_wait(lua_State *L);
  * Everything that may raise comes before entering a queue. */
 void task_prepare(lua_State *L, const char *what);
 
-/* Suspends the running task until it is woken, or until `due` (monotonic ns; NEVER); then k(L,
- * ..., ctx) is called. `what`: a constant. `source`: something else than a task can end the
- * wait. Used as `return task_park(...)`. */
+/* Suspends the running task until it is woken, or until `due` (monotonic ns, or NEVER); then the
+ * continuation `k` is called with `ctx`. `what` is a constant that names the wait. `source`:
+ * something else than a task can end it. Used as `return task_park(...)`. */
 int task_park(lua_State *L, const char *what, uint64_t due, bool source, lua_KContext ctx,
               lua_KFunction k);
 
@@ -175,7 +170,7 @@ int task_raise(lua_State *L);
 
 /* Whether a wait of the running task would raise. */
 bool task_must_raise(void);
-void task_leave_queues(struct task *task);
+void task_leave_queues(struct task *task); /* part of task_resumed; also when a task ends */
 
 /* Charges `cost` attempts to the current turn. True: it is used up, the task should give way. */
 #define TASK_BUDGET 64         /* attempts per turn that reach the driver */
@@ -202,9 +197,8 @@ enum {
 
 /* Makes the metatable; methods whose names begin with "_" are metamethods as well. */
 void task_objects_open(lua_State *L, const luaL_Reg *methods);
-void task_push(lua_State *L,
-               struct task *task);  /* its object, made now if it has none; may raise */
-void task_new_object(lua_State *L); /* pushes one without a task; may raise */
+void task_push(lua_State *L, struct task *task); /* its object, made if it has none; may raise */
+void task_new_object(lua_State *L);              /* pushes one without a task; may raise */
 void task_give_object(lua_State *L, struct task *task); /* the one on top is the task's */
 struct task_object *task_object(lua_State *L, const struct task *task); /* or NULL */
 struct task_object *task_check(lua_State *L, int index); /* raises if the argument is none */
@@ -213,8 +207,7 @@ struct task_record *task_record(struct task_object *object);
 lua_State *task_thread(lua_State *L, int object);     /* its coroutine; `object`: an index */
 void task_push_name(lua_State *L, struct task *task); /* its name, or "file:line" */
 void task_push_name_of(lua_State *L, int object);     /* the same, for the object at this index */
-bool task_leave_object(lua_State *L,
-                       struct task *task); /* at its end: wakes joiners; false: none */
+bool task_leave_object(lua_State *L, struct task *task); /* it ends; false: it has no object */
 
 /* ---- for scripts ---- */
 int task_open(lua_State *L);                    /* luaopen_* of the C half of lariat.task */
@@ -236,7 +229,7 @@ struct waitq *condition_test(lua_State *L, int index); /* NULL: the value is no 
 /* ---- reports of errors that no task joins ---- */
 int task_keep_traceback(lua_State *L);              /* message handler of bodies and scopes */
 void task_push_traceback(lua_State *L, int object); /* what that has stored, or nil */
-void report_unjoined(lua_State *L, int object);     /* reports the error on top */
+void report_unjoined(lua_State *L, int object);     /* reports the error on top, of that task */
 
 /* Lua functions: onerror(f), report(error, title, traceback), adopt_traceback(error, traceback),
  * origins(task, traceback). */
