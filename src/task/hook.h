@@ -21,8 +21,7 @@ void hook_open(void (*function)(lua_State *L));
 void hook_want(void); /* call it once, soon; async-signal-safe, also from the function itself */
 void hook_want_next(void); /* the same, but not before another coroutine runs */
 void hook_forget(void);    /* do not call it any more; async-signal-safe */
-unsigned
-hook_moves(void); /* changes when it is called, or another coroutine runs while it is wanted */
+unsigned hook_moves(void); /* changes at each call, and each hook_running() while it is wanted */
 
 /* For hook_running: moves the hook to the coroutine that runs now. */
 void hook_follow(void);

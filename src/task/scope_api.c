@@ -20,8 +20,7 @@
 
 enum { SCOPE = 1, HANDLER }; /* the stack of run() while the body runs */
 
-static const char
-    opened_key; /* registry key of a table: coroutine (weak) -> its scopes of open() */
+static const char opened_key; /* registry key: table of coroutine (weak) -> its open() scopes */
 
 static struct scope *push_scope(lua_State *L, uint64_t due, bool shield) {
     struct scope *scope = lua_newuserdatauv(L, sizeof(*scope), 1);
