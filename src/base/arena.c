@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * The arena: where the objects of an exact state lie, and when they are collected. Scripts see both:
- * `pairs` visits objects used as keys in the order of their addresses, and finalizers and weak
- * tables tell when the collector has run.
+ * The allocator of an exact state: it decides the addresses of objects and the moments of garbage
+ * collection. A script can observe both: `pairs` visits objects used as keys in the order of their
+ * addresses, and finalizers and weak tables show when the collector has run.
  *
- * Invariant: while a run (a simulation) is on, both depend on what the run itself allocates, not on
- * what came before it. Its objects lie in a slot of its own. The collector is stopped, and a full
- * collection is due when enough has been allocated since the last one: asked for between ticks, or,
- * if a task allocates without ever waiting, by a hook on its coroutine.
+ * Invariant: during a run (a simulation), both depend only on what the run itself allocates, not on
+ * what came before it. The run's objects lie in a slot of their own. Lua's collector is stopped; a
+ * full collection is due when enough has been allocated since the last one. The caller makes it
+ * between ticks, or, if a task allocates without ever waiting, a hook on its coroutine does.
  *
- * Objects are what Lua hashes by address. Strings are hashed by content, and whether a short one is
- * made anew depends on whether somebody has interned it already: strings, and the arrays inside
- * objects, lie where they always do (pool.c).
+ * Only what Lua hashes by address comes from slots (slots.c). Strings are hashed by content, and
+ * whether a short one is allocated depends on whether an earlier run has interned it: strings, and
+ * the arrays inside objects, come from the pool (pool.c).
  */
 #include "base/arena.h"
 
@@ -22,20 +22,20 @@
 #include "base/slots.h"
 #include "base/state.h"
 
-#define STRING_TABLE_SIZE 1024 /* bytes of a new state's table of strings, its first array so big */
-#define SMALL_STRING 256
-#define LEAST_LIMIT ((size_t)4 * 1024 * 1024)
-#define OVERDUE 2 /* times the limit, at which a hook collects */
+#define STRING_TABLE_SIZE 1024 /* bytes: the first array of this size is the state's string table */
+#define SMALL_STRING 256       /* bytes; strings below this are counted apart */
+#define LEAST_LIMIT ((size_t)4 * 1024 * 1024) /* bytes allocated before a collection is due */
+#define OVERDUE 2                             /* times the limit: a hook collects */
 
 static struct {
-    struct slot *program; /* for what is made outside of runs; NULL: there is no arena */
-    struct slot *current; /* for what is made now */
-    void *strings;        /* Lua's table of strings: as big as others have made it */
-    struct slot *run;     /* for what the run makes; NULL: there is none */
-    bool counting;        /* what is made now is the run's */
+    struct slot *program; /* objects made outside of runs; NULL: the state is not exact */
+    struct slot *current; /* where new objects go now: `program` or `run` */
+    void *strings;        /* Lua's string table, not counted: earlier runs have made it grow */
+    struct slot *run;     /* objects of the current run; NULL: there is no run */
+    bool counting;        /* allocations count towards the run's next collection */
     size_t fresh;         /* bytes allocated since the last collection: objects, arrays, strings */
-    size_t small;         /* of small strings, which are not in `fresh` */
-    size_t limit;         /* what `fresh` may be */
+    size_t small;         /* the same of small strings, which are not in `fresh` */
+    size_t limit;         /* a collection is due once `fresh` reaches this */
 } arena;
 
 bool arena_open(void) {
@@ -46,7 +46,7 @@ bool arena_open(void) {
 /* ---- when to collect ---- */
 
 /* Small strings count only when there are very many of them: a run that finds some of its strings
- * interned by others must not collect later for it. */
+ * interned already allocates fewer, and must not collect later for that. */
 static bool allocated(size_t times) {
     return arena.fresh >= times * arena.limit || arena.small >= times * OVERDUE * arena.limit;
 }
@@ -73,13 +73,13 @@ void arena_collect(void) {
 static void on_hook(lua_State *L, lua_Debug *frame) {
     (void)frame;
     lua_sethook(L, NULL, 0, 0);
-    if (arena_full()) { /* else a coroutine has inherited the hook */
+    if (arena_full()) { /* false: a collection came first, and this coroutine inherited the hook */
         collect(L);
     }
 }
 
-/* An allocator cannot collect; the running coroutine does, at its next instruction, unless somebody
- * else's hook is there. lua_sethook may be called at any moment. */
+/* An allocator must not collect. So the running coroutine is given a hook that collects at its next
+ * instruction, unless it has another hook. lua_sethook may be called at any moment. */
 static void collect_soon(void) {
     lua_State *L = rt.running;
     if (L != NULL && lua_gethook(L) == NULL) {
@@ -131,7 +131,7 @@ static void free_block(void *block, size_t size) {
     }
 }
 
-/* For a new block Lua says in place of the old size what it is for. Objects are never resized. */
+/* For a new block, `osize` is the type of what it is for (LUA_T*). Lua never resizes objects. */
 void *arena_alloc(void *ud, void *block, size_t osize, size_t nsize) {
     (void)ud;
     if (nsize == 0) {
@@ -152,8 +152,9 @@ void *arena_alloc(void *ud, void *block, size_t osize, size_t nsize) {
 
 /* ---- runs ---- */
 
-/* Two collections: the first may only find objects to be finalized. Without a slot that is unused,
- * which takes a thousand runs that all left something behind, the run shares the program's. */
+/* It takes two collections to free an object with a finalizer: the first one only calls that. If no
+ * slot is unused, after a thousand runs of which each left something alive, the run shares the
+ * program's slot. */
 void arena_begin(void) {
     if (arena.program != NULL) {
         assert(arena.run == NULL);

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Where the objects of an exact state lie, and when they are collected: see arena.c.
+ * The allocator of an exact state: the addresses of its objects and the moments of its garbage
+ * collections repeat. Between arena_begin and arena_end (a run) both depend only on what is
+ * allocated in between, in every process and however often the run is repeated.
+ *
+ * In a state that is not exact (arena_open was not called, or failed), arena_begin and arena_end do
+ * nothing, arena_full is false, and arena_collect must not be called.
  */
 #ifndef LARIAT_ARENA_H
 #define LARIAT_ARENA_H
@@ -8,19 +13,24 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-bool arena_open(void); /* false: somebody else has the addresses */
-void *arena_alloc(void *ud, void *block, size_t osize, size_t nsize); /* a lua_Alloc */
+/* Once, before the state is made. False: its fixed addresses are taken, or there is no memory. */
+bool arena_open(void);
 
-/* Between begin and end the addresses of new objects depend only on what is made in between, and
- * garbage is collected when arena_full says that it is time, and arena_collect does so. In a state
- * that is not exact, begin and end do nothing and the arena is never full. */
+/* The state's lua_Alloc; `ud` is not used. */
+void *arena_alloc(void *ud, void *block, size_t osize, size_t nsize);
+
+/* Begin a run: collects all garbage, then stops Lua's collector; and end it: restarts the
+ * collector. Runs do not nest. */
 void arena_begin(void);
 void arena_end(void);
-bool arena_full(void); /* to be asked between ticks */
+
+/* True during a run: a collection is due. The run's loop asks between ticks, and then calls
+ * arena_collect, which collects everything and may run finalizers. */
+bool arena_full(void);
 void arena_collect(void);
 
-/* What is made between these two is the program's, also in a run: what is made once, whoever is the
- * first to need it. */
+/* Between these two, new objects do not belong to the run. For objects that are made once, at their
+ * first use, and kept for the life of the program: that run must not differ from later ones. */
 void arena_pause(void);
 void arena_resume(void);
 

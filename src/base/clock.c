@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * The deadline heap: see clock.h for its invariant. It rejects libuv's own timers, one per wait,
- * because starting and stopping one on every receive costs two heap operations each.
+ * The timers' binary heap; clock.h states its invariant. One libuv timer per wait was rejected:
+ * starting and stopping one on every receive costs two heap operations.
  */
 #include "base/clock.h"
-#include "base/memory.h"
-#include "base/state.h"
 
 #include <assert.h>
 
-#define SLACK 64 /* timers that are no task's */
+#include "base/memory.h"
+#include "base/state.h"
+
+#define SLACK 64 /* free slots beyond the tasks' timers, for all other timers */
 
 uint64_t clock_now(void) {
     return rt.clock.source->monotonic();
@@ -80,8 +81,8 @@ bool clock_reserve(size_t timers) {
     return reserve(&rt.clock, timers);
 }
 
-/* There is room for every task's timer. Those of others are few: who has no room for them can tell
- * nobody. */
+/* clock_reserve has made sure of a slot for every task's timer. Other timers are few; if there
+ * is no memory for one, no caller could report it, and the process ends. */
 static void insert(struct clock *c, struct timer *timer) {
     if (c->count + 1 >= c->capacity && !reserve(c, 2 * c->capacity)) {
         memory_checked(NULL, c->capacity);
@@ -90,7 +91,7 @@ static void insert(struct clock *c, struct timer *timer) {
     sift_up(c, timer);
 }
 
-/* Ask for the alarm at the heap's first key, unless it rings early enough as it is. */
+/* Set the alarm to the heap's first key, unless it is set to ring no later already. */
 static void arm(struct clock *c) {
     uint64_t first = c->count > 0 ? c->heap[1]->key : NEVER;
     if (first < c->alarm) {
@@ -133,7 +134,7 @@ void timer_clear(struct timer *timer) {
     timer->due = NEVER;
 }
 
-/* The clock whose heap a timer is in. */
+/* The clock whose heap this timer is in; during a simulation, that may be the real one. */
 static struct clock *clock_of(const struct timer *timer) {
     bool present = timer->slot <= rt.clock.count && rt.clock.heap[timer->slot] == timer;
     return present ? &rt.clock : rt.outer_clock;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Doubly linked lists of structs that carry their own link: joining and leaving take no memory, and
- * the same few instructions however long the list is.
+ * Doubly linked lists of structs that contain their own link: adding and removing one allocates
+ * nothing and takes constant time.
  *
  * A list is one pointer, to its first link. Invariant: the first link's `prev` is the last one, the
- * last one's `next` is NULL, and the `prev` of a link that is in no list is NULL. So zeroed memory is
- * an empty list, or a link in none, and the owner of a list may be copied (not a link in it). The
- * common circle with a sentinel was rejected for that, and because it takes twice the memory.
+ * last one's `next` is NULL, and the `prev` of a link that is in no list is NULL. So zeroed memory
+ * is an empty list, or a link in none, and a struct list may be copied and moved (a link may not).
+ * The usual circular list with a sentinel was rejected: it cannot be copied, and takes twice the
+ * memory.
  */
 #ifndef LARIAT_LIST_H
 #define LARIAT_LIST_H
@@ -29,11 +30,12 @@ static inline bool list_is_empty(const struct list *list) {
     return list->first == NULL;
 }
 
+/* Whether this link is in any list. */
 static inline bool list_has(const struct list_link *link) {
     return link->prev != NULL;
 }
 
-/* The link is in no list. */
+/* Adds a link that is in no list as the last one. */
 static inline void list_append(struct list *list, struct list_link *link) {
     struct list_link *first = list->first;
     link->next = NULL;
@@ -47,7 +49,7 @@ static inline void list_append(struct list *list, struct list_link *link) {
     }
 }
 
-/* The link is in no list. */
+/* Adds a link that is in no list as the first one. */
 static inline void list_prepend(struct list *list, struct list_link *link) {
     struct list_link *first = list->first;
     link->next = first;
@@ -58,7 +60,7 @@ static inline void list_prepend(struct list *list, struct list_link *link) {
     list->first = link;
 }
 
-/* The link is in this list. */
+/* Removes a link that is in this very list. */
 static inline void list_remove(struct list *list, struct list_link *link) {
     struct list_link *first = list->first;
     if (link == first) {
@@ -74,7 +76,7 @@ static inline void list_remove(struct list *list, struct list_link *link) {
     link->prev = NULL;
 }
 
-/* The list is not empty. */
+/* Removes and returns the first link of a list that is not empty. */
 static inline struct list_link *list_take_first(struct list *list) {
     struct list_link *first = list->first;
     list->first = first->next;
@@ -85,7 +87,7 @@ static inline struct list_link *list_take_first(struct list *list) {
     return first;
 }
 
-/* All of `from`, which is empty afterwards, behind the last of `list`. */
+/* Moves all links of `from`, which is empty afterwards, to the end of `list`; constant time. */
 static inline void list_append_all(struct list *list, struct list *from) {
     struct list_link *first = list->first, *added = from->first;
     if (first == NULL) {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Memory that is not Lua's. Invariant: when there is none left Lua's garbage is collected, without its
- * finalizers, before anything fails; a function that cannot fail then ends the process with a message,
- * and never returns NULL for a size above 0.
+ * Memory outside Lua, from malloc and from the pool.
+ *
+ * Invariant: an allocation that is refused is tried once more after Lua's garbage has been
+ * collected, without finalizers. Only then does memory_try return NULL, or memory_alloc end the
+ * process.
  */
 #include "base/memory.h"
 
@@ -20,7 +22,7 @@ void *memory_checked(void *block, size_t size) {
     return block;
 }
 
-/* An allocation that is refused: Lua collects, then raises its memory error. */
+/* Asks Lua for more than pool_alloc grants: Lua collects, asks again, then raises LUA_ERRMEM. */
 static int exhaust(lua_State *L) {
     lua_newuserdatauv(L, POOL_MOST, 0);
     return 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Memory that is not Lua's. Where a script can be told that there is none, the call asks by memory_try
- * and fails, with memory_no_memory or an error of its own; where nobody can, it asks by memory_alloc,
- * and the process ends with a message. Before either, Lua's garbage is collected.
+ * Memory outside Lua. memory_try* return NULL when there is no memory: for calls that can report it
+ * to the script, by memory_no_memory or an error of their own. memory_alloc and memory_realloc end
+ * the process with a message instead: for places where nothing could report it. Both kinds first
+ * collect Lua's garbage (without running finalizers) and ask again. None of them raises.
  */
 #ifndef LARIAT_MEMORY_H
 #define LARIAT_MEMORY_H
@@ -11,16 +12,28 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-void *memory_try(void *block, size_t size); /* as realloc; NULL: `block` stays as it is */
-void *memory_try_zeroed(size_t size);       /* what of it is never touched takes no memory */
-void *memory_try_take(size_t size);         /* small ones, of which there may be very many */
-void memory_give_back(void *block, size_t size);
-bool memory_collect(void);          /* Lua's garbage, without its finalizers; false: it could not */
-int memory_no_memory(lua_State *L); /* raises Lua's memory error */
-#define NO_MEMORY (-1000000)        /* a result instead of -errno: the caller raises it */
-void *memory_alloc(size_t size);
+/* Freed by memory_free. */
+void *memory_try(void *block, size_t size); /* as realloc; NULL: `block` stays valid, as it is */
+void *memory_try_zeroed(size_t size);       /* as calloc: pages never written take no memory */
+void *memory_alloc(size_t size);            /* as malloc; never NULL for a size above 0 */
 void *memory_realloc(void *block, size_t size);
-void memory_free(void *block);
-void *memory_checked(void *block, size_t size); /* the block, if there is one */
+void memory_free(void *block); /* NULL: nothing happens */
+
+/* From the pool that Lua's objects come from: cheap for small blocks of which there are very many.
+ * Freed by memory_give_back with the size it was asked with. NULL: there is no memory. */
+void *memory_try_take(size_t size);
+void memory_give_back(void *block, size_t size);
+
+/* Collects Lua's garbage, without running finalizers. False: no state, or no stack space. */
+bool memory_collect(void);
+
+/* Raises Lua's memory error: does not return. */
+int memory_no_memory(lua_State *L);
+
+/* A result in place of -errno: the caller is to raise the memory error. */
+#define NO_MEMORY (-1000000)
+
+/* Returns `block`; ends the process with a message if it is NULL and `size` is above 0. */
+void *memory_checked(void *block, size_t size);
 
 #endif

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: MIT
  *
- * Memory for Lua's objects. Lua says how large a block is when it gives it back, so a small one
- * needs no header: it is cut from an arena and goes to a list of free ones of its size. Of an idle
- * connection that saves 100 bytes; taking and giving back are a few instructions each, where malloc
- * needs two hundred once the collector has freed many at a time (a connection's life: 11,800
+ * Lua's allocator. Lua passes a block's size when it frees it, so a small block needs no header: it
+ * is cut from a slab, and when freed goes to the free list of its size. That saves 100 bytes per
+ * idle connection; allocating and freeing are a few instructions each, where malloc needs two
+ * hundred once the collector has freed many blocks at a time (a connection's life: 11,800
  * instructions with malloc, 10,000 without).
  *
- * Invariant: a block of at most LARGEST bytes comes from an arena and is of the next multiple of
- * GRAIN, or of COARSE if it is larger than FINE; every other one is malloc's. Arenas are given back
- * when the program ends: what has been a small object once will be one again.
+ * Invariant: a block of at most LARGEST bytes comes from a slab, its size rounded up to a multiple
+ * of GRAIN, or of COARSE above FINE bytes; larger blocks are malloc's. Slabs are freed only when
+ * the program ends: memory that held a small object once will hold one again.
  *
- * With the address sanitizer every block is malloc's, so that it sees what is done to each.
+ * Under the address sanitizer every block is malloc's, so that each is checked.
  */
 #include "base/pool.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define GRAIN 8 /* what Lua needs its objects aligned to; a coroutine is 27 of them */
+#define GRAIN 8 /* bytes: the alignment Lua needs; a coroutine takes 27 grains */
 #define FINE 1024
-#define COARSE 128             /* for what is larger than that */
-#define ARENA (32 * 1024 - 32) /* with malloc's own header it fills whole pages */
+#define COARSE 128 /* the grain of larger blocks: fewer sizes, so freed blocks fit again */
+#define SLAB (32 * 1024 - 32) /* with malloc's own header it fills whole pages */
 #ifdef __SANITIZE_ADDRESS__
 #define LARGEST 0
 #else
@@ -31,34 +31,34 @@ struct free_block {
     struct free_block *next;
 };
 
-struct arena {
-    struct arena *next;
-    char bytes[ARENA - sizeof(struct arena *)];
+struct slab {
+    struct slab *next;
+    char bytes[SLAB - sizeof(struct slab *)];
 };
 
 static struct {
     struct free_block *free[LARGEST / GRAIN + 1]; /* by size in grains */
-    struct arena *arenas;
-    char *at, *end; /* what is left of the newest */
+    struct slab *slabs;
+    char *at, *end; /* the unused rest of the newest slab */
 } pool;
 
-/* Rounded up, the larger ones more: theirs are so many sizes that hardly a block would fit again. */
+/* The size in grains, rounded up to GRAIN or COARSE. */
 static size_t grains(size_t size) {
     size_t grain = size <= FINE ? GRAIN : COARSE;
     return (size + grain - 1) / grain * (grain / GRAIN);
 }
 
-/* No block of that size has been given back: the arena's next bytes. */
+/* The free list of this size is empty: take the slab's next bytes. */
 static void *cut(size_t size) {
     if ((size_t)(pool.end - pool.at) < size) {
-        struct arena *arena = malloc(sizeof(*arena));
-        if (arena == NULL) {
+        struct slab *slab = malloc(sizeof(*slab));
+        if (slab == NULL) {
             return NULL;
         }
-        arena->next = pool.arenas;
-        pool.arenas = arena;
-        pool.at = arena->bytes + GRAIN - sizeof(struct arena *);
-        pool.end = (char *)(arena + 1);
+        slab->next = pool.slabs;
+        pool.slabs = slab;
+        pool.at = slab->bytes + GRAIN - sizeof(struct slab *);
+        pool.end = (char *)(slab + 1);
     }
     pool.at += size;
     return pool.at - size;
@@ -115,10 +115,10 @@ void *pool_alloc(void *unused, void *block, size_t old_size, size_t size) {
 }
 
 void pool_close(void) {
-    while (pool.arenas != NULL) {
-        struct arena *next = pool.arenas->next;
-        free(pool.arenas);
-        pool.arenas = next;
+    while (pool.slabs != NULL) {
+        struct slab *next = pool.slabs->next;
+        free(pool.slabs);
+        pool.slabs = next;
     }
     memset(&pool, 0, sizeof(pool));
 }

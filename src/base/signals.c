@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The signals of Linux by name and by number: see signals.h.
+ * The table of Linux's signals. Real-time signals are not in it.
  */
 #include "base/signals.h"
 

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * Slots of 4 GiB of address space, one behind the other from a fixed address on.
+ * Slots of 4 GiB of address space, side by side from a fixed address on.
  *
  * Invariant: a block's offset in its slot depends only on the sequence of blocks taken from that
- * slot and freed to it. A slot begins with its header, so a block says by its address where it
- * belongs; in it memory is a pointer that only grows, and a list of freed blocks for each size, the
- * last one freed on top. Pages that are never touched cost nothing.
+ * slot and freed to it. A slot is a bump allocator with a free list (last in, first out) per size
+ * class. Its header is at its start, so a block's slot follows from the block's address. Pages that
+ * are never touched cost nothing.
  *
- * Lua hashes the low half of an object's address: the same offset in any slot is the same hash. One
- * arena that is emptied between uses was rejected, because some of what a simulation makes lives on.
+ * Lua hashes the low half of an object's address, so the same offset has the same hash in any slot.
+ * A single slot, emptied between runs, was rejected: some objects of a run outlive it.
  */
 #include "base/slots.h"
 
 #include <stdint.h>
 #include <sys/mman.h>
 
-/* Away from where programs, stacks and libraries are: below valgrind's own memory, which begins at
- * 64 GiB, or above the shadow of the address sanitizer. */
+/* An address range that programs, stacks and libraries do not use: below valgrind's own memory,
+ * which begins at 64 GiB; or, in a sanitizer build, above the shadow memory. */
 #ifdef __SANITIZE_ADDRESS__
 #define START 0x200000000000u
 #else
@@ -25,9 +25,9 @@
 #define SLOT_SIZE ((size_t)1 << 32)
 #define SLOTS 1024
 
-#define GRAIN 16 /* every block is aligned to it */
-#define FINE_LIMIT \
-    1024 /* sizes up to here are rounded to GRAIN, above to a quarter of a power of 2 */
+#define GRAIN 16 /* bytes: every block is aligned to it */
+/* Sizes up to here are rounded up to GRAIN, larger ones to a quarter of a power of 2. */
+#define FINE_LIMIT 1024
 #define FINE_CLASSES (FINE_LIMIT / GRAIN + 1)
 #define CLASSES (FINE_CLASSES + 4 * (32 - 10))
 
@@ -36,12 +36,12 @@ struct freed {
 };
 
 struct slot {
-    char *next;  /* from here to the end nothing has ever been taken */
+    char *next;  /* memory from here to the slot's end has never been used */
     size_t live; /* bytes taken and not freed */
     struct freed *freed[CLASSES];
 };
 
-static size_t mapped; /* slots so far; never given back, only emptied */
+static size_t mapped; /* number of slots mapped so far; they are emptied, never unmapped */
 
 /* ---- address space ---- */
 
@@ -49,7 +49,8 @@ static void *map_at(uintptr_t address, size_t size) {
     void *wanted = (void *)address;
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
     void *got = mmap(wanted, size, PROT_READ | PROT_WRITE, flags, -1, 0);
-    if (got != MAP_FAILED && got != wanted) { /* a kernel older than the last flag */
+    if (got != MAP_FAILED &&
+        got != wanted) { /* a kernel before 4.17, which ignores MAP_FIXED_NOREPLACE */
         munmap(got, size);
         return NULL;
     }
@@ -72,7 +73,8 @@ static size_t used(const struct slot *slot) {
     return (size_t)(slot->next - (const char *)slot);
 }
 
-/* Gives the pages back, and with them what the header said. */
+/* Gives the slot's pages back to the system, which zeroes its header as well, and starts it
+ * anew. */
 static struct slot *emptied(struct slot *slot) {
     if (slot->next != NULL) {
         madvise(slot, used(slot), MADV_DONTNEED);
@@ -103,27 +105,27 @@ static size_t rounded(size_t size) {
     return (size + step - 1) & ~(step - 1);
 }
 
-static struct freed **list_for(struct slot *slot, size_t room) {
-    if (room <= FINE_LIMIT) {
-        return &slot->freed[room / GRAIN];
+static struct freed **list_for(struct slot *slot, size_t rounded_size) {
+    if (rounded_size <= FINE_LIMIT) {
+        return &slot->freed[rounded_size / GRAIN];
     }
-    unsigned power = 63u - (unsigned)__builtin_clzl(room - 1);
-    size_t quarter = (room - 1) >> (power - 2) & 3;
+    unsigned power = 63u - (unsigned)__builtin_clzl(rounded_size - 1);
+    size_t quarter = (rounded_size - 1) >> (power - 2) & 3;
     return &slot->freed[FINE_CLASSES + (power - 10) * 4 + quarter];
 }
 
 void *slot_take(struct slot *slot, size_t size) {
-    size_t room = rounded(size);
-    if (room >= SLOT_SIZE) {
+    size_t rounded_size = rounded(size);
+    if (rounded_size >= SLOT_SIZE) {
         return NULL;
     }
-    struct freed **list = list_for(slot, room);
+    struct freed **list = list_for(slot, rounded_size);
     void *block = *list;
     if (block != NULL) {
         *list = (*list)->next;
-    } else if (room <= SLOT_SIZE - used(slot)) {
+    } else if (rounded_size <= SLOT_SIZE - used(slot)) {
         block = slot->next;
-        slot->next += room;
+        slot->next += rounded_size;
     } else {
         return NULL;
     }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Memory at addresses that can be foretold: see slots.c.
+ * Memory at predictable addresses, for the objects of an exact state. A slot is 4 GiB of address
+ * space at a fixed address. The offsets of blocks in a slot depend only on the sequence of
+ * slot_take and slot_free calls since the slot was handed out. Slots are never unmapped, but reused
+ * once empty.
  */
 #ifndef LARIAT_SLOTS_H
 #define LARIAT_SLOTS_H
@@ -10,11 +13,21 @@
 
 struct slot;
 
-void *slots_map(size_t before, size_t size); /* fixed memory in front of the slots, or NULL */
-struct slot *slot_unused(void); /* the first in which nothing is alive; NULL: there is none left */
-void *slot_take(struct slot *slot, size_t size); /* NULL: it is full */
-void slot_free(void *block, size_t size);        /* to the slot it lies in */
-bool slot_holds(const void *block);              /* whether it lies in any */
-size_t slot_live(const struct slot *slot);       /* bytes alive in it */
+/* Maps `size` bytes that begin `before` bytes below the first slot; the caller unmaps them by
+ * munmap. NULL: these addresses are taken, or there is no memory. */
+void *slots_map(size_t before, size_t size);
+
+/* The first slot without live blocks, emptied. NULL: all slots are in use, or the address is
+ * taken. */
+struct slot *slot_unused(void);
+
+/* A block aligned to 16 bytes; NULL: the slot is full. */
+void *slot_take(struct slot *slot, size_t size);
+
+/* Frees a block of slot_take, with the size it was asked with, into the slot it lies in. */
+void slot_free(void *block, size_t size);
+
+bool slot_holds(const void *block);        /* whether the block lies in any slot; false for NULL */
+size_t slot_live(const struct slot *slot); /* bytes taken and not yet freed */
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The one runtime, and the request that it end: see state.h.
+ * The one runtime, and the request to exit.
  */
 #include "base/state.h"
 
@@ -8,7 +8,7 @@ struct runtime rt;
 
 void state_exit(int status) {
     if (!rt.exiting) {
-        rt.exiting = !rt.closing; /* teardown is not torn down again */
+        rt.exiting = !rt.closing; /* during teardown only the status changes */
         rt.status = status;
     }
 }

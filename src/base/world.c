@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * What only the real world can do is refused in any other: see world.h.
+ * The refusal, in a simulation, of what only the real world can do.
  */
 #include "base/world.h"
-#include "base/state.h"
 
 #include <lauxlib.h>
+
+#include "base/state.h"
 
 void world_refuse(lua_State *L, const char *what) {
     if (rt.world != NULL) {

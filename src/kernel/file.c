@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Pipes, terminals and files as drivers: what a stream needs (recv, sendmsg, watch, close,
- * shutdown) and nothing else; names, addresses and time are asked of the runtime's own driver.
+ * Drivers for pipes, terminals and files: what a stream needs (recv, sendmsg, poll, watch, close,
+ * shutdown), and nothing for names, addresses or listening.
  *
- * Invariant: the flags of an open file description that others share are never changed. What epoll
- * refuses (EPERM: a file) is always ready: a timer says so once a tick while somebody waits, and the
- * read budget of tasks keeps it from starving the others. Threads for reading files were rejected: a
- * read of a local file returns, and the order with C's stdio would be lost.
+ * Invariant: the flags of an open file description that other processes share are never changed. A
+ * descriptor that epoll refuses (EPERM: a regular file) is always ready: a timer reports that once
+ * a tick while a task waits, and the budget of tasks keeps the reader from starving others. Reading
+ * files on threads was rejected: a read of a local file returns soon, and output would no longer be
+ * in order with C's stdio.
  */
 #include "kernel/file.h"
 
@@ -18,9 +19,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "kernel/watch.h"
 #include "base/clock.h"
 #include "base/state.h"
+#include "kernel/watch.h"
 
 #define STANDARD_STREAMS 3
 
@@ -44,7 +45,7 @@ static ssize_t file_sendmsg(int fd, const struct msghdr *message) {
     return n < 0 ? -errno : n;
 }
 
-/* What print has written goes first. */
+/* Flush stdio first, so that what print() has written comes before this. */
 static ssize_t standard_sendmsg(int fd, const struct msghdr *message) {
     fflush(stdout);
     return file_sendmsg(fd, message);
@@ -64,7 +65,7 @@ static bool ready_now(int fd, int events) {
     return driver_kernel.poll(&one, 1) > 0;
 }
 
-/* A terminal whose other side has gone says EIO: there will be no more input. */
+/* A terminal whose other side is closed fails with EIO: the end of the input. */
 static ssize_t own_recv(int fd, void *data, size_t size) {
     ssize_t n = file_recv(fd, data, size);
     return n == -EIO ? 0 : n;
@@ -74,7 +75,7 @@ static ssize_t shared_recv(int fd, void *data, size_t size) {
     return ready_now(fd, POLLIN) ? own_recv(fd, data, size) : -EAGAIN;
 }
 
-/* A pipe that polls writable takes PIPE_BUF bytes without blocking. */
+/* A pipe that polls writable accepts PIPE_BUF bytes without blocking. */
 static ssize_t shared_sendmsg(int fd, const struct msghdr *message) {
     fflush(stdout);
     if (!ready_now(fd, POLLOUT)) {
@@ -86,14 +87,15 @@ static ssize_t shared_sendmsg(int fd, const struct msghdr *message) {
     return file_sendmsg(fd, &piece);
 }
 
-/* ---- the end ---- */
+/* ---- close and shutdown ---- */
 
 static int file_close(int fd) {
     return close(fd) < 0 ? -errno : 0;
 }
 
-/* Puts the end of a broken pipe in place of this one: the other side sees the end of the stream (or
- * a closed reader), we see "closed", and the number remains its socket's. */
+/* Replaces the descriptor (dup3) by the same end of a new pipe whose other end is closed: the peer
+ * sees the end of the stream (or a closed reader), our calls see "closed", and the number stays
+ * taken. Shutting down the direction that a pipe end does not have does nothing. */
 static int pipe_shutdown(int fd, int how) {
     bool writes = (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY;
     int ends[2];
@@ -106,7 +108,7 @@ static int pipe_shutdown(int fd, int how) {
     struct watch *watch = driver_kernel.watch_of(fd);
     int armed = watch != NULL ? watch->armed : 0;
     if (armed) {
-        watch_stop(watch); /* epoll would go on watching the old pipe, or nothing */
+        watch_stop(watch); /* epoll would keep watching the old pipe, or nothing */
     }
     int err = dup3(ends[writes], fd, O_CLOEXEC) < 0 ? -errno : 0;
     close(ends[0]);
@@ -127,7 +129,7 @@ static int file_getsockopt(int fd, int level, int name, void *value, socklen_t *
     return -ENOTSOCK;
 }
 
-/* ---- readiness: as the kernel says ---- */
+/* ---- readiness: by the kernel's driver ---- */
 
 static int file_poll(struct pollfd *set, nfds_t count) {
     return driver_kernel.poll(set, count);
@@ -141,7 +143,7 @@ static struct watch *file_watch_of(int fd) {
     return driver_kernel.watch_of(fd);
 }
 
-/* ---- readiness: what is always ready ---- */
+/* ---- readiness of what is always ready: reported by a timer ---- */
 
 static struct watch *no_watch_of(int fd) {
     (void)fd;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Runs of datagrams as one message. Datagrams of one size to one peer, one after the other, go down
- * the kernel's stack once and are cut apart at its end (UDP_SEGMENT): a run of eight costs little
- * more than one. The peer sees what it would have seen.
+ * Generic segmentation offload (UDP_SEGMENT): consecutive datagrams of equal size to one peer pass
+ * through the kernel's stack once, as one message, and are split at its end. A run of eight costs
+ * little more than one datagram. The peer receives the same datagrams.
  *
- * Invariant: nobody can tell from the results. What the kernel refuses to cut (a path with a small
- * MTU, a device or a tunnel that cannot) is sent again datagram by datagram, and only then may an
- * error be the caller's. Nothing is remembered of a refusal: it costs one system call for a run. A
- * descriptor that others know may be of any kind, which might send a run as one datagram.
+ * Invariant: the results are those of sendmmsg. If the kernel refuses to split (a path with a small
+ * MTU, a device or tunnel that cannot), the run is sent again datagram by datagram, and only an
+ * error of that is the caller's. A refusal is not remembered: it costs one system call per run.
+ * Only private internet sockets are eligible: a descriptor that foreign code has exchanged might be
+ * of a kind that sends the run as one datagram.
  */
 #include "kernel/gso.h"
 
@@ -24,14 +25,14 @@
 #define UDP_SEGMENT 103
 #endif
 
-#define MOST 32 /* datagrams looked at in one call: the callers' batch */
-/* Bytes of a datagram that fits every path of IPv6, and so nearly every one of IPv4. */
+#define MOST 32 /* datagrams considered in one call: the callers' batch */
+/* Bytes of payload that fit the least MTU of IPv6 (1280), and so nearly every path of IPv4. */
 #define LARGEST 1232
 #define FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)
 
 union control {
     struct cmsghdr header;
-    char room[CMSG_SPACE(sizeof(uint16_t))];
+    char bytes[CMSG_SPACE(sizeof(uint16_t))];
 };
 
 static size_t size_of(const struct msghdr *m) {
@@ -43,7 +44,7 @@ static bool same_peer(const struct msghdr *a, const struct msghdr *b) {
            (a->msg_name == NULL || memcmp(a->msg_name, b->msg_name, a->msg_namelen) == 0);
 }
 
-/* How many of the messages, the first included, can go as one. */
+/* How many of the messages, from the first on, can be sent as one. */
 static unsigned run_length(const struct mmsghdr *messages, unsigned count) {
     const struct msghdr *first = &messages[0].msg_hdr;
     size_t size = size_of(first);
@@ -58,7 +59,7 @@ static unsigned run_length(const struct mmsghdr *messages, unsigned count) {
     return n;
 }
 
-/* Makes one message of a run: its parts one after the other, and the size to cut them apart at. */
+/* Makes one message of a run: all parts, and the size at which the kernel splits them. */
 static void merge(struct msghdr *m, const struct mmsghdr *run, unsigned length, struct iovec *parts,
                   union control *control) {
     uint16_t size = (uint16_t)size_of(&run[0].msg_hdr);
@@ -73,7 +74,7 @@ static void merge(struct msghdr *m, const struct mmsghdr *run, unsigned length, 
     m->msg_iovlen = length;
     m->msg_control = control;
     m->msg_controllen = sizeof(*control);
-    *control = (union control){.room = {0}}; /* the padding goes to the kernel, too */
+    *control = (union control){.bytes = {0}}; /* the kernel reads the padding as well */
     control->header = (struct cmsghdr){
         .cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT, .cmsg_len = CMSG_LEN(sizeof(size))};
     memcpy(CMSG_DATA(&control->header), &size, sizeof(size));
@@ -91,7 +92,7 @@ static bool refused_to_cut(int err) {
     return err == -EINVAL || err == -EMSGSIZE || err == -EIO;
 }
 
-int segment_send(int fd, struct mmsghdr *messages, unsigned count) {
+int gso_send(int fd, struct mmsghdr *messages, unsigned count) {
     struct mmsghdr merged[MOST];
     struct iovec parts[MOST];
     union control controls[MOST];

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * Runs of datagrams as one message: see segment.c.
+ * Sending several UDP datagrams by one system call, and where the kernel can split them, as one
+ * message (generic segmentation offload). The peer cannot tell the difference.
  */
-#ifndef LARIAT_SEGMENT_H
-#define LARIAT_SEGMENT_H
+#ifndef LARIAT_GSO_H
+#define LARIAT_GSO_H
 
 #include <sys/socket.h>
 
-/* As sendmmsg: how many of the datagrams were sent, at least one, or -errno of the first. */
-int segment_send(int fd, struct mmsghdr *messages, unsigned count);
+/* As sendmmsg with MSG_DONTWAIT: how many of the datagrams were sent, at least one, or -errno of
+ * the first one. Sends at most 32; each message has one part (msg_iovlen 1) and no control data. */
+int gso_send(int fd, struct mmsghdr *messages, unsigned count);
 
 #endif

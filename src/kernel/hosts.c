@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
  * Predicts which lookups the C library answers from the hosts file alone. It only predicts: the
- * answer, its order and its canonical name stay those of getaddrinfo() and getnameinfo(), which then
- * return without waiting for a network.
+ * answer, its order and its canonical name are still those of getaddrinfo() and getnameinfo(),
+ * which then return without waiting for a network.
  *
- * Invariant: no false "yes". It takes a regular hosts file of at most LIMIT bytes (the C library
- * reads it through for each lookup), `files` as the first source of names in nsswitch.conf, and no
- * name service cache. A line counts only for the family in which it is written: what the C library
- * makes of IPv4-mapped addresses, or of "::1" for IPv4, is not predicted. Both files are read anew
- * for each lookup, so there is nothing that could be out of date; a table kept between lookups was
- * rejected, because the C library reads the file at each one anyway. (A name that is taken out of the
- * file between our reading and that one is asked of a name server, while the program waits.)
+ * Invariant: no false "yes". A "yes" requires a regular hosts file of at most LIMIT bytes (the C
+ * library reads all of it for each lookup), `files` as the first source of names in nsswitch.conf,
+ * and no name service cache. A line counts only for the family in which it is written: how the C
+ * library treats IPv4-mapped addresses, or "::1" for IPv4, is not predicted. Both files are read
+ * anew for each lookup, so nothing can be out of date; a table kept between lookups was rejected,
+ * because the C library reads the file at each one anyway. (If a name is removed from the file
+ * after we have read it and before the C library does, that asks a name server, and the program
+ * blocks.)
  */
 #include "kernel/hosts.h"
 
@@ -25,9 +26,9 @@
 
 #define LIMIT (64 * 1024)
 
-static char content[LIMIT + 1]; /* of the file that is being looked at */
+static char content[LIMIT + 1]; /* of the file being parsed */
 
-/* Reads a file into `content`: text without zero bytes, or false. */
+/* Reads a file into `content`. False: it is not regular, too large, or contains zero bytes. */
 static bool read_file(const char *path) {
     struct stat info;
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -44,7 +45,7 @@ static bool read_file(const char *path) {
     return n == 0 && strlen(content) == (size_t)size;
 }
 
-/* ---- lines and words, as the C library separates them ---- */
+/* ---- lines and words, split as the C library does ---- */
 
 /* Cuts the first line off `*rest`, without its comment; NULL at the end. */
 static char *next_line(char **rest) {
@@ -79,8 +80,8 @@ static char *next_word(char **rest) {
 
 /* ---- nsswitch.conf ---- */
 
-/* Is `files` the first of these sources, and the last one once it has found something? An action
- * that might say otherwise, as in "files [SUCCESS=continue] dns", counts as "no". */
+/* Whether `files` is the first of these sources, and no other is asked once it has found something.
+ * An action that might change that, as in "files [SUCCESS=continue] dns", counts as "no". */
 static bool files_lead(const char *sources) {
     sources += strspn(sources, " \t");
     if (strncmp(sources, "files", 5) != 0) {
@@ -125,7 +126,7 @@ struct line {
     char *names; /* separated by space */
 };
 
-/* False: a line without an address that we would predict anything of. */
+/* False: the line has no address, or an IPv4-mapped one, which is not predicted. */
 static bool parse(char *text, struct line *line) {
     char *word = next_word(&text);
     line->names = text;
@@ -148,7 +149,7 @@ static bool names(char *rest, const char *name) {
     return false;
 }
 
-/* libuv rewrites names that are not ASCII, and refuses those that are longer than DNS allows. */
+/* libuv rewrites names that are not ASCII, and refuses names longer than DNS allows. */
 static bool is_plain(const char *name) {
     size_t size = 0;
     while (name[size] > ' ' && name[size] < 127) {

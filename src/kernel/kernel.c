@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The kernel as a driver: plain non-blocking system calls. Names are driver_lookup.c's. Readiness and
- * the alarm are poller.c's, which is told here what the calls find out: a descriptor is new or goes,
- * or has nothing to give or no room.
+ * driver_kernel: plain non-blocking system calls. Names are looked up by lookup.c. Readiness and
+ * the alarm are poller.c's; the calls here tell it what they find out: a descriptor was created or
+ * is about to be closed, or it was not ready (EAGAIN).
  */
 #include "kernel/driver.h"
 
@@ -11,17 +11,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "kernel/lookup.h"
 #include "base/clock.h"
-#include "kernel/splice.h"
-#include "kernel/poller.h"
 #include "kernel/gso.h"
+#include "kernel/lookup.h"
+#include "kernel/poller.h"
+#include "kernel/splice.h"
 
 /* ---- system calls ---- */
 
 #define RESULT(call) ((call) < 0 ? -errno : 0)
 
-/* The result of a call that wanted the descriptor to be ready for `events`. */
+/* -errno of a call that needs the descriptor to be ready for `events`. */
 static int failed(int fd, int events) {
     int err = errno;
     if (err == EAGAIN || err == EINPROGRESS || err == EALREADY) {
@@ -30,7 +30,7 @@ static int failed(int fd, int events) {
     return -err;
 }
 
-/* The new descriptor, unless the poller has no memory for it. */
+/* Registers a new descriptor with the poller; closes it if there is no memory for that. */
 static int made(int fd, bool own) {
     int err = poller_made(fd, own);
     if (err < 0) {
@@ -51,7 +51,7 @@ static int kernel_adopt(int fd) {
     int type, flags = fcntl(fd, F_GETFL);
     socklen_t size = sizeof(type);
     if (flags < 0 || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0) {
-        return -errno; /* a file, or one of those by which the runtime itself works */
+        return -errno; /* no socket, but a file, or a descriptor of the event loop */
     }
     return flags & O_NONBLOCK ? 0 : RESULT(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
 }
@@ -108,7 +108,7 @@ static int kernel_setsockopt(int fd, int level, int name, const void *value, soc
     return RESULT(setsockopt(fd, level, name, value, length));
 }
 
-/* MSG_DONTWAIT throughout: others who have a descriptor, too, may make it a blocking one. */
+/* MSG_DONTWAIT throughout: foreign code that has the descriptor may clear O_NONBLOCK. */
 static ssize_t kernel_recv(int fd, void *data, size_t size) {
     ssize_t n;
     do {
@@ -123,7 +123,7 @@ static ssize_t kernel_recv(int fd, void *data, size_t size) {
     return n;
 }
 
-/* One part to a connected peer, the usual case, goes by the cheaper send. */
+/* One part to a connected peer, the usual case, uses send(), which is cheaper. */
 static ssize_t kernel_sendmsg(int fd, const struct msghdr *message) {
     const struct iovec *part = message->msg_iov;
     bool plain = message->msg_iovlen == 1 && message->msg_name == NULL;
@@ -150,7 +150,7 @@ static int kernel_recvmmsg(int fd, struct mmsghdr *messages, unsigned count) {
 }
 
 static int kernel_sendmmsg(int fd, struct mmsghdr *messages, unsigned count) {
-    int n = segment_send(fd, messages, count);
+    int n = gso_send(fd, messages, count);
     if (n == -EAGAIN) {
         poller_blocked(fd, POLLOUT);
     }
@@ -163,7 +163,7 @@ static int kernel_poll(struct pollfd *set, nfds_t count) {
         n = poll(set, count, 0);
     } while (n < 0 && errno == EINTR);
     for (nfds_t i = 0; n >= 0 && i < count; i++) {
-        bool broken = set[i].revents & (POLLERR | POLLHUP); /* every call has that to say */
+        bool broken = set[i].revents & (POLLERR | POLLHUP); /* no call returns EAGAIN then */
         poller_blocked(set[i].fd, broken ? 0 : set[i].events & ~set[i].revents);
     }
     return n < 0 ? -errno : n;
@@ -212,5 +212,5 @@ const struct driver driver_kernel = {
     .forget_lookup = kernel_forget_lookup,
     .adopt = kernel_adopt,
     .expose = poller_expose,
-    .forward = forward_bytes,
+    .forward = splice_forward,
 };

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Name lookups of the kernel's driver. What needs no network is answered at once by the C library:
- * numeric addresses, and names and addresses in the hosts file. Everything else waits for one of
- * libuv's threads, and at worst for as long as name servers do not answer.
+ * Name lookups of the kernel's driver. Lookups that need no network are answered at once by the C
+ * library: numeric addresses, and names and addresses in the hosts file. All others run on libuv's
+ * threads, and take at worst as long as the name servers' timeouts.
  *
- * Invariants: both ways call the same functions of the C library with the same arguments, so that the
- * answer does not depend on the way. What fails at once is asked again on a thread, where more than
- * the hosts file may answer. A request that no thread has begun can be taken back; rt.lookups counts
- * those that have not been heard of.
+ * Invariants: both ways call the same functions of the C library with the same arguments, so the
+ * answer does not depend on the way. A lookup that fails at once is repeated on a thread, where
+ * other sources than the hosts file may answer. A request that no thread has begun can be
+ * cancelled. rt.lookups counts the requests whose callback has not been called.
  */
 #include "kernel/lookup.h"
 
@@ -16,14 +16,14 @@
 #include <string.h>
 #include <uv.h>
 
-#include "kernel/hosts.h"
-#include "kernel/threads.h"
 #include "base/memory.h"
 #include "base/state.h"
+#include "kernel/hosts.h"
+#include "kernel/threads.h"
 
 /* ---- at once ---- */
 
-/* A numeric host, and no service but a number. */
+/* Only if the host is numeric, and the service absent or a number. */
 static bool answer_numeric(struct lookup *lookup) {
     const char *service = *lookup->service ? lookup->service : NULL;
     struct addrinfo hints = lookup->hints;
@@ -40,7 +40,7 @@ static bool answer_name(struct lookup *lookup) {
     return lookup->err == 0;
 }
 
-/* The names of services may come from elsewhere: none is asked for. */
+/* Only if no service name is wanted: that may come from another source than the hosts file. */
 static bool answer_address(struct lookup *lookup) {
     const struct sockaddr *address = (const struct sockaddr *)&lookup->address;
     socklen_t size =
@@ -73,10 +73,10 @@ struct request {
         uv_req_t any;
     } uv;
     struct lookup *lookup;
-    struct request *prev, *next; /* of those under way */
+    struct request *prev, *next; /* in `requests` */
 };
 
-static struct request *requests; /* those under way: what a process leaves with is no leak */
+static struct request *requests; /* under way; those left at exit stay reachable: no leak */
 
 static void complete(struct request *request, int status) {
     struct lookup *lookup = request->lookup;
@@ -151,6 +151,6 @@ int kernel_lookup(struct lookup *lookup) {
 void kernel_forget_lookup(struct lookup *lookup) {
     struct request *request = lookup->request;
     if (request != NULL) {
-        uv_cancel(&request->uv.any); /* refused (UV_EBUSY) if a thread has begun it */
+        uv_cancel(&request->uv.any); /* fails (UV_EBUSY) if a thread has begun it */
     }
 }

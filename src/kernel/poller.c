@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: MIT
  *
- * Readiness of descriptors, by one epoll set. libuv's own set is a member of it: libuv runs when
- * something of its kind has happened (a name was found, a signal or a child's end has come), and
- * has no part in the turns between. The alarm is a member, too, a timerfd: no turn reads a clock to
- * know how long to wait or whether it is time.
+ * Readiness of descriptors, by one epoll set. libuv's own set is a member of it, so libuv runs only
+ * when it has an event (a lookup has ended, a signal has come, a child has exited), and not in the
+ * turns between. The alarm is a member as well, a timerfd: a turn need not read a clock to know how
+ * long to wait or whether a timer is due.
  *
- * An internet socket that nobody else knows of is registered once, edge-triggered and for both
- * directions, and costs no further epoll_ctl while it lives; closing it ends the registration. All
- * others are level-triggered and registered only while somebody asks for them: what foreign code
- * does with them is not known here.
+ * A private internet socket (no foreign code has its descriptor) is registered once, edge-triggered
+ * and for both directions, and costs no further epoll_ctl while it lives; closing it ends the
+ * registration. All other descriptors are level-triggered and registered only while they are
+ * watched: what foreign code does with them is not known here.
  *
- * Invariants: a number has one owner at a time, the watch that armed it last and has not been
- * stopped. Whatever the kernel's way, an owner sees levels: `ready` holds what was reported and no
- * system call has contradicted since, and who has asked for it is told again in every turn. An
- * event is no more than a hint, so one that comes late, for a number that was closed, is harmless.
+ * Invariants: a descriptor number has at most one watch, the one that was armed last and has not
+ * been stopped. To a watch, readiness is level-triggered however the number is registered: for
+ * edge-triggered ones, `ready` holds the events that were reported and that no system call has
+ * contradicted since, and the watch is notified of them again in every turn. An event is only a
+ * hint, so a late one, for a number that was closed meanwhile, is harmless.
  *
- * A uv_poll_t for each number was rejected: it is level-triggered, so that the kernel looks at
- * every ready socket twice, and costs 170 bytes and up to two system calls for each arming.
+ * One uv_poll_t per descriptor was rejected: it is level-triggered, so the kernel checks every
+ * ready socket twice, and it costs 170 bytes and up to two system calls per arming.
  */
 #include "kernel/poller.h"
 
@@ -28,38 +29,38 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "kernel/driver.h"
-#include "kernel/watch.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/state.h"
+#include "kernel/driver.h"
+#include "kernel/watch.h"
 
-#define EVENTS_PER_TURN 256       /* then the ready tasks run */
-#define ALARM_GRAIN (1000 * 1000) /* ns: many deadlines that are close together are one alarm */
+#define EVENTS_PER_TURN 256 /* more are left to the next turn, after the ready tasks have run */
+#define ALARM_GRAIN (1000 * 1000) /* ns: deadlines this close together share one alarm */
 #define SECOND (1000 * 1000 * 1000)
 
-/* Members of the set that are nobody's number, as they are named in events. */
+/* Members of the set that have no watch, as `fd` in their events. */
 enum { LIBUV = -1, ALARM = -2 };
 
 enum mode { UNREGISTERED, LEVEL, EDGE };
 
 struct entry {
-    struct watch *watch; /* NULL: nobody asks for this number */
-    unsigned char mode;
-    unsigned char ready; /* EDGE: POLLIN | POLLOUT as far as we know */
-    bool own;            /* an internet socket that nobody else knows of: EDGE once asked for */
-    bool doubtful;       /* EDGE: an end, an error or urgent data may lie behind a short read */
-    bool hot;            /* in the list of those to look at in the next turn */
+    struct watch *watch; /* NULL: not watched */
+    unsigned char mode;  /* enum mode */
+    unsigned char ready; /* EDGE: POLLIN | POLLOUT, as far as events and system calls have shown */
+    bool own;            /* a private internet socket: EDGE from the first watch on */
+    bool doubtful;       /* EDGE: an end, an error or urgent data may follow a short read */
+    bool hot;            /* in `hot` below */
 };
 
 static struct {
-    int set, alarm;        /* the epoll descriptor, and the timerfd */
-    uv_prepare_t alive;    /* keeps libuv from saying that it has nothing to wait for */
+    int set, alarm;        /* the descriptors of the epoll set and of the timerfd */
+    uv_prepare_t alive;    /* always active: without one, uv_backend_timeout is 0 in an idle loop */
     struct entry *entries; /* by descriptor number */
     size_t size;
-    int *hot; /* EDGE numbers whose owner may have to be told again */
+    int *hot; /* EDGE descriptors to be looked at in the next turn: still ready? */
     size_t hot_count, hot_capacity;
-    bool overflow; /* there was no memory for all of them: look at every number */
+    bool overflow; /* `hot` could not grow: look at every entry */
 } poller;
 
 /* ---- entries ---- */
@@ -68,7 +69,7 @@ static struct entry *known(int fd) {
     return fd >= 0 && (size_t)fd < poller.size ? &poller.entries[fd] : NULL;
 }
 
-/* Numbers up to `index` have an entry. False: there is no memory. */
+/* Makes entries for numbers up to `index`. False: there is no memory. */
 static bool grow(size_t index) {
     size_t size = poller.size ? poller.size : 64;
     while (size <= index) {
@@ -118,7 +119,8 @@ static uint32_t level_events(int events) {
     return (events & POLLIN ? EPOLLIN : 0u) | (events & POLLOUT ? EPOLLOUT : 0u);
 }
 
-/* The kernel forgets a number when it is closed, perhaps by others and behind our back. */
+/* Foreign code may have closed, or even reopened, the number: if the kernel knows it although it
+ * should not, or the other way round, use the other operation. */
 static int enlist(int fd, uint32_t events, bool again) {
     struct epoll_event event = {.events = events, .data = {.fd = fd}};
     int err = epoll_ctl(poller.set, again ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
@@ -129,11 +131,11 @@ static int enlist(int fd, uint32_t events, bool again) {
 }
 
 static void unsubscribe(struct entry *e, int fd) {
-    epoll_ctl(poller.set, EPOLL_CTL_DEL, fd, NULL); /* fails if others have closed it */
+    epoll_ctl(poller.set, EPOLL_CTL_DEL, fd, NULL); /* fails if foreign code has closed it */
     e->mode = UNREGISTERED;
 }
 
-/* 0; or -errno, and it is not registered. */
+/* 0; or -errno, and the descriptor is not registered. */
 static int subscribe(struct entry *e, int fd, int events) {
     int err = 0;
     if (e->mode == EDGE) {
@@ -147,12 +149,12 @@ static int subscribe(struct entry *e, int fd, int events) {
     if (err == 0) {
         e->mode = e->own ? EDGE : LEVEL;
     } else if (e->mode == LEVEL) {
-        unsubscribe(e, fd); /* else it would go on reporting what nobody has asked for */
+        unsubscribe(e, fd); /* or it would keep reporting the events of before */
     }
     return err;
 }
 
-/* Tells the owner that it has lost the number. */
+/* Takes the number from its watch, whose waiting tasks try again. */
 static void evict(int fd) {
     struct watch *stale = poller_watch_of(fd);
     if (stale != NULL) {
@@ -182,7 +184,7 @@ int poller_watch(struct watch *w, int events) {
         if (!w->is_socket || e->watch->is_socket) {
             return -EEXIST;
         }
-        evict(w->fd); /* a select found the number by another object's getfd: it joins us */
+        evict(w->fd); /* that of a select on a foreign object with this number: it tries again */
     }
     int err = subscribe(e, w->fd, events);
     e->watch = err < 0 ? NULL : w;
@@ -197,7 +199,7 @@ struct watch *poller_watch_of(int fd) {
     return e ? e->watch : NULL;
 }
 
-/* From now on others may read from it, or close it. */
+/* Switches to level-triggered: foreign code may now read from the descriptor, or close it. */
 void poller_expose(int fd) {
     struct entry *e = known(fd);
     if (e == NULL || !e->own) {
@@ -213,9 +215,9 @@ void poller_expose(int fd) {
     }
 }
 
-/* ---- what the system calls know ---- */
+/* ---- what the system calls have found out ---- */
 
-/* Who still watches the number of a new descriptor had a foreign one, closed under it. */
+/* If the number still has a watch, foreign code has closed its descriptor: evict it. */
 int poller_made(int fd, bool own) {
     evict(fd);
     struct entry *e = entry_of(fd);
@@ -255,7 +257,7 @@ void poller_emptied(int fd, int events) {
 
 /* ---- events ---- */
 
-/* The owner's flush may close the number. */
+/* Notifies the watch; true if it has asked for what is ready. Its flush may close the number. */
 static inline bool tell(int fd) {
     struct watch *w = poller.entries[fd].watch;
     int events = w != NULL ? poller.entries[fd].ready & w->armed : 0;
@@ -267,7 +269,7 @@ static inline bool tell(int fd) {
     return true;
 }
 
-/* There was no memory to remember who was told in the last turn. */
+/* `hot` could not hold all that were notified in the last turn: try every entry. */
 static __attribute__((cold, noinline)) bool tell_all(void) {
     bool any = false;
     for (size_t fd = 0; fd < poller.size; fd++) {
@@ -276,13 +278,13 @@ static __attribute__((cold, noinline)) bool tell_all(void) {
     return any;
 }
 
-/* Who was told in the last turn is told again if it is still so. */
+/* Notifies again those that were notified in the last turn and are still ready. True: any was. */
 static bool tell_again(void) {
     size_t count = poller.hot_count;
     bool any = false, overflow = poller.overflow;
     poller.overflow = false;
     poller.hot_count = 0;
-    for (size_t i = 0; i < count; i++) { /* each adds itself at most once: behind what is read */
+    for (size_t i = 0; i < count; i++) { /* each appends itself at most once: behind what is read */
         poller.entries[poller.hot[i]].hot = false;
         any = tell(poller.hot[i]) || any;
     }
@@ -303,15 +305,15 @@ static void on_event(int fd, uint32_t events) {
     }
 }
 
-/* The alarm rings once, and not before `due`; another one set meanwhile takes its place. */
+/* Sets the timerfd to the end of the ALARM_GRAIN in which `due` is, so that it is never early. */
 void poller_alarm(uint64_t due) {
     uint64_t at = (due / ALARM_GRAIN + 1) * ALARM_GRAIN;
     struct itimerspec once = {.it_value = {(time_t)(at / SECOND), (long)(at % SECOND)}};
     timerfd_settime(poller.alarm, TFD_TIMER_ABSTIME, &once, NULL);
 }
 
-/* libuv's timeout is 0 when it has something to do, or to tell its own set, at once: none of its
- * timers is ours. */
+/* libuv's timeout is 0 when it has something to do, or to change in its own set, at once. (It is
+ * never positive: we use none of its timers.) */
 void driver_kernel_turn(bool wait) {
     struct epoll_event events[EVENTS_PER_TURN];
     bool libuv = uv_backend_timeout(&rt.loop) == 0, alarm = false;
@@ -336,11 +338,11 @@ void driver_kernel_turn(bool wait) {
 
 /* ---- open and close ---- */
 
-static void nothing(uv_prepare_t *handle) {
-    (void)handle;
+static void nothing(uv_prepare_t *prepare) {
+    (void)prepare;
 }
 
-/* The alarm is edge-triggered: it tells of each ringing once and is never read. */
+/* The timerfd is edge-triggered: each expiry is reported once, and it is never read. */
 static int open_set(void) {
     struct epoll_event libuv = {.events = EPOLLIN, .data = {.fd = LIBUV}};
     struct epoll_event alarm = {.events = EPOLLIN | EPOLLET, .data = {.fd = ALARM}};

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Bytes from one socket to another that never come to us: splice into a pipe and out of it, which
- * passes pages on and copies none.
+ * Forwarding from one socket to another without copying to user space: splice(2) into a pipe, and
+ * out of it, moves pages.
  *
- * Invariant: the pipe is empty between two calls. What the second socket does not take is read back
- * at once, so nothing is lost when the copying stops there, and one pipe serves all connections.
+ * Invariant: the pipe is empty between two calls. What the second socket does not accept is read
+ * from the pipe at once, so nothing is lost if forwarding stops there, and one pipe serves all
+ * connections.
  *
- * Only internet sockets that nobody else knows of: splice obeys the description's own O_NONBLOCK,
- * which foreign code may have cleared.
+ * Only between private internet sockets: splice obeys the O_NONBLOCK of the description, which
+ * foreign code that has the descriptor might clear.
  */
 #include "kernel/splice.h"
 
@@ -17,20 +18,20 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include "kernel/poller.h"
 #include "base/state.h"
+#include "kernel/poller.h"
 
-#define PIPE_SIZE (256 * 1024) /* in pages: a piece of a packet takes a whole one */
+#define PIPE_SIZE (256 * 1024) /* bytes; each fragment of a packet takes a whole page of it */
 #define FLAGS (SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
 
-static int ends[2] = {-1, -1}; /* made when first needed, kept until exit */
+static int ends[2] = {-1, -1}; /* of the pipe: made at first use, kept until exit */
 
 static int open_pipe(void) {
     if (ends[0] < 0) {
         if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) < 0) {
             return -errno;
         }
-        fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE); /* may be refused: then more rounds are needed */
+        fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE); /* if refused, a call forwards less */
     }
     return 0;
 }
@@ -54,7 +55,7 @@ static void read_back(char *rest, size_t size) {
     }
 }
 
-ssize_t forward_bytes(int from, int to, void *rest, size_t size, size_t *left) {
+ssize_t splice_forward(int from, int to, void *rest, size_t size, size_t *left) {
     *left = 0;
     if (!poller_owns(from) || !poller_owns(to)) {
         return -EOPNOTSUPP;

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * libuv's pool of threads, on which names are looked up and nothing else is done. libuv starts all of
- * them at its first use, and aborts the program if one cannot be started: under `ulimit -u`,
- * `ulimit -v` or a pids limit. So before that as many threads and SPARE more are started for a
- * moment (3 ms in all, once). If not all of them can be, the pool gets half of those that can: the others'
- * place and memory is for child processes, and for what the lookups themselves allocate.
+ * libuv's thread pool, used for name lookups only. libuv starts all its threads at the first use,
+ * and aborts the program if one cannot be started: under `ulimit -u`, `ulimit -v` or a pids limit.
+ * So as many threads, and RESERVE more, are first started as a trial, and joined (3 ms in all,
+ * once). If not all of them can run, the pool gets half of those that can: the rest of the limit is
+ * left to child processes, and to what the lookups themselves allocate.
  *
- * Invariant: the pool is used only after threads_start() has returned 0. UV_THREADPOOL_SIZE is what
- * the user has set, or unset, except inside that function: children never see ours.
+ * Invariant: the pool is used only after threads_start() has returned 0. The environment variable
+ * UV_THREADPOOL_SIZE is changed only inside that function: child processes never see our value.
  */
 #include "kernel/threads.h"
-#include "base/state.h"
 
 #include <malloc.h>
 #include <signal.h>
@@ -20,12 +19,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define SIZE_NAME "UV_THREADPOOL_SIZE"
-#define WANTED 32 /* libuv makes slow requests, as lookups, on half of them */
-#define MOST 1024 /* libuv's own bound */
-#define SPARE 8
+#include "base/state.h"
 
-static pid_t owner; /* the process that has started the pool; a copy of it has none */
+#define SIZE_NAME "UV_THREADPOOL_SIZE"
+#define WANTED 32 /* libuv runs slow requests, such as lookups, on at most half of them */
+#define MOST 1024 /* libuv's own limit */
+#define RESERVE 8 /* threads that must be possible beyond the pool's */
+
+static pid_t pool_pid; /* the process that has started the pool; a forked child has no threads */
 
 static unsigned wanted(const char *size) {
     int n = size != NULL ? atoi(size) : WANTED;
@@ -37,9 +38,9 @@ static void wait_for_mutex(void *mutex) {
     uv_mutex_unlock(mutex);
 }
 
-/* How many threads can run at once, up to `most`; made as libuv makes them. */
+/* How many threads can run at once, up to `most`; started as libuv starts its own. */
 static unsigned count_startable(unsigned most) {
-    uv_thread_t threads[MOST + SPARE];
+    uv_thread_t threads[MOST + RESERVE];
     unsigned count = 0;
     uv_mutex_t mutex;
     if (uv_mutex_init(&mutex) != 0) {
@@ -61,8 +62,8 @@ static void nothing(uv_work_t *request) {
     (void)request;
 }
 
-/* libuv reads the variable now. The pool's first task is this one, which does not look at the
- * environment while that changes back. */
+/* libuv reads the variable when it starts the pool, inside uv_queue_work. The first request does
+ * nothing, so no thread reads the environment while the variable is set back. */
 static int start_pool(unsigned size, const char *before) {
     static uv_work_t request;
     char text[16], *kept = before != NULL ? strdup(before) : NULL;
@@ -81,8 +82,8 @@ static int start_pool(unsigned size, const char *before) {
     return 0;
 }
 
-/* The C library gives each thread that allocates 64 MiB of addresses to do so, for speed. Under a limit
- * on addresses those are worth more to the script. */
+/* For speed, the C library reserves 64 MiB of address space for each thread that allocates. Under a
+ * limit on address space (`ulimit -v`) that is left to the script. */
 static void spare_addresses(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
@@ -93,28 +94,28 @@ static void spare_addresses(void) {
 static int count_and_start(void) {
     const char *before = getenv(SIZE_NAME);
     unsigned size = wanted(before);
-    unsigned count = count_startable(size + SPARE);
+    unsigned count = count_startable(size + RESERVE);
     if (count == 0) {
         return THREADS_NONE;
     }
-    if (count < size + SPARE) {
+    if (count < size + RESERVE) {
         size = count > 1 ? count / 2 : 1;
     }
     spare_addresses();
     return start_pool(size, before);
 }
 
-/* No signal is handled in one of the threads: they start with all of them blocked. */
+/* The threads inherit a mask that blocks all signals: handlers run on the main thread only. */
 int threads_start(void) {
     sigset_t all, old;
     pid_t self = getpid();
-    if (owner == self) {
+    if (pool_pid == self) {
         return 0;
     }
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     int err = count_and_start();
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    owner = err == 0 ? self : owner;
+    pool_pid = err == 0 ? self : pool_pid;
     return err;
 }

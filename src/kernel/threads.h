@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * libuv's pool of threads, on which names are looked up.
+ * libuv's thread pool, which runs name lookups. libuv would abort the program if it could not start
+ * a thread; threads_start makes sure that it can.
  */
 #ifndef LARIAT_THREADS_H
 #define LARIAT_THREADS_H
 
-#define THREADS_NONE (-9998) /* beside UV_EAI_*: no thread for a lookup can be started */
+#define THREADS_NONE (-9998) /* an error beside UV_EAI_*: no thread can be started */
 
-/* Before each use of the pool: starts it, if this process has not, with no more threads than the
- * system lets us have. 0, or THREADS_NONE; it may be tried again. */
+/* Required before each use of the pool: starts it, unless this process has, with as many threads as
+ * the system allows. Blocks for a few ms, once. 0, THREADS_NONE or UV_EAI_MEMORY; after an error it
+ * may be called again. */
 int threads_start(void);
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Readiness to waiting tasks. Invariant: an event that finds nobody waiting disarms its direction,
- * so level-triggered readiness never spins; a wait arms it again. Between two receives of a busy
- * loop nothing is disarmed, and so no system call is made. Nobody waits for what is not watched: where
- * the driver fails, those who relied on the watch ask again, and are told the error.
+ * From readiness to waiting tasks. Invariants: an event for which no task waits disarms its
+ * direction, so level-triggered readiness never spins; the next wait arms it again. Between two
+ * receives of a busy loop nothing is disarmed, and so no system call is made. No task waits for a
+ * descriptor that the driver does not watch: if the driver fails, the waiting tasks are woken, try
+ * again, and get the error.
  */
 #include "kernel/watch.h"
 
@@ -18,7 +19,7 @@ void watch_init(struct watch *w, const struct driver *driver, int fd) {
     *w = (struct watch){.driver = driver, .fd = fd};
 }
 
-/* Nothing is reported of it any more, of which `events` were: whoever waits for it tries again. */
+/* All waiting tasks try again, and so does pending output, if POLLOUT was armed for it. */
 __attribute__((noinline)) void watch_lost(struct watch *w, int events) {
     w->armed = 0;
     w->drained = false;

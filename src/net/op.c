@@ -1,10 +1,24 @@
 /* SPDX-License-Identifier: MIT
  *
- * Running an operation: attempt it, park the task while it cannot be done, attempt again. This is
- * the whole of what "blocking" means here; every socket call goes through op_run().
+ * The operation engine: every blocking socket call is an operation that op_run() attempts, and
+ * attempts again after each wait. The life of one wait, for conn:receive() with no data there:
+ *
+ *  1. op_run: the attempt calls the driver's recv, gets EAGAIN and returns WANT_READ.
+ *  2. not_yet: with a timeout of 0 the last attempt is made now, and there is no wait.
+ *  3. park: task_prepare raises if the task is cancelled or Lua cannot yield; nothing is queued yet.
+ *  4. park: due() computes when the timeouts end the wait; watch_arm asks the driver for POLLIN.
+ *  5. join: the struct op is copied into its task, which enters the socket's queue of readers.
+ *  6. task_park (task/wait.c): sets the task's timer, enters its scope's list of waits and yields.
+ *  7. Other tasks run. When none is ready the loop waits in driver_kernel_turn (kernel/poller.c).
+ *  8. Data comes: watch_ready (kernel/watch.c) wakes the first reader. The timer, a cancellation or
+ *     close() may come first: whichever calls task_wake first decides how the wait ends.
+ *  9. task_wake (task/task.c): out of the queues' lines and the scope's list, into the ready list.
+ * 10. task_run_ready resumes the task in op_resumed; task_resumed leaves the queues, and says why.
+ * 11. Ready: attempt again, and if that gets EAGAIN, park at the head of the queue. Deadline: the
+ *     last attempt, then nil, "timeout". Closed: nil, "closed". Cancelled: raises task.cancelled.
  *
  * Invariant: an operation that ends without its attempt (timeout, closed, cancelled) leaves nothing
- * behind: no queued callback, no bytes taken and not returned.
+ * behind: no entry in a queue, no timer that fires, no bytes received and not returned.
  */
 #include "net/op.h"
 

@@ -161,7 +161,7 @@ static int waited(lua_State *L, int status, lua_KContext ctx) {
 
 /* wait([seconds]) -> the signal's name | nil, "timeout" | nil, "closed" */
 static int method_wait(lua_State *L) {
-    struct signal_watch *w = place_check_self(L, SIGNAL_TYPE);
+    struct signal_watch *w = location_check_self(L, SIGNAL_TYPE);
     uint64_t due = clock_after(task_opt_seconds(L, 2));
     lua_settop(L, 1);
     return take(L, w, due, false);
@@ -169,13 +169,13 @@ static int method_wait(lua_State *L) {
 
 /* The watch as an iterator: `for name in lariat.signal("HUP") do`. */
 static int method_call(lua_State *L) {
-    struct signal_watch *w = place_check_self(L, SIGNAL_TYPE);
+    struct signal_watch *w = location_check_self(L, SIGNAL_TYPE);
     lua_settop(L, 1);
     return take(L, w, NEVER, false);
 }
 
 static int method_close(lua_State *L) {
-    struct signal_watch *w = place_check_self(L, SIGNAL_TYPE);
+    struct signal_watch *w = location_check_self(L, SIGNAL_TYPE);
     if (w->handle != NULL) {
         close_handle(w->handle);
         waitq_wake_all(&w->waiters, WAKE_CLOSED);
@@ -189,7 +189,7 @@ static int method_gc(lua_State *L) {
 }
 
 static int method_tostring(lua_State *L) {
-    struct signal_watch *w = place_check_self(L, SIGNAL_TYPE);
+    struct signal_watch *w = location_check_self(L, SIGNAL_TYPE);
     lua_pushfstring(L, "signal %s: %p", signal_name(w->number), lua_topointer(L, 1));
     return 1;
 }

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * What scripts see of tasks: the methods of handles (join, cancel, status, name), spawn, sleep,
- * yield, now, current. lua/lariat/task.lua builds the module from these.
+ * The C half of the module lariat.task: the methods of task objects (join, cancel, status, name,
+ * traceback), and the functions spawn, sleep, yield, now, current. lua/lariat/task.lua builds the
+ * module from these.
  */
+#include "task/task.h"
+
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "task/task.h"
-#include "task/traceback.h"
 #include "base/clock.h"
+#include "task/traceback.h"
 #include "task/usage.h"
 
 /* ---- methods ---- */
 
-/* Of the task that has ended, whose handle is at index 1. */
+/* Pushes the results of the ended task whose object is at index 1, or raises its error. */
 static int push_results(lua_State *L) {
     struct task_record *record = task_record(lua_touserdata(L, 1));
     lua_State *co = task_thread(L, 1);
@@ -44,12 +46,13 @@ static int push_results(lua_State *L) {
     return lua_error(L);
 }
 
-/* A task failed, a task that joined it was to raise that, and is cancelled instead. */
+/* join() is cancelled instead of raising the joined task's error: report the error, unless another
+ * task joins it. */
 static void report_missed(lua_State *L) {
-    const struct task_object *handle = lua_touserdata(L, 1);
-    const struct task_record *record = &handle->last_record;
-    bool failed = handle->task == NULL && record->outcome == TASK_FAILED;
-    if (failed && !record->told && !record->quiet && !waitq_has_exclusive(&handle->joiners)) {
+    const struct task_object *object = lua_touserdata(L, 1);
+    const struct task_record *record = &object->last_record;
+    bool failed = object->task == NULL && record->outcome == TASK_FAILED;
+    if (failed && !record->told && !record->quiet && !waitq_has_exclusive(&object->joiners)) {
         lua_State *co = task_thread(L, 1);
         lua_pushvalue(co, -1);
         lua_xmove(co, L, 1);
@@ -59,13 +62,13 @@ static void report_missed(lua_State *L) {
 }
 
 static int joined(lua_State *L, int status, lua_KContext ctx) {
-    const struct task_object *handle = lua_touserdata(L, 1);
+    const struct task_object *object = lua_touserdata(L, 1);
     (void)status, (void)ctx;
     if (task_resumed() == WAKE_CANCELLED) {
         report_missed(L);
         return task_raise(L);
     }
-    if (handle->task != NULL) {
+    if (object->task != NULL) {
         lua_pushnil(L);
         lua_pushliteral(L, "timeout");
         return 2;
@@ -80,12 +83,12 @@ double task_opt_seconds(lua_State *L, int arg) {
 }
 
 static int method_join(lua_State *L) {
-    struct task_object *handle = task_check(L, 1);
+    struct task_object *object = task_check(L, 1);
     double seconds = task_opt_seconds(L, 2);
-    if (handle->task == NULL) {
+    if (object->task == NULL) {
         return push_results(L);
     }
-    luaL_argcheck(L, handle->task != scheduler.current, 1, "a task cannot join itself");
+    luaL_argcheck(L, object->task != scheduler.current, 1, "a task cannot join itself");
     if (seconds == 0) {
         lua_pushnil(L);
         lua_pushliteral(L, "timeout");
@@ -93,9 +96,10 @@ static int method_join(lua_State *L) {
     }
     task_prepare(L, "join");
     struct task *self = scheduler.current;
-    self->interest.claim = CLAIM_EXCLUSIVE; /* as opposed to task.wait, which takes no results */
+    self->interest.claim =
+        CLAIM_EXCLUSIVE; /* this waits for the results, task.wait only for the end */
     self->interest.stays = true;
-    waitq_join(&handle->joiners, &self->interest, self, false);
+    waitq_join(&object->joiners, &self->interest, self, false);
     return task_park(L, "join", clock_after(seconds), false, 0, joined);
 }
 
@@ -108,13 +112,13 @@ static int method_cancel(lua_State *L) {
 static int method_status(lua_State *L) {
     static const char *const states[] = {"ready", "running", "waiting", "done"};
     static const char *const outcomes[] = {"unfinished", "done", "failed", "cancelled"};
-    const struct task_object *handle = task_check(L, 1);
-    lua_pushstring(L, handle->task != NULL ? states[handle->task->state]
-                                           : outcomes[handle->last_record.outcome]);
+    const struct task_object *object = task_check(L, 1);
+    lua_pushstring(L, object->task != NULL ? states[object->task->state]
+                                           : outcomes[object->last_record.outcome]);
     return 1;
 }
 
-/* name([new]) -> its name so far */
+/* name([new]) -> the name before */
 static int method_name(lua_State *L) {
     task_check(L, 1);
     lua_settop(L, 2);
@@ -147,7 +151,7 @@ static int method_tostring(lua_State *L) {
 
 /* ---- functions ---- */
 
-/* Takes the options at `index` out of the stack: the name they give, pushed below, or NULL. */
+/* Replaces the table of options at `index` by its option `name`, and returns that, or NULL. */
 static const char *take_name(lua_State *L, int index) {
     lua_pushnil(L);
     while (lua_next(L, index)) {
@@ -168,7 +172,7 @@ static const char *take_name(lua_State *L, int index) {
     return lua_tostring(L, index);
 }
 
-/* named(options) -> the name they give, or nil */
+/* named(options) -> the option `name`, or nil */
 static int fn_named(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
@@ -191,7 +195,7 @@ static int fn_spawn(lua_State *L) {
     return 1;
 }
 
-/* scoped(f, ...): a task that is cancelled when the `<close>` variable holding it goes. */
+/* scoped(f, ...) -> task, for a `<close>` variable that cancels it; its error is never reported. */
 static int fn_scoped(lua_State *L) {
     luaL_checktype(L, 1, LUA_TFUNCTION);
     task_spawn(L, lua_gettop(L) - 1, NULL)->record.quiet = true;
@@ -250,7 +254,7 @@ static const luaL_Reg functions[] = {
     {"report", report_error},
     {"condition", condition_new},
     {"adopt_traceback", report_adopt_traceback},
-    {"origins", report_origins},
+    {"origins", report_add_spawn_trace},
     {"message", traceback_message},
     {"explain", traceback_explain},
     {"named", fn_named},

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * task.cancelled, the unique value that a cancelled wait raises. Invariant: there is one for each Lua
- * state, however many sets of globals have it, so comparing it by identity is enough.
+ * task.cancelled, the value that a cancelled wait raises. Invariant: each Lua state has exactly
+ * one, also if the module is opened again for another set of globals, so it is compared by
+ * identity.
  */
-#include <lauxlib.h>
-
 #include "task/task.h"
 
-static const char cancelled_key; /* its address names the value in the registry */
+#include <lauxlib.h>
+
+static const char cancelled_key; /* its address is the value's key in the registry */
 
 void task_push_cancelled_value(lua_State *L) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &cancelled_key);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * A gate: a queue of tasks that wait until another task says so. Nothing more than a waiter queue
- * made visible to lua/lariat, where everything that tasks wait for among themselves is built.
+ * Conditions: a condition is a queue of tasks that wait until another task wakes them. It is a
+ * struct waitq as a userdata; lua/lariat/internal builds locks, channels and the like from it.
  */
+#include "task/task.h"
+
 #include <lauxlib.h>
 
-#include "task/task.h"
 #include "base/clock.h"
 
 #define CONDITION_TYPE "lariat.condition"
@@ -26,7 +27,7 @@ struct waitq *condition_test(lua_State *L, int index) {
     return luaL_testudata(L, index, CONDITION_TYPE);
 }
 
-/* wait([seconds [, what]]) -> true | nil, "timeout" */
+/* wait([seconds [, what]]) -> true | nil, "timeout"; `what` names the wait in messages and dumps */
 static int condition_wait(lua_State *L) {
     struct waitq *condition = luaL_checkudata(L, 1, CONDITION_TYPE);
     double seconds = luaL_optnumber(L, 2, -1);
@@ -37,7 +38,7 @@ static int condition_wait(lua_State *L) {
     return task_park(L, what, clock_after(seconds), false, 0, waited);
 }
 
-/* wake([n]): the first n waiting tasks, or all */
+/* wake([n]): wakes the first n waiting tasks, or all -> how many */
 static int condition_wake(lua_State *L) {
     struct waitq *condition = luaL_checkudata(L, 1, CONDITION_TYPE);
     lua_Integer n = luaL_optinteger(L, 2, LUA_MAXINTEGER);

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT
  *
- * Lua's coroutine library, such that a coroutine of the script's own may wait for a socket: a yield
- * of the runtime (scheduler.parking) passes through any number of resumes to the scheduler, and the
- * wake-up comes back the same way. Everything else is as in Lua 5.4.
+ * Lua's coroutine library, changed so that code in a script's own coroutine can wait for a socket:
+ * a yield of the runtime (scheduler.parking) passes through any number of resumes to the scheduler,
+ * and the wake-up resumes the same coroutines again. Everything else is as in Lua 5.4.
  *
- * The extra space of a lua_State holds a mark while its coroutine is suspended by the runtime and
- * not by its own yield; it is then "normal", and cannot be resumed by anybody else. A task's own
- * coroutine is marked for good, and passes for the main one.
+ * The extra space of a lua_State holds a mark (CO_IN_RUNTIME) while its coroutine is suspended by
+ * the runtime and not by its own yield. The status of such a coroutine is "normal", and a script
+ * cannot resume it. A task's own coroutine always has the mark, and looks like the main coroutine.
  *
- * A coroutine that waits can be closed by another task. The wait then ends as for a cancellation,
- * but yields instead of raising (see task_raise), so that no pcall inside holds it up; the resume
- * that finds this closes the coroutine and fails. A task that is stopped for good (interrupt.c) ends
- * in the same way, coroutine by coroutine.
+ * A coroutine that waits can be closed by another task. Its wait then ends as if cancelled, but
+ * yields instead of raising (task_raise), so that no pcall inside can delay it; the resume function
+ * here that sees this yield closes the coroutine and fails. A task that is stopped for good
+ * (loop/interrupt.c) ends in the same way, coroutine by coroutine.
  */
+#include "task/task.h"
+
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "task/hook.h"
 #include "task/coroutine_pool.h"
-#include "task/task.h"
+#include "task/hook.h"
 
 static bool in_runtime(lua_State *co) {
     return *co_marks(co) & CO_IN_RUNTIME;
@@ -28,8 +29,9 @@ static void set_in_runtime(lua_State *co, bool on) {
     *co_marks(co) = (*co_marks(co) & ~CO_IN_RUNTIME) | (on ? CO_IN_RUNTIME : 0);
 }
 
-/* A coroutine suspended by the runtime has yielded one value: the task, if that waits in it and not in
- * a coroutine that it has resumed. */
+/* The task that waits in this very coroutine, or NULL. A coroutine suspended by the runtime has
+ * yielded one value: its task, or NULL if the task waits in a coroutine that this one has
+ * resumed. */
 static struct task *waiting_in(lua_State *co) {
     bool waits = (*co_marks(co) & (CO_IN_RUNTIME | CO_TASK)) == CO_IN_RUNTIME;
     return waits && lua_islightuserdata(co, -1) ? lua_touserdata(co, -1) : NULL;
@@ -91,7 +93,7 @@ static int co_isyieldable(lua_State *L) {
     return 1;
 }
 
-/* Closes co. It is what runs meanwhile: its `<close>` variables can be stopped like anything else. */
+/* Closes co. Its `<close>` variables run in co, where a hook can stop them like any other code. */
 static int reset(lua_State *L, lua_State *co) {
     scope_forget(co);
     hook_running(co);
@@ -107,7 +109,8 @@ static int refuse(lua_State *L, const char *message) {
     return -1;
 }
 
-/* The task of L is being stopped, and co is closed: L is the next. */
+/* The task is being stopped, and the coroutine that L resumed is closed: close L in the same
+ * way. */
 static int stop(lua_State *L) {
     if (lua_isyieldable(L)) {
         return lua_yield(L, 0);
@@ -116,7 +119,7 @@ static int stop(lua_State *L) {
     return lua_error(L);
 }
 
-/* co has yielded in order to be closed: another task closes it, or its own is being stopped. */
+/* co has yielded to be closed: another task closes it, or its own task is being stopped. */
 static int close_yielded(lua_State *L, lua_State *co) {
     scheduler.current->closing = false;
     int status = reset(L, co);
@@ -128,6 +131,15 @@ static int close_yielded(lua_State *L, lua_State *co) {
     }
     lua_xmove(co, L, 1);
     return -1;
+}
+
+/* The task waits inside co: suspends L as well, which goes on in `k`. */
+static int wait_inside(lua_State *L, lua_State *co, lua_KFunction k) {
+    set_in_runtime(co, true);
+    if (!is_task(L)) {
+        lua_pushlightuserdata(L, NULL); /* the task does not wait in L itself */
+    }
+    return lua_yieldk(L, is_task(L) ? 0 : 1, (lua_KContext)co, k);
 }
 
 /* Moves `nargs` values from L to co and resumes it. Results are moved back to L: their number, or
@@ -151,11 +163,7 @@ static int resume(lua_State *L, lua_State *co, int nargs, lua_KFunction k) {
     hook_running(L);
     scheduler.pinned = pinned;
     if (status == LUA_YIELD && scheduler.parking) {
-        set_in_runtime(co, true);
-        if (!is_task(L)) {
-            lua_pushlightuserdata(L, NULL); /* the task waits further in */
-        }
-        return lua_yieldk(L, is_task(L) ? 0 : 1, (lua_KContext)co, k);
+        return wait_inside(L, co, k);
     }
     scope_detach(co);
     const struct task *task = scheduler.current;
@@ -204,7 +212,7 @@ static int co_resume(lua_State *L) {
 
 /* ---- wrap ---- */
 
-/* The error of a wrapped coroutine is the caller's: closed, and with the caller's position. */
+/* An error in a wrapped coroutine closes it, gets the caller's position, and is raised there. */
 static int wrap_ended(lua_State *L, lua_State *co, int n) {
     if (n >= 0) {
         return n;
@@ -270,8 +278,8 @@ static int close_again(lua_State *L, int status, lua_KContext ctx) {
     return task_resumed() == WAKE_CANCELLED ? task_raise(L) : co_close(L);
 }
 
-/* close(co) -> true | false, error. What the closing of one that waits fails with goes to whoever
- * has resumed it. */
+/* close(co) -> true | false, error. If co waits, an error in closing it is raised where co was
+ * resumed, and close returns true. */
 static int co_close(lua_State *L) {
     lua_State *co = check_coroutine(L);
     const char *status = status_of(L, co);

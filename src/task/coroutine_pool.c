@@ -1,32 +1,33 @@
 /* SPDX-License-Identifier: MIT
  *
- * The coroutines of tasks. One that has come to its end is kept for the next task: to make a
- * coroutine, and to collect it, is half of what a short connection costs in Lua (4,700 instructions
- * a connection, 2,800 with spare ones).
+ * The pool of coroutines for tasks. A coroutine whose function has returned is kept for the next
+ * task: making and collecting coroutines is half of what a short connection costs in Lua (4,700
+ * instructions per connection, 2,800 with the pool).
  *
- * Invariant: nothing tells a spare coroutine from a new one. It has ended by itself and not by an
- * error, no scope is open in it, nobody has a handle of its task, and no script has seen it, which
- * might have kept something under its name. An exact state makes each anew: where an object lies
- * must not depend on what ran before.
+ * Invariant: a script cannot distinguish a pooled coroutine from a new one. It has ended without an
+ * error, no scope is open in it, its task has no object, and no script has seen it (one might have
+ * used it as a key). An exact state makes each coroutine anew: the address of an object must not
+ * depend on what ran before.
  */
 #include "task/coroutine_pool.h"
-#include "base/state.h"
 
 #include <lauxlib.h>
 
-#define SPARES 64 /* as many as a turn accepts */
+#include "base/state.h"
+
+#define POOL_SIZE 64 /* as many as one turn accepts connections */
 
 static struct {
     lua_State *co;
     int anchor;
-} spares[SPARES];
+} pool[POOL_SIZE];
 static unsigned count;
 
 lua_State *coroutine_pool_take(lua_State *L, int *anchor) {
     lua_State *co;
     if (count > 0) {
-        co = spares[--count].co;
-        *anchor = spares[count].anchor;
+        co = pool[--count].co;
+        *anchor = pool[count].anchor;
         lua_sethook(co, lua_gethook(L), lua_gethookmask(L), lua_gethookcount(L));
     } else {
         co = lua_newthread(L);
@@ -37,11 +38,11 @@ lua_State *coroutine_pool_take(lua_State *L, int *anchor) {
 }
 
 void coroutine_pool_give_back(lua_State *co, int anchor, bool again) {
-    if (again && count < SPARES && !rt.exact && !rt.closing &&
+    if (again && count < POOL_SIZE && !rt.exact && !rt.closing &&
         *co_marks(co) == (CO_IN_RUNTIME | CO_TASK)) {
         lua_settop(co, 0);
-        spares[count].co = co;
-        spares[count++].anchor = anchor;
+        pool[count].co = co;
+        pool[count++].anchor = anchor;
     } else {
         luaL_unref(rt.L, LUA_REGISTRYINDEX, anchor);
     }

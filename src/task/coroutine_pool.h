@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The coroutines of tasks, and what is kept in the extra space of every coroutine: see coroutine_pool.c.
+ * Coroutines for tasks, reused where possible; and the extra space of every coroutine, which holds
+ * its innermost scope (a pointer, task/scope.c) and, in that pointer's lowest bits, these marks.
+ *
+ * Invariant: a coroutine taken here cannot be distinguished from a new one.
  */
 #ifndef LARIAT_COROUTINE_POOL_H
 #define LARIAT_COROUTINE_POOL_H
@@ -9,19 +12,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Marks; the rest of the extra space is the coroutine's innermost scope, see scope.c. */
-#define CO_IN_RUNTIME ((uintptr_t)1) /* the runtime has suspended it: see coroutine.c */
-#define CO_SEEN ((uintptr_t)2)       /* a script may know it: it is nobody else's afterwards */
-#define CO_TASK ((uintptr_t)4) /* a task's own: nobody else resumes it, so it is in the runtime */
+#define CO_IN_RUNTIME ((uintptr_t)1) /* suspended by the runtime: scripts cannot resume it */
+#define CO_SEEN ((uintptr_t)2)       /* a script may have a reference to it: not to be reused */
+#define CO_TASK ((uintptr_t)4)       /* a task's own coroutine: always CO_IN_RUNTIME as well */
 #define CO_MARKS (CO_IN_RUNTIME | CO_SEEN | CO_TASK)
 
+/* The extra space: marks and scope. */
 static inline uintptr_t *co_marks(lua_State *co) {
     return lua_getextraspace(co);
 }
 
-/* A coroutine for a task, and the registry's reference that keeps it. May raise. */
+/* A coroutine for a task, with an empty stack. `*anchor` becomes the registry reference that
+ * keeps it alive. Raises if there is no memory. */
 lua_State *coroutine_pool_take(lua_State *L, int *anchor);
-/* It has ended, and `anchor` refers to it or to its task's handle. */
+
+/* Returns a coroutine that has ended. `anchor` refers to it, or to its task's object. `again`:
+ * it has returned without an error and its task has no object, so it may be reused; else it is
+ * released. */
 void coroutine_pool_give_back(lua_State *co, int anchor, bool again);
 
 #endif

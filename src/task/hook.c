@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: MIT
  *
- * The hook in the running coroutine. lua_sethook is meant to be called from a signal handler, but a
- * hook belongs to one coroutine, and a coroutine has one hook, which may be the script's (a profiler,
- * a debugger, a coverage tool).
+ * The debug hook of the running coroutine. A signal handler may call lua_sethook, but a hook
+ * belongs to one coroutine, and a coroutine has one hook, which may be the script's (a profiler, a
+ * debugger, a coverage tool).
  *
- * Invariant: the hook is in one coroutine at most, the running one, and for as long as it is there,
- * `script` has the one that it has displaced, which comes back before anything else happens. The
- * signals whose handlers come here are blocked while either changes. Only instructions are counted:
- * a hook that is called when a function is entered would also be called in our own C functions,
- * outside of any protected call.
+ * Invariant: our hook is set in at most one coroutine, the running one. While it is set, `script`
+ * holds the hook it has replaced, which is restored before anything else happens. Signals are
+ * blocked while either changes. Our hook counts instructions (LUA_MASKCOUNT): a call hook would
+ * also be called in our own C functions, outside of any protected call.
  */
 #include "task/hook.h"
-#include "base/state.h"
 
 #include <signal.h>
 #include <stddef.h>
 
+#include "base/state.h"
+
 static struct {
-    void (*function)(lua_State *L);
-    volatile sig_atomic_t wanted;
-    volatile unsigned moves;
+    void (*function)(lua_State *L); /* what the hook calls */
+    volatile sig_atomic_t wanted;   /* the function is still to be called */
+    volatile unsigned moves;        /* how often coroutines have changed, or the hook was called */
 } hook;
 
-/* The script's hook, in whose place ours is; L is NULL if ours is in no coroutine. */
+/* The script's hook that ours has replaced in L; L is NULL if ours is not set. */
 static struct {
     lua_State *L;
     lua_Hook function;
@@ -38,9 +38,9 @@ static void put_back(void) {
     script.L = NULL;
 }
 
-/* Also where it is in place already: a signal that comes just while Lua looks at its hook makes it miss
- * a count of 1, and then count on from there. */
-static void place(void) {
+/* Sets our hook in the running coroutine if it is wanted, even if it is set already: if a signal
+ * comes just while Lua reads its hook, Lua misses the count of 1 and would not call the hook. */
+static void install(void) {
     lua_State *L = rt.running;
     rt.hooked = hook.wanted || script.L != NULL;
     if (!hook.wanted || L == NULL) {
@@ -67,7 +67,7 @@ static void unblock(const sigset_t *before) {
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
-/* A coroutine that was made while ours was in place has inherited it, and displaces nothing. */
+/* A coroutine that was created while our hook was set has inherited it, and had no hook before. */
 static void on_count(lua_State *L, lua_Debug *frame) {
     sigset_t before;
     (void)frame;
@@ -79,7 +79,7 @@ static void on_count(lua_State *L, lua_Debug *frame) {
     }
     hook.wanted = 0;
     hook.moves++;
-    place();
+    install();
     unblock(&before);
     hook.function(L);
 }
@@ -91,7 +91,7 @@ void hook_follow(void) {
     if (script.L != rt.running) {
         put_back();
     }
-    place();
+    install();
     unblock(&before);
 }
 
@@ -105,7 +105,7 @@ void hook_forget(void) {
     block(&before);
     hook.wanted = 0;
     put_back();
-    place();
+    install();
     unblock(&before);
 }
 
@@ -113,7 +113,7 @@ void hook_want(void) {
     sigset_t before;
     block(&before);
     hook.wanted = 1;
-    place();
+    install();
     unblock(&before);
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reaching the code that runs: a signal handler asks for a function to be called in the running
- * coroutine, before its next Lua instruction, whichever coroutine that is by then. Whoever makes
- * another coroutine run says so by hook_running().
+ * Interrupting the Lua code that runs: a signal handler asks for a function to be called in the
+ * running coroutine, before its next Lua instruction, whichever coroutine that is by then. A hook
+ * of the script's own is kept, and restored before the function is called.
  *
- * A hook runs in no finalizer, in no hook of the script's, and while a C function computes: what
- * must happen all the same is for interrupt.c to see to.
+ * Invariant: rt.running is the coroutine that runs; all code that resumes a coroutine calls
+ * hook_running(), before and after. The function is not called inside a finalizer or a hook of the
+ * script's, nor while a C function runs: it is called after that.
  */
 #ifndef LARIAT_HOOK_H
 #define LARIAT_HOOK_H
@@ -14,15 +15,19 @@
 
 #include "base/state.h"
 
-void hook_open(void (*function)(lua_State *L)); /* which one */
-void hook_want(void);      /* async-signal-safe: call it, once. May be asked for in itself */
-void hook_want_next(void); /* the same, but not in the coroutine that runs now */
-void hook_forget(void);    /* no longer wanted */
-void hook_follow(void);    /* another coroutine runs, and the hook is wanted or in place */
-unsigned hook_moves(void); /* has changed: the program has done something since */
+/* Once: the function to be called. It may raise or yield as a hook may. */
+void hook_open(void (*function)(lua_State *L));
 
-/* L runs from now on; NULL: no coroutine does. To be called before L's predecessor can be
- * collected. */
+void hook_want(void); /* call it once, soon; async-signal-safe, also from the function itself */
+void hook_want_next(void); /* the same, but not before another coroutine runs */
+void hook_forget(void);    /* do not call it any more; async-signal-safe */
+unsigned hook_moves(void); /* changes at each call, and each hook_running() while it is wanted */
+
+/* For hook_running: moves the hook to the coroutine that runs now. */
+void hook_follow(void);
+
+/* L runs from now on; NULL: no coroutine does. To be called before the coroutine that ran until now
+ * can be collected. */
 static inline void hook_running(lua_State *L) {
     rt.running = L;
     if (rt.hooked) {

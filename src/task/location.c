@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Places: every task and socket remembers the script's line that made it, so remembering must cost
- * next to nothing. A place is a line and a number for the file's name; the names are kept once, in
- * a table here. "file:line" is put together only when somebody asks.
+ * Source locations: every task and socket records the script's line that created it, so that must
+ * cost next to nothing. A location is a line and the number of a file name; the names are in a
+ * table here, each once. The text "file:line" is made only when it is asked for.
  *
- * Invariant: the table only grows, so a place never dangles, whatever the collector does to the
- * function it was taken from. A script that loads ever new chunks fills it with FILES names at
- * most; what comes after has no place. Lua strings were rejected: they cost a formatting and an
- * allocation for every accepted connection.
+ * Invariant: the table only grows until the end, so a location stays valid after its function has
+ * been collected. It holds at most FILES names, for scripts that load ever new chunks; locations in
+ * further files are unknown. Lua strings were rejected: they cost a formatting and an allocation
+ * for every accepted connection.
  */
 #include "task/location.h"
 
@@ -18,12 +18,12 @@
 #include "base/memory.h"
 
 #define FILES 1000
-#define DEEPEST 100 /* frames looked at for one of the script's */
+#define DEEPEST 100 /* frames examined to find one of the script's */
 
 static struct {
     char (*names)[LUA_IDSIZE];
     unsigned count, capacity;
-    unsigned last; /* found most recently */
+    unsigned last; /* index of the name found most recently */
 } table;
 
 static unsigned add_name(const char *name) {
@@ -57,7 +57,7 @@ static unsigned file_of(const char *name) {
     return add_name(name);
 }
 
-/* Lua code of the program itself is not where a script did something. */
+/* Whether this is Lua code of the program itself (lua/), which is no location in a script. */
 static bool is_ours(const char *source) {
     if (*source != '=') {
         return false;
@@ -70,7 +70,7 @@ static bool is_ours(const char *source) {
     return false;
 }
 
-bool place_is_script(lua_State *L, lua_Debug *frame) {
+bool location_is_script(lua_State *L, lua_Debug *frame) {
     lua_getinfo(L, "Sl", frame);
     return *frame->what != 'C' && !is_ours(frame->source);
 }
@@ -78,7 +78,7 @@ bool place_is_script(lua_State *L, lua_Debug *frame) {
 static int script_frame(lua_State *L, int level, struct location *p) {
     lua_Debug frame;
     for (; level < DEEPEST && lua_getstack(L, level, &frame); level++) {
-        if (place_is_script(L, &frame) && frame.currentline > 0) {
+        if (location_is_script(L, &frame) && frame.currentline > 0) {
             *p = (struct location){file_of(frame.short_src), frame.currentline};
             return level;
         }
@@ -114,7 +114,7 @@ void location_push(lua_State *L, struct location p) {
     }
 }
 
-/* What a C function raises that our own Lua code has called: luaL_error would name a line of that. */
+/* For C functions called from our own Lua code: luaL_error would name a line of that code. */
 int location_error(lua_State *L, const char *message) {
     struct location p = location_here(L);
     if (p.file != 0) {
@@ -143,7 +143,7 @@ int location_argerror(lua_State *L, int arg, const char *message) {
     return place_argerror_for(L, arg, message, NULL);
 }
 
-void *place_check_self(lua_State *L, const char *type) {
+void *location_check_self(lua_State *L, const char *type) {
     void *self = luaL_testudata(L, 1, type);
     if (self == NULL) {
         const char *got =

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * What scripts hold of a task. Most tasks of a server are never asked for, so a task has a handle
- * only once somebody asks: 100 bytes less of every idle connection.
+ * Task objects: the userdata by which scripts refer to a task. Most tasks of a server are never
+ * referred to, so the object is made at the first request: 100 bytes less per idle connection.
  *
- * Invariant: as long as the task lives, its anchor in the registry keeps the handle, so that it is
- * the same one however often it is asked for, and the handle keeps the coroutine. When the task
- * ends its fate moves into the handle; the results stay on the coroutine's stack. Who waits for the
- * end is queued in the handle, since such a place is left only when the waiting task runs again.
+ * Invariant: as long as the task lives, its anchor in the registry keeps the object, so each
+ * request gets the same one, and the object keeps the coroutine. When the task ends its record is
+ * copied into the object; the results stay on the coroutine's stack. Tasks that join are queued in
+ * the object, not in the task: they leave the queue only when they run again, after the task has
+ * gone.
  */
+#include "task/task.h"
+
 #include <lauxlib.h>
 
-#include "task/task.h"
 #include "base/state.h"
 
 void task_objects_open(lua_State *L, const luaL_Reg *methods) {
@@ -29,17 +31,17 @@ void task_objects_open(lua_State *L, const luaL_Reg *methods) {
 
 /* ---- making ---- */
 
-/* Pushes a handle of no task yet: all that can fail. */
+/* Pushes an object that has no task yet. All steps that can fail are here. */
 void task_new_object(lua_State *L) {
-    struct task_object *handle = lua_newuserdatauv(L, sizeof(*handle), TASK_USER_VALUES);
-    *handle = (struct task_object){0};
+    struct task_object *object = lua_newuserdatauv(L, sizeof(*object), TASK_USER_VALUES);
+    *object = (struct task_object){0};
     luaL_setmetatable(L, TASK_TYPE);
 }
 
-/* The handle on top is the task's from now on. */
+/* Makes the object on top the task's. */
 void task_give_object(lua_State *L, struct task *task) {
-    struct task_object *handle = lua_touserdata(L, -1);
-    handle->task = task;
+    struct task_object *object = lua_touserdata(L, -1);
+    object->task = task;
     lua_rawgeti(L, LUA_REGISTRYINDEX, task->anchor);
     lua_setiuservalue(L, -2, TASK_THREAD);
     lua_pushvalue(L, -1);
@@ -60,15 +62,15 @@ void task_push(lua_State *L, struct task *task) {
 
 struct task_object *task_object(lua_State *L, const struct task *task) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, task->anchor);
-    struct task_object *handle = lua_touserdata(L, -1); /* NULL: a coroutine */
+    struct task_object *object = lua_touserdata(L, -1); /* NULL: a coroutine */
     lua_pop(L, 1);
-    return handle;
+    return object;
 }
 
-/* ---- looking ---- */
+/* ---- finding ---- */
 
 struct task_object *task_check(lua_State *L, int index) {
-    return index == 1 ? place_check_self(L, TASK_TYPE) : luaL_checkudata(L, index, TASK_TYPE);
+    return index == 1 ? location_check_self(L, TASK_TYPE) : luaL_checkudata(L, index, TASK_TYPE);
 }
 
 struct task *task_referenced(int reference) {
@@ -81,24 +83,25 @@ struct task *task_referenced(int reference) {
     return task;
 }
 
-struct task_record *task_record(struct task_object *handle) {
-    return handle->task != NULL ? &handle->task->record : &handle->last_record;
+struct task_record *task_record(struct task_object *object) {
+    return object->task != NULL ? &object->task->record : &object->last_record;
 }
 
-lua_State *task_thread(lua_State *L, int handle) {
-    lua_getiuservalue(L, handle, TASK_THREAD);
+lua_State *task_thread(lua_State *L, int object) {
+    lua_getiuservalue(L, object, TASK_THREAD);
     lua_State *co = lua_tothread(L, -1);
     lua_pop(L, 1);
     return co;
 }
 
-/* The name it was given, or the line where its function begins, or the line that spawned it. */
-void task_push_name_of(lua_State *L, int handle) {
-    if (lua_getiuservalue(L, handle, TASK_NAME) == LUA_TNIL) {
-        const struct spawn_trace *origin =
-            spawn_trace_of(task_record(lua_touserdata(L, handle))->spawn_trace);
+/* Pushes the name that was given to it, or the line where its function begins or that spawned
+ * it. */
+void task_push_name_of(lua_State *L, int object) {
+    if (lua_getiuservalue(L, object, TASK_NAME) == LUA_TNIL) {
+        const struct spawn_trace *trace =
+            spawn_trace_of(task_record(lua_touserdata(L, object))->spawn_trace);
         lua_pop(L, 1);
-        location_push(L, origin->body.file != 0 ? origin->body : origin->lines[0]);
+        location_push(L, trace->body.file != 0 ? trace->body : trace->lines[0]);
     }
 }
 
@@ -111,11 +114,11 @@ void task_push_name(lua_State *L, struct task *task) {
 /* ---- the end ---- */
 
 bool task_leave_object(lua_State *L, struct task *task) {
-    struct task_object *handle = task_object(L, task);
-    if (handle != NULL) {
-        handle->last_record = task->record;
-        handle->task = NULL;
-        waitq_wake_all(&handle->joiners, WAKE_READY);
+    struct task_object *object = task_object(L, task);
+    if (object != NULL) {
+        object->last_record = task->record;
+        object->task = NULL;
+        waitq_wake_all(&object->joiners, WAKE_READY);
     }
-    return handle != NULL;
+    return object != NULL;
 }

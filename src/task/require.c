@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * `require` that can suspend: a module may connect, or wait, while it loads. Same rules and messages
- * as Lua 5.4's, which calls the loader where Lua cannot yield.
+ * A `require` in which a module may wait while it loads, for example to connect. Rules and messages
+ * are those of Lua 5.4's own, which calls the loader where Lua cannot yield.
  *
- * Invariant: a name being loaded by one task is not loaded by another, which waits instead; whatever
- * ends the loading opens the condition, through a to-be-closed variable of this function.
+ * Invariant: while one task loads a module, another task that requires it waits. However the
+ * loading ends, a to-be-closed variable of this function wakes the tasks that wait.
  */
+#include "task/task.h"
+
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "task/task.h"
 #include "base/clock.h"
 
 #define LOADING_TYPE "lariat.loading"
@@ -19,12 +20,13 @@ struct loading {
     struct task *task;
 };
 
-/* Stack of a require call, and its upvalues: the table of names being loaded, -> struct loading. */
+/* The stack of a call of require; and its upvalues: the table `package`, and a table of the names
+ * being loaded -> struct loading. */
 enum { NAME = 1, LOADED, DATA, GUARD, LOADER };
 #define PACKAGE lua_upvalueindex(1)
 #define LOADING lua_upvalueindex(2)
 
-/* ---- the gate of a name being loaded ---- */
+/* ---- names being loaded ---- */
 
 static int loading_close(lua_State *L) {
     struct loading *loading = luaL_checkudata(L, 1, LOADING_TYPE);
@@ -58,7 +60,7 @@ static void mark_loading(lua_State *L) {
 static struct loading *being_loaded(lua_State *L) {
     lua_pushvalue(L, NAME);
     lua_rawget(L, LOADING);
-    return lua_touserdata(L, -1); /* which stays on the stack: it must outlive the wait */
+    return lua_touserdata(L, -1); /* it stays on the stack, which keeps it during the wait */
 }
 
 /* ---- finding ---- */

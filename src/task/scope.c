@@ -1,29 +1,32 @@
 /* SPDX-License-Identifier: MIT
  *
- * Scopes. A scope is a call: scope.run(options, f, ...) in scope_lua.c runs f inside it. A deadline or a
- * cancellation belongs to a scope: every wait inside raises task.cancelled, again and again, until
- * control has left the scope, which alone turns it into a result. So a library that swallows the
- * error in a pcall meets it again at its next wait, and code outside never sees it.
+ * Scopes. A scope is the duration of a call: scope.run(...) in scope_api.c runs a function inside
+ * one. A deadline or a cancellation belongs to a scope: once it is due, every wait inside raises
+ * task.cancelled, again and again, until control has left the scope, and only scope.run turns it
+ * into a result. So a library that catches the error in a pcall gets it again at its next wait, and
+ * code outside the scope never sees it.
  *
- * Scopes form a chain from the innermost (scheduler.scope) outwards: those of the running coroutine,
- * then those of the coroutine that resumed it, and so on, then the scope its task was spawned in. A
- * coroutine takes its own scopes along when it is suspended: its consumer never feels them.
+ * Scopes form a chain from the innermost (scheduler.scope) outwards: those of the running
+ * coroutine, then those of the coroutine that resumed it, and so on, then the scope in which its
+ * task was spawned. A suspended coroutine keeps its own scopes, and they do not affect the code
+ * that resumed it.
  *
- * Invariant: whoever has a pointer to a scope keeps it alive. Its userdata is on the stack of the
- * call that made it, or in the table of open ones with the coroutine that opened it; tasks spawned
- * in it keep it; and one that can have tasks keeps those further out. Who resumes a coroutine is not
- * kept: that link is cut when the coroutine gives control back.
+ * Invariant: a scope lives as long as there is a pointer to it. Its userdata is on the stack of the
+ * call that made it, or, for scope.open, in a table under the coroutine that opened it; tasks
+ * spawned in a scope keep it; and a scope that can have tasks keeps the scopes around it. The
+ * scopes of the code that resumes a coroutine are not kept: that link (`outer` of the coroutine's
+ * outermost scope) is cut when the coroutine yields or ends.
  *
- * The lists of what waits inside reach only scopes that live: a task that waits keeps those around it,
- * and one with nothing inside is in no list. Only the timer of such a one may still be in the heap; it
- * is removed when its coroutine stops running, after which the collector may take both.
+ * The lists of what waits inside contain only live scopes: a task that waits keeps the scopes
+ * around it, and a scope with nothing inside is in no list. The timer of such a scope may still be
+ * in the heap; it is removed when the coroutine stops running, after which both may be collected.
  */
 #include "task/scope.h"
 
-#include "task/coroutine_pool.h"
-#include "task/task.h"
 #include "base/clock.h"
 #include "base/state.h"
+#include "task/coroutine_pool.h"
+#include "task/task.h"
 
 /* ---- what waits inside ---- */
 
@@ -31,7 +34,8 @@ static bool nothing_inside(const struct scope *s) {
     return list_is_empty(&s->waits) && list_is_empty(&s->inner);
 }
 
-/* Something waits in a scope in which nothing did: its time matters, and those further out know. */
+/* The first wait in a scope: sets its timer, and adds it to the list of the next one out, where
+ * it may be the first as well. */
 static void something_inside(struct scope *s) {
     for (;;) {
         struct scope *outer = s->shield ? NULL : s->outer;
@@ -52,8 +56,8 @@ static void something_inside(struct scope *s) {
     }
 }
 
-/* Its time does not matter any more. The heap may keep the timer of one that will be waited in again,
- * but not of one whose memory may go. */
+/* Nothing waits inside any more: stops its timer. That may stay in the heap for the next wait,
+ * unless the scope is suspended, since its memory may then be freed. */
 static void stop_timer(struct scope *s) {
     struct scheduler *of = scheduler.outer != NULL && !s->simulated ? scheduler.outer : &scheduler;
     of->sources -= s->source;
@@ -65,7 +69,7 @@ static void stop_timer(struct scope *s) {
     }
 }
 
-/* The last wait inside has gone, if it was the last. */
+/* A wait inside has ended. If it was the last one, undoes what something_inside did, outwards. */
 static void something_left(struct scope *s) {
     while (s != NULL && nothing_inside(s)) {
         struct scope *outer = list_has(&s->link) ? s->outer : NULL;
@@ -97,7 +101,8 @@ void scope_cancel(struct scope *s) {
     wake_inside(s);
 }
 
-/* Whoever finds out first, the timer or a wait that is about to begin: all waits inside end. */
+/* The time is up, as the timer or a wait that is about to begin has found: ends all waits
+ * inside. */
 static void expire(struct scope *s) {
     s->expired = true;
     scope_cancel(s);
@@ -124,7 +129,7 @@ static bool over(struct scope *s) {
     return s->cancelled;
 }
 
-/* Does this scope, or one further out that it feels, end every wait? */
+/* Whether this scope, or one further out up to the first shield, is cancelled or its time is up. */
 static __attribute__((noinline)) bool ends_waits(struct scope *innermost) {
     struct scope *s = innermost;
     while (s != NULL && !over(s)) {
@@ -138,7 +143,7 @@ bool scope_must_raise(void) {
            (scheduler.current->cancel && !scope_shields(scheduler.scope));
 }
 
-/* A finalizer may have cancelled the scope after the wait was prepared. */
+/* The same without reading the clock: a finalizer may have cancelled a scope since task_prepare. */
 static bool is_cancelled(const struct scope *innermost) {
     const struct scope *s = innermost;
     while (s != NULL && !s->cancelled) {
@@ -158,7 +163,7 @@ void scope_join(struct task *task) {
     }
 }
 
-/* It lies within another one from now on, or in none. */
+/* Makes `outer` (or none, NULL) the next scope out, with what waits inside. */
 static void move_into(struct scope *s, struct scope *outer) {
     if (s->outer == outer) {
         return;
@@ -183,7 +188,7 @@ static void move_into(struct scope *s, struct scope *outer) {
 
 /* ---- coroutines ---- */
 
-/* A coroutine's own innermost scope. Its extra space also holds marks in its lowest bits. */
+/* The innermost of the coroutine's own scopes, from its extra space, or NULL. */
 static struct scope *own_scopes(lua_State *co) {
     return (struct scope *)(*co_marks(co) & ~CO_MARKS);
 }
@@ -215,7 +220,8 @@ void scope_leave(struct scope *around) {
     scheduler.scope = around;
 }
 
-/* From now on nothing keeps the scope alive but the tasks inside it, which keep it while they wait. */
+/* The scope's coroutine stops running: the scope may be collected as soon as no task waits
+ * inside. */
 static void suspend(struct scope *s) {
     s->suspended = true;
     if (nothing_inside(s)) {
@@ -264,8 +270,8 @@ void scope_begin(lua_State *L, struct scope *s) {
     scheduler.scope = s;
 }
 
-/* Tasks may be left in it if an error or a closed coroutine cut its end short. They keep the scopes
- * around it that are its coroutine's, and no others. */
+/* Tasks may still be inside, if an error or coroutine.close ended it early. They keep those scopes
+ * around it that are its coroutine's own; the link to all others is cut. */
 static void end(lua_State *L, struct scope *s) {
     s->ended = true;
     suspend(s);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Scopes: how far a cancellation or a deadline reaches. Once a scope's time is up, or it is
- * cancelled, every wait inside ends, and from then on none can begin there.
+ * Scopes: the reach of a cancellation or a deadline. Once a scope is cancelled, or its time is up,
+ * every wait inside ends by raising task.cancelled, and none can begin.
  *
- * A scope knows what waits inside: the tasks whose innermost scope it is, and the scopes inside it
- * that know of a wait themselves. So it costs nothing while nothing waits in it, its end costs as
- * much as there is inside, and its timer runs only while there is something to end.
+ * Invariant: a scope lists what waits inside: the tasks whose innermost scope it is, and the scopes
+ * inside it in which something waits. So a scope costs nothing while nothing waits in it, ending
+ * the waits takes time proportional to their number, and the timer runs only while there is a wait.
+ *
+ * The memory is the caller's: it must live until scope_end, and as long as a task waits inside.
  */
 #ifndef LARIAT_SCOPE_H
 #define LARIAT_SCOPE_H
@@ -20,44 +22,62 @@
 struct task;
 
 struct scope {
-    struct timer timer;    /* set while something waits inside */
-    struct list waits;     /* tasks that wait, and are in no scope further in */
-    struct list inner;     /* scopes further in with a wait inside; no shields */
-    struct list_link link; /* in the list of `outer`, if this has a wait inside and is no shield */
-    struct scope *outer;   /* the next one out, of this coroutine or of who runs it */
-    struct scope *below;   /* the next one out of this coroutine; NULL: its outermost */
-    uint64_t due;          /* when its time is up; NEVER */
+    struct timer timer;    /* first; set while something waits inside */
+    struct list waits;     /* waiting tasks whose innermost scope this is */
+    struct list inner;     /* scopes directly inside in which something waits; no shields */
+    struct list_link link; /* in `inner` of `outer` */
+    struct scope *outer;   /* the next one out, also across coroutines; NULL: none */
+    struct scope *below;   /* the next one out of the same coroutine; NULL: none */
+    uint64_t due;          /* its deadline (monotonic ns); NEVER: none */
     bool cancelled;        /* every wait inside raises */
-    bool expired;          /* ... because its time was up */
-    bool shield;           /* what is asked of those further out does not reach inside */
-    bool ended;
-    bool source;    /* its deadline can end a wait: counted in scheduler.sources ... */
-    bool simulated; /* ... of the simulation, not of the world outside */
-    bool suspended; /* its coroutine does not run, and may go without a word */
+    bool expired;          /* it was cancelled because its deadline has passed */
+    bool shield;           /* cancellations and deadlines of outer scopes have no effect inside */
+    bool ended;            /* control has left it */
+    bool source;           /* counted in scheduler.sources: its deadline can end a wait */
+    bool simulated;        /* ... in those of the simulation, not of the real world */
+    bool suspended;        /* its coroutine does not run, and may be collected */
 };
 
-bool scope_shields(const struct scope *innermost); /* its task's cancellation is not felt inside */
-bool scope_must_raise(void); /* one that the running coroutine is in is cancelled or expired */
+/* None of these functions raises or waits, except scope_open. */
 
-/* ---- what waits inside ---- */
-void scope_join(struct task *task);        /* it begins to wait in task->scope, not NULL */
-void scope_leave_waits(struct task *task); /* it has been woken */
-void scope_leave_task(struct task *task); /* suspended, it will not be resumed: so its scopes end */
+/* Whether this scope (or NULL) or one further out is a shield: task_cancel has no effect inside. */
+bool scope_shields(const struct scope *innermost);
 
-/* Around lua_resume: the scopes of `co` take effect inside those of who resumes it. */
-struct scope *scope_enter(lua_State *co, struct scope *around); /* what to give scope_leave */
+/* Whether a wait in the running coroutine would raise: a scope around it is cancelled or its
+ * deadline has passed, or the current task is cancelled and not shielded. */
+bool scope_must_raise(void);
+
+/* Cancels the scope: wakes all that waits inside, with WAKE_CANCELLED. */
+void scope_cancel(struct scope *s);
+
+/* ---- for the scheduler: what waits inside ---- */
+
+void scope_join(struct task *task);        /* the task begins to wait in task->scope, not NULL */
+void scope_leave_waits(struct task *task); /* the task has been woken */
+void scope_leave_task(struct task *task);  /* it will not be resumed: its scopes end */
+
+/* ---- around lua_resume and lua_resetthread ---- */
+
+/* Makes co's own scopes the innermost ones, inside `around`; returns what scope_leave is given. */
+struct scope *scope_enter(lua_State *co, struct scope *around);
 void scope_leave(struct scope *around);
-void scope_detach(lua_State *co); /* it yielded or ended: who resumed it is nothing to it now */
-void scope_forget(lua_State *co); /* before lua_resetthread, which drops what its scopes live in */
 
-/* ---- of the running coroutine ---- */
+/* co has yielded to its resumer, or ended: it is not inside the resumer's scopes any more. */
+void scope_detach(lua_State *co);
+
+/* Before lua_resetthread, which drops the references to co's own scopes. */
+void scope_forget(lua_State *co);
+
+/* ---- of the running coroutine L ---- */
+
+/* Initializes `s`, to be the innermost scope of L; `due` in monotonic ns, or NEVER. */
 void scope_init(lua_State *L, struct scope *s, uint64_t due, bool shield);
-void scope_begin(lua_State *L, struct scope *s);    /* it is the innermost one now */
-void scope_end(lua_State *L, struct scope *s);      /* and all further in that are still open */
-void scope_take_out(lua_State *L, struct scope *s); /* this one alone, in whatever order */
-bool scope_has_own(lua_State *L);
-void scope_cancel(struct scope *s); /* every wait inside raises from now on */
+void scope_begin(lua_State *L, struct scope *s);    /* enters it */
+void scope_end(lua_State *L, struct scope *s);      /* leaves it and all open ones further in */
+void scope_take_out(lua_State *L, struct scope *s); /* leaves it alone, in whatever order */
+bool scope_has_own(lua_State *L);                   /* whether L has any scope of its own */
 
-int scope_open(lua_State *L); /* scope.run, ... for lua/lariat/task.lua */
+/* luaopen_* of scope.run and scope.open, for lua/lariat/task.lua. */
+int scope_open(lua_State *L);
 
 #endif

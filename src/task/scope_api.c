@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * What scripts have of scopes: scope.run and scope.open, and the methods of the object that both make.
+ * The Lua side of scopes: scope.run and scope.open, and the methods of the object that both make.
  * lua/lariat builds timeout, deadline, shield and groups from them.
  *
- * Invariant: whatever can have tasks inside (a group) keeps the scopes around it, which those tasks go
- * on to feel when its coroutine is no more. A timeout has no tasks of its own, and keeps nothing.
+ * Invariant: a scope that can have tasks (a group) keeps the scopes around it, which still affect
+ * those tasks after its coroutine has gone. A timeout has no tasks of its own, and keeps nothing.
  */
 #include "task/scope.h"
 
 #include <lauxlib.h>
 
-#include "task/task.h"
 #include "base/clock.h"
 #include "base/state.h"
+#include "task/task.h"
 
 #define SCOPE_TYPE "lariat.scope"
 
@@ -28,9 +28,9 @@ enum { OUTER_SCOPES = 1, LOST_ERROR, GROUP_USER_VALUES = LOST_ERROR };
 
 /* ---- scope.run ---- */
 
-enum { SCOPE = 1, HANDLER }; /* on the stack while the body runs */
+enum { SCOPE = 1, HANDLER }; /* the stack of run() while the body runs */
 
-static const char opened_key; /* of a table: coroutine (weak) -> the scopes it has open */
+static const char opened_key; /* registry key: table of coroutine (weak) -> its open() scopes */
 
 static struct scope *push_scope(lua_State *L, uint64_t due, bool shield) {
     struct scope *scope = lua_newuserdatauv(L, sizeof(*scope), 0);
@@ -73,8 +73,8 @@ static struct scope *push_group(lua_State *L, uint64_t due, bool shield) {
 
 static int run(lua_State *L);
 
-/* The scope on top is to have tasks, which may outlive this coroutine's calls: it keeps the scopes
- * around it that belong to those calls, and the one that the current task was spawned in. */
+/* For a scope, on top, whose tasks may outlive the calls of this coroutine: makes it keep the
+ * scopes of those calls, and the scope in which the current task was spawned. */
 static void keep_chain(lua_State *L) {
     int scope = lua_gettop(L), n = 0;
     lua_Debug frame;
@@ -102,7 +102,7 @@ static void keep_chain(lua_State *L) {
     lua_setiuservalue(L, scope, OUTER_SCOPES);
 }
 
-/* Sets opened[coroutine][scope], with the scope on top: what keeps one that is never closed. */
+/* Sets or clears opened[coroutine][scope], scope on top; it keeps a scope that is never closed. */
 static void keep_open(lua_State *L, bool on) {
     int scope = lua_gettop(L);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &opened_key);
@@ -132,8 +132,8 @@ static int ended(lua_State *L, int status, lua_KContext ctx) {
     if (status == LUA_OK || status == LUA_YIELD) {
         return lua_gettop(L) - HANDLER;
     }
-    /* Swallow the cancellation only if this scope caused it and no outer scope wants it too. A shield
-     * ignores outer scopes. */
+    /* Swallow the cancellation only if this scope caused it and no outer scope wants it too. A
+     * shield ignores outer scopes. */
     bool mine = scope->cancelled && task_is_cancelled_value(L, -1);
     if (!mine || (!scope->shield && scope_must_raise())) {
         return lua_error(L);
@@ -143,9 +143,9 @@ static int ended(lua_State *L, int status, lua_KContext ctx) {
     return 2;
 }
 
-/* run(due, shield, pass, f, ...): f(...), or f(scope, ...) if `pass`, inside a new scope that ends
- * at `due` (task.now's seconds; nil: never). Returns what f returns; nil, "deadline" or nil,
- * "cancelled" if the scope itself was cancelled. */
+/* run(due, shield, pass, f, ...): calls f(...), or f(scope, ...) if `pass`, inside a new scope with
+ * the deadline `due` (seconds as of task.now(); nil: none). Returns what f returns; or nil,
+ * "deadline" or nil, "cancelled" if this scope ended the call. */
 static int run(lua_State *L) {
     double due = luaL_optnumber(L, 1, -1);
     bool shield = lua_toboolean(L, 2);
@@ -171,7 +171,7 @@ static int run(lua_State *L) {
     return ended(L, status, (lua_KContext)scope);
 }
 
-/* open(): a scope around what the caller does until close(), for `<close>` variables */
+/* open() -> scope around all that the caller does until scope:close(); for `<close>` variables */
 static int open_scope(lua_State *L) {
     luaL_argcheck(L, scheduler.current != NULL && rt.running == L, 1, "not in a task");
     struct scope *scope = push_group(L, NEVER, false);
@@ -183,7 +183,7 @@ static int open_scope(lua_State *L) {
 
 /* ---- methods ---- */
 
-/* close(): ends a scope that open() began, in whatever order they are closed */
+/* close(): ends a scope of open(); scopes may be closed in any order */
 static int method_close(lua_State *L) {
     struct scope *scope = luaL_checkudata(L, 1, SCOPE_TYPE);
     scope_take_out(L, scope);
@@ -192,7 +192,7 @@ static int method_close(lua_State *L) {
     return 0;
 }
 
-/* cancel(): every wait inside raises from now on */
+/* cancel() -> whether this has cancelled it: every wait inside raises from now on */
 static int method_cancel(lua_State *L) {
     struct scope *scope = luaL_checkudata(L, 1, SCOPE_TYPE);
     bool news = !scope->cancelled && !scope->ended;
@@ -209,7 +209,7 @@ static int method_cancelled(lua_State *L) {
     return 1;
 }
 
-/* Of the functions from `index` on, the first that is the script's: it gives the task its name. */
+/* The location of the first Lua function of the script's among the values from `index` on. */
 static struct location script_function(lua_State *L, int index) {
     struct location p = {0, 0};
     for (int top = lua_gettop(L); index <= top && p.file == 0; index++) {
@@ -220,7 +220,7 @@ static struct location script_function(lua_State *L, int index) {
     return p;
 }
 
-/* spawn(name, f, ...): a task whose waits are inside this scope; its errors are the spawner's */
+/* spawn(name, f, ...) -> task, whose waits are inside this scope; its error is not reported */
 static int method_spawn(lua_State *L) {
     struct group *group = luaL_checkudata(L, 1, SCOPE_TYPE);
     const char *name = luaL_optstring(L, 2, NULL);

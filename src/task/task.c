@@ -1,38 +1,38 @@
 /* SPDX-License-Identifier: MIT
  *
- * The scheduler: spawn, wake, resume, cancel. Holds the only lua_resume that starts or continues a
- * task; the only lua_yieldk that suspends one is in task_wait.c.
+ * The scheduler: spawn, wake, resume, cancel. Has the only lua_resume that starts or continues a
+ * task; the only lua_yieldk that suspends one is in wait.c.
  *
  * A task is a coroutine whose body runs under lua_pcallk, so that `<close>` variables run, and may
- * wait, when an error or a cancellation leaves it. Readiness only queues a task; the attempt is
- * repeated by the resumed task itself. So nothing runs Lua, or allocates, on behalf of a suspended
- * task, and a memory error is the task's own.
+ * wait, when an error or a cancellation leaves it. A wake-up only puts the task into the ready
+ * list; the resumed task itself repeats its attempt. So nothing runs Lua, or allocates, on behalf
+ * of a suspended task, and a memory error is raised in the task that caused it.
  */
 #include "task/task.h"
 
 #include <lauxlib.h>
 #include <string.h>
 
-#include "task/hook.h"
-#include "task/coroutine_pool.h"
-#include "base/world.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/state.h"
+#include "base/world.h"
+#include "task/coroutine_pool.h"
+#include "task/hook.h"
 
-/* Then the network gets a look in, however many tasks wake each other. */
+/* A tick ends after this many resumes, or this long: then the loop polls the network, even if tasks
+ * keep waking each other. */
 #define TURNS_PER_TICK 10000
 #define TICK_NS (1000 * 1000)
-#define TURNS_PER_LOOK 32 /* at the clock */
+#define TURNS_PER_LOOK 32 /* resumes between two readings of the clock */
 
 /* ---- ready and later ---- */
 
-/* A task of the world outside may be woken while a simulation runs: it runs when the world does. */
+/* A task of the real world may be woken while a simulation runs: it runs after the simulation. */
 static struct scheduler *scheduler_of(const struct task *task) {
     return scheduler.outer != NULL && !rt.world->contains(task) ? scheduler.outer : &scheduler;
 }
 
-/* Run again in the next tick. */
 void task_later(struct task *task) {
     task->state = TASK_READY;
     list_append(&scheduler.later, &task->link);
@@ -43,7 +43,7 @@ static inline void make_ready(struct task *task, struct scheduler *s) {
     list_append(&s->ready, &task->link);
 }
 
-/* Whatever could have ended its wait does not any more. */
+/* Takes the task out of all that could end its wait; its timer stays set, without effect. */
 static inline void stop_waiting(struct task *task, struct scheduler *s) {
     s->sources -= task->source;
     task->source = false;
@@ -102,8 +102,8 @@ static int task_ended(lua_State *L, int status, lua_KContext ctx) {
         return lua_gettop(L) - 1; /* all but the message handler */
     }
     record->outcome = task_is_cancelled_value(L, -1) ? TASK_CANCELLED : TASK_FAILED;
-    const struct task_object *handle = task_object(L, task);
-    bool joined = handle != NULL && waitq_has_exclusive(&handle->joiners);
+    const struct task_object *object = task_object(L, task);
+    bool joined = object != NULL && waitq_has_exclusive(&object->joiners);
     if (record->outcome == TASK_FAILED && !joined && !record->quiet) {
         task_push(L, task);
         lua_pushvalue(L, -2);
@@ -180,13 +180,14 @@ void task_runs(struct task *task, struct location body) {
         spawn_trace_number(at, body, spawner != NULL ? spawner->record.spawn_trace : 0);
 }
 
-/* Nobody is to mistake a later task, which may get the same memory, for this one. */
+/* Clears pointers to the task: a later task may get the same memory. */
 static void forget(const struct task *task) {
     scheduler.on_deadlock = task == scheduler.on_deadlock ? NULL : scheduler.on_deadlock;
     scheduler.exit_caller = task == scheduler.exit_caller ? NULL : scheduler.exit_caller;
 }
 
-/* The coroutine has ended, one way or another; `again`: it can serve as a new one. */
+/* The coroutine has ended, one way or another: frees the task. `again`: the coroutine is
+ * reusable. */
 static void finish(struct task *task, bool again) {
     task->state = TASK_DONE;
     if (task->service != NULL) {
@@ -205,7 +206,7 @@ static void finish(struct task *task, bool again) {
     memory_give_back(task, sizeof(*task));
 }
 
-/* lua_resume ended with an error: memory, an error in reporting an error, or a foreign yield. */
+/* lua_resume failed: no memory, an error in reporting an error, or a yield that is not ours. */
 static void finish_broken(struct task *task) {
     if (task->record.outcome == TASK_UNFINISHED) {
         task->record.outcome = TASK_FAILED;
@@ -254,8 +255,8 @@ static void resume(struct task *task) {
     scheduler.current = NULL;
 }
 
-/* Has the network waited long enough? A simulation counts turns alone: a clock would make its runs
- * differ. */
+/* Whether the tick has lasted long enough. In a simulation only resumes count: a clock would
+ * make its runs differ. */
 static bool tick_over(int turns, uint64_t began) {
     if (turns % TURNS_PER_LOOK != 0 || turns == 0 || rt.world != NULL) {
         return turns >= TURNS_PER_TICK;
@@ -267,7 +268,7 @@ bool task_is_overdue(void) {
     return clock_now() >= scheduler.unwound_by;
 }
 
-/* The bound of the exit is looked at between turns: a tick full of tasks could outlast it by far. */
+/* During teardown the time limit is checked before each resume: a tick could exceed it by far. */
 static bool may_go_on(const struct scheduler *s) {
     return !list_is_empty(&s->ready) && !rt.exiting && !(rt.closing && task_is_overdue());
 }
@@ -279,14 +280,15 @@ void task_run_ready(void) {
     }
     s->running = true;
     list_append_all(&s->ready, &s->later);
-    uint64_t began = rt.tick; /* which an early flush sets anew */
+    uint64_t began = rt.tick; /* kept here because an early flush sets rt.tick anew */
     for (int turns = 0; may_go_on(s) && !tick_over(turns, began); turns++) {
         resume(LIST_ITEM(list_take_first(&s->ready), struct task, link));
     }
     s->running = false;
 }
 
-/* It is not to be resumed any more: out of what it waits for, or out of the queue it is ready in. */
+/* The task will not be resumed: takes it out of all it waits for, or out of the list it is ready
+ * in. */
 static void unschedule(struct task *task) {
     const struct list_link *first = scheduler.ready.first;
     if (task->state == TASK_WAITING) {
@@ -295,14 +297,13 @@ static void unschedule(struct task *task) {
         bool at_an_end = first != NULL && (first == &task->link || first->prev == &task->link);
         list_remove(at_an_end ? &scheduler.ready : &scheduler.later, &task->link);
     }
-    if (task->inner != NULL && task->inner != task->co) { /* a script may keep it */
+    if (task->inner != NULL && task->inner != task->co) { /* a script may keep that coroutine */
         lua_pop(task->inner, 1);
         lua_pushlightuserdata(task->inner, NULL);
     }
     scope_leave_task(task);
 }
 
-/* Its coroutine is left where it stands: no `<close>` variable runs. */
 void task_drop(struct task *task) {
     unschedule(task);
     task_leave_queues(task);
@@ -319,7 +320,7 @@ void task_abandon(struct task *task) {
     }
     unschedule(task);
     scheduler.current = task;
-    task->base = NULL; /* whose memory may go before this task */
+    task->base = NULL; /* its memory may be freed before this task ends */
     task_resumed();
     task->state = TASK_RUNNING;
     scope_forget(task->co);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Tasks and waits. A wait ends exactly one way: ready, deadline, cancelled or closed. A waiting task
- * holds interests, each a place in some object's queue of waiters, and is a member of the innermost
- * scope it waits in. A wake-up acts only on a task in state WAITING, and takes it out of all of them.
+ * Tasks and waits.
  *
- * The struct is the scheduler's and goes when the task ends; what scripts hold of it is a handle, made
- * when one asks for it. One function resumes (task_run_ready) and one yields (task_park).
+ * Invariants: a wait ends in exactly one way: ready, deadline, cancelled or closed. A waiting task
+ * has interests, each an entry in a wait queue, and is in the list of the innermost scope it waits
+ * in. A wake-up acts only on a task in state TASK_WAITING, and takes it out of all of them. Tasks
+ * are resumed by task_run_ready only, and yield by task_park and task_give_way only.
+ *
+ * The struct belongs to the scheduler and is freed when the task ends: a pointer may be kept only
+ * until then. Scripts refer to a task by its object (a userdata), which is made when first needed.
  */
 #ifndef LARIAT_TASK_H
 #define LARIAT_TASK_H
@@ -18,10 +21,10 @@
 
 #include "base/clock.h"
 #include "base/list.h"
-#include "task/spawn_trace.h"
 #include "task/location.h"
 #include "task/scope.h"
 #include "task/service.h"
+#include "task/spawn_trace.h"
 #include "task/waitq.h"
 
 enum __attribute__((packed)) task_state { TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_DONE };
@@ -32,72 +35,70 @@ enum __attribute__((packed)) task_outcome {
     TASK_CANCELLED
 };
 
-/* What is known of a task also when it has ended. */
+/* What is kept of a task after it has ended. */
 struct task_record {
-    unsigned spawn_trace; /* its function, the lines that spawned it, its spawner, ... */
-    int nvalues; /* on its coroutine: what the first resume passes; once it has ended, the results */
+    unsigned spawn_trace; /* a number: see task/spawn_trace.h */
+    int nvalues; /* values on its coroutine: the first arguments; after its end, the results */
     enum task_outcome outcome;
-    bool main;     /* the script itself */
-    bool reported; /* its error was printed and nobody has joined it yet */
-    bool told;     /* its error was printed, or raised in a task that joined it */
-    bool quiet;    /* its errors are its starter's business: not reported */
+    bool main;     /* the main script */
+    bool reported; /* its error was reported and no join has raised it yet */
+    bool told;     /* its error was reported, or raised by a join */
+    bool quiet;    /* its error is never reported: its spawner takes care of that */
 };
 
-#define TASK_PARKED_SIZE 72 /* bytes for an operation: its floor says what is in them */
+/* Bytes in a task for the operation it is parked in. Only the floor above knows what is in them. */
+#define TASK_PARKED_SIZE 72
 
-/* There may be very many: the order of the members leaves no holes. */
+/* There may be very many: the members are ordered so that there is no padding. */
 struct task {
-    struct timer timer; /* the deadline of the current wait, without those of scopes */
-    struct list_link
-        link; /* waiting: among the waits of `scope`; ready: in the ready or later queue */
-    struct task *all_prev, *all_next;
-    lua_State *co;            /* kept by the anchor */
-    lua_State *inner;         /* the coroutine it waits in, itself or one it has resumed */
-    struct service *service;  /* that it is a member of, or NULL */
-    struct scope *base;       /* the scope it was spawned in, or NULL */
-    struct scope *scope;      /* the innermost one that it is suspended in, or NULL */
-    const char *waiting_for;  /* name of the operation it is parked in */
-    struct interest interest; /* the usual single interest */
-    struct interest *set; /* several: in memory anchored by the waiting call's stack, or `parked` */
-    uint64_t since;       /* tick in which its current wait began */
-    _Alignas(8) char parked[TASK_PARKED_SIZE]; /* of the operation it is parked in: see net/op.h */
+    struct timer timer;    /* first; the deadline of the current wait, without those of scopes */
+    struct list_link link; /* waiting: in scope->waits; ready: in scheduler.ready or .later */
+    struct task *all_prev, *all_next; /* in scheduler.all */
+    lua_State *co;                    /* kept by the anchor */
+    lua_State *inner;                 /* the coroutine it waits in: `co` or one further in */
+    struct service *service;          /* the service it is a member of, or NULL */
+    struct scope *base;               /* the scope it was spawned in, or NULL */
+    struct scope *scope;              /* the innermost scope it is suspended in, or NULL */
+    const char *waiting_for;          /* name of the operation it is parked in; a constant */
+    struct interest interest;         /* the interest of a wait that has only one */
+    struct interest *set; /* further ones; on the waiting call's stack, or in `parked` */
+    uint64_t since;       /* rt.tick when its current wait began */
+    _Alignas(8) char parked[TASK_PARKED_SIZE]; /* the operation it is parked in */
     unsigned set_count;
-    int anchor;      /* registry reference to its handle, or to the coroutine while it has none */
-    unsigned domain; /* what it makes belongs to: see dump.c */
-    unsigned born;   /* tick in which it was spawned, in units of TASK_AGE_NS */
+    int anchor;      /* registry reference to its object, or to the coroutine if it has none */
+    unsigned domain; /* passed on to its sockets and tasks: tells tests, or machines, apart */
+    unsigned born;   /* rt.tick when it was spawned, in units of TASK_AGE_NS */
     struct task_record record;
     enum task_state state;
-    enum wake wake;   /* why it was woken */
-    bool cancel;      /* cancellation was asked for: every wait raises it */
-    bool source;      /* its own deadline or something outside the tasks can end its current wait:
-                         it is counted in scheduler.sources */
-    bool closing;     /* another task closes the coroutine it waits in */
-    bool interrupted; /* a message is to be raised in it: see task_wait.c */
+    enum wake wake; /* why it was woken */
+    bool cancel;    /* it was cancelled: every wait raises, unless shielded */
+    bool source;    /* counted in scheduler.sources: something else than a task can end its wait */
+    bool closing;   /* another task closes the coroutine it waits in */
+    bool interrupted; /* task_interrupt has a message to be raised in it */
 };
 
-#define TASK_AGE_NS (1ull << 24) /* 17 ms: an age is right for two years */
+#define TASK_AGE_NS (1ull << 24) /* 17 ms: `born` overflows after two years */
 
 /* ---- scheduling ---- */
 
 struct scheduler {
-    struct list ready;      /* tasks that were woken: they run in this tick */
-    struct list later;      /* tasks that gave their turn away: they run in the next */
-    struct task *all;       /* every task that has not ended */
-    struct task *current;   /* the one whose coroutine runs, or NULL */
-    struct scope *scope;    /* the innermost one the running coroutine is in */
-    size_t live;            /* length of `all` */
-    size_t sources;         /* waits, and scopes with waits inside, that something else than a task
-                               can end: the kernel, or a deadline */
-    int budget;             /* what the current task may still do this turn */
-    size_t unjoined_errors; /* reported errors nobody has joined since */
+    struct list ready;    /* woken tasks: they run in this tick */
+    struct list later;    /* tasks that have given up their turn: they run in the next tick */
+    struct task *all;     /* every task that has not ended */
+    struct task *current; /* the task that runs, or NULL */
+    struct scope *scope;  /* the innermost scope of the running coroutine, or NULL */
+    size_t live;          /* length of `all` */
+    size_t sources;       /* waits, and scopes with waits, that the kernel or a deadline can end */
+    int budget;           /* what the current task may still do in this turn: see task_spent */
+    size_t unjoined_errors; /* reported errors that no join has raised since */
     bool running;           /* inside task_run_ready */
     bool parking;           /* the yield under way is the runtime's own */
-    bool stopping;          /* the current task is being closed: see interrupt.c */
-    bool pinned;            /* a resume further out cannot be suspended */
-    struct task *on_deadlock; /* told of a deadlock instead of ending the program */
-    struct task *exit_caller; /* it called os.exit, which does not return */
-    uint64_t unwound_by;      /* teardown: when the tasks have had their time; 0: not yet */
-    struct scheduler *outer;  /* of the real world, set aside while another is installed; or NULL */
+    bool stopping;          /* the current task is being stopped, coroutine by coroutine */
+    bool pinned;            /* some coroutine that led to the running one cannot yield: no waits */
+    struct task *on_deadlock; /* a deadlock interrupts it, and does not end the program; or NULL */
+    struct task *exit_caller; /* it called os.exit, which does not return; or NULL */
+    uint64_t unwound_by;      /* teardown: the time limit of all tasks (monotonic ns) */
+    struct scheduler *outer;  /* that of the real world, while a simulation runs; else NULL */
 };
 
 extern struct scheduler scheduler;
@@ -108,96 +109,134 @@ void tasks_remove(struct task *task); /* it has ended */
 void tasks_insert(struct task **link, struct task *before, struct task *task);
 void tasks_take_out(struct task *task); /* to be inserted elsewhere */
 
-struct task *task_spawn(lua_State *L, int nargs, const char *name); /* f, args -> handle */
-/* The same with body(f, args), without a handle. */
+/* Takes a function and `nargs` arguments from the stack, and pushes the object of a new task
+ * that will call it, in this tick or the next. `name` is copied; NULL: none. Raises (memory,
+ * closing). */
+struct task *task_spawn(lua_State *L, int nargs, const char *name);
+
+/* The same with body(f, ...) as the task's C function, without an object: pushes nothing. `at` and
+ * `named` are for its spawn trace: the spawning line, and where its function begins. */
 struct task *task_start(lua_State *L, lua_CFunction body, int nargs, struct location at,
                         struct location named);
-void task_runs(struct task *task,
-               struct location body); /* not the function it was given: a wrapper */
+
+/* Its function is only a wrapper: show `body` as where its function begins. */
+void task_runs(struct task *task, struct location body);
+
+/* One tick: resumes the ready tasks, for about 1 ms at most. Does nothing inside itself. */
 void task_run_ready(void);
-bool task_is_overdue(void);         /* teardown: tasks get no more turns */
-void task_later(struct task *task); /* run it again in the next tick */
+bool task_is_overdue(void);         /* teardown: the tasks' time limit has passed */
+void task_later(struct task *task); /* makes it ready in the next tick; it is in no list */
+
+/* Ends the task's wait; it runs in this tick or the next. False: it does not wait. Never raises. */
 bool task_wake(struct task *task, enum wake why);
-bool task_cancel(struct task *task);                         /* false: it had ended */
-void task_interrupt(struct task *task, const char *message); /* raise this in it */
-char *task_take_interruption(struct task *task);             /* the caller's to free, or NULL */
-void task_abandon(struct task *task);                        /* close without running it */
-void task_drop(struct task *task);                           /* forget without closing it */
 
-/* ---- the list of all tasks: see service.c ---- */
+/* From now on every wait of the task raises task.cancelled, but for shields. False: it has
+ * ended. */
+bool task_cancel(struct task *task);
 
-/* ---- waiting: prepare, join queues, park; in the continuation, resumed ---- */
+/* Raises `message` (copied) once in the task, at its current or next wait; a second is ignored. */
+void task_interrupt(struct task *task, const char *message);
+
+/* The message not raised yet, to be freed by memory_free; NULL: none. */
+char *task_take_interruption(struct task *task);
+
+void task_abandon(struct task *task); /* ends it now; its `<close>` variables run, without waits */
+void task_drop(struct task *task);    /* ends it now; no `<close>` variable runs */
+
+/* ---- waiting: task_prepare, enter queues, task_park; in the continuation, task_resumed ---- */
+
+/* Whether the running code can wait: it is in a task, and Lua can yield here. */
 bool task_can_wait(lua_State *L);
-void task_prepare(lua_State *L, const char *what); /* raises: not yieldable, cancelled */
+
+/* Raises if the running code cannot wait, or must raise instead; `what` names the call in messages.
+ * Everything that may raise comes before entering a queue. */
+void task_prepare(lua_State *L, const char *what);
+
+/* Suspends the running task until it is woken, or until `due` (monotonic ns, or NEVER); then the
+ * continuation `k` is called with `ctx`. `what` is a constant that names the wait. `source`:
+ * something else than a task can end it. Used as `return task_park(...)`. */
 int task_park(lua_State *L, const char *what, uint64_t due, bool source, lua_KContext ctx,
               lua_KFunction k);
-int task_give_way(lua_State *L, lua_KContext ctx, lua_KFunction k); /* run again next tick */
-enum wake task_resumed(void); /* leaves all queues; why it was woken */
-int task_raise(lua_State *L); /* raise the pending cancellation or interrupt */
-bool task_must_raise(void);
-void task_leave_queues(struct task *task);
 
-/* Charges the current turn; true once it is used up and the task should give way. */
-#define TASK_BUDGET 64         /* attempts that reach the driver, per turn */
+/* The same, but the task is ready again in the next tick. */
+int task_give_way(lua_State *L, lua_KContext ctx, lua_KFunction k);
+
+/* The first call of every continuation: leaves all queues, clears the timer, and returns why the
+ * wait ended. WAKE_CANCELLED: the continuation returns task_raise(L). */
+enum wake task_resumed(void);
+
+/* Raises the pending cancellation or interruption of the running task. */
+int task_raise(lua_State *L);
+
+/* Whether a wait of the running task would raise. */
+bool task_must_raise(void);
+void task_leave_queues(struct task *task); /* part of task_resumed; also when a task ends */
+
+/* Charges `cost` attempts to the current turn. True: it is used up, the task should give way. */
+#define TASK_BUDGET 64         /* attempts per turn that reach the driver */
 #define TASK_BUDGET_BYTES 4096 /* bytes that count as one attempt */
 bool task_spent(int cost);
 
-/* ---- what scripts hold of a task: see object.c ---- */
+/* ---- the objects by which scripts refer to tasks ---- */
 #define TASK_TYPE "lariat.task"
 
 struct task_object {
-    struct task *task;              /* NULL once it has ended */
-    struct waitq joiners;           /* who waits for its end */
-    struct task_record last_record; /* once it has ended */
+    struct task *task;              /* NULL: it has ended */
+    struct waitq joiners;           /* tasks that wait for its end */
+    struct task_record last_record; /* its record, once it has ended */
 };
 
-/* User values of a handle. */
+/* User values of a task object. */
 enum {
-    TASK_THREAD = 1,
-    TASK_FAILURE, /* nil, or the error that has left a call last, and its traceback: see report.c */
-    TASK_NAME,
-    TASK_SCOPE, /* that it was spawned in */
+    TASK_THREAD = 1, /* its coroutine */
+    TASK_FAILURE,    /* nil, or {error, traceback}: the error that has most recently left a call */
+    TASK_NAME,       /* nil, or the name that it was given */
+    TASK_SCOPE,      /* the scope that it was spawned in, or nil */
     TASK_USER_VALUES = TASK_SCOPE
 };
 
+/* Makes the metatable; methods whose names begin with "_" are metamethods as well. */
 void task_objects_open(lua_State *L, const luaL_Reg *methods);
-void task_push(lua_State *L, struct task *task); /* its handle, made now if it has none */
-void task_new_object(lua_State *L);
-void task_give_object(lua_State *L, struct task *task);
-struct task_object *task_object(lua_State *L, const struct task *task); /* NULL: it has none */
-struct task_object *task_check(lua_State *L, int index);
-struct task *task_referenced(int reference); /* of a handle; NULL: none, or it has ended */
-struct task_record *task_record(struct task_object *handle);
-lua_State *task_thread(lua_State *L, int handle);
-void task_push_name(lua_State *L, struct task *task);
-void task_push_name_of(lua_State *L, int handle);
-bool task_leave_object(lua_State *L, struct task *task); /* it has ended; did it have one? */
+void task_push(lua_State *L, struct task *task); /* its object, made if it has none; may raise */
+void task_new_object(lua_State *L);              /* pushes one without a task; may raise */
+void task_give_object(lua_State *L, struct task *task); /* the one on top is the task's */
+struct task_object *task_object(lua_State *L, const struct task *task); /* or NULL */
+struct task_object *task_check(lua_State *L, int index); /* raises if the argument is none */
+struct task *task_referenced(int reference); /* registry reference to an object; NULL: ended */
+struct task_record *task_record(struct task_object *object);
+lua_State *task_thread(lua_State *L, int object);     /* its coroutine; `object`: an index */
+void task_push_name(lua_State *L, struct task *task); /* its name, or "file:line" */
+void task_push_name_of(lua_State *L, int object);     /* the same, for the object at this index */
+bool task_leave_object(lua_State *L, struct task *task); /* it ends; false: it has no object */
 
 /* ---- for scripts ---- */
-int task_open(lua_State *L);                    /* module lariat.task.core */
-double task_opt_seconds(lua_State *L, int arg); /* negative: no limit, as if there is no argument */
+int task_open(lua_State *L);                    /* luaopen_* of the C half of lariat.task */
+double task_opt_seconds(lua_State *L, int arg); /* none or negative: no limit; raises on nan */
 int task_sleep(lua_State *L);                   /* sleep(seconds) */
-void task_make_cancelled_value(lua_State *L);   /* once: and pushes it */
-void task_push_cancelled_value(lua_State *L);
+void task_make_cancelled_value(lua_State *L);   /* pushes it; made at the first call */
+void task_push_cancelled_value(lua_State *L);   /* task.cancelled, which a cancelled wait raises */
 bool task_is_cancelled_value(lua_State *L, int index);
 
-/* Replace Lua's coroutine functions, and its require, by ones that a wait passes through. */
+/* Replace Lua's coroutine functions and require by versions inside which a task can wait. */
 void coroutine_install(lua_State *L);
 void require_install(lua_State *L);
 void debug_install(lua_State *L); /* functions of debug that cannot reach into the runtime */
 
-/* A condition: a queue of tasks made visible to lua/lariat/internal. */
-void condition_open(lua_State *L); /* makes its class */
-int condition_new(lua_State *L);
+/* Conditions: a wait queue as a userdata, for lua/lariat/internal. */
+void condition_open(lua_State *L);                     /* makes the metatable */
+int condition_new(lua_State *L);                       /* condition() -> a new one */
 struct waitq *condition_test(lua_State *L, int index); /* NULL: the value is no condition */
 
-/* ---- errors that nobody joins, see report.c ---- */
+/* ---- reports of errors that no task joins ---- */
 int task_keep_traceback(lua_State *L);              /* message handler of bodies and scopes */
-void task_push_traceback(lua_State *L, int handle); /* what that kept, or nil */
-void report_unjoined(lua_State *L, int handle); /* of the task at `handle`, with the error on top */
+void task_push_traceback(lua_State *L, int object); /* what that has stored, or nil */
+void report_unjoined(lua_State *L, int object);     /* reports the error on top, of that task */
+
+/* Lua functions: onerror(f), report(error, title, traceback), adopt_traceback(error, traceback),
+ * origins(task, traceback). */
 int report_onerror(lua_State *L);
 int report_error(lua_State *L);
 int report_adopt_traceback(lua_State *L);
-int report_origins(lua_State *L);
+int report_add_spawn_trace(lua_State *L);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Errors as text, in one wording wherever they are shown: at the prompt, by the report of a task, in
- * the dump. Whatever an error object's __tostring does, the error is told.
+ * Errors as text, worded alike wherever they are shown: at the prompt, in the report of a task, in
+ * the dump. If an error object's __tostring fails, the text says so.
  *
- * Invariant: frames of lariat's own below the script's outermost one are in no traceback; those
- * between two of the script's are. luaL_traceback writes them all, so lines are taken off its end.
- * Of the frames above the script's innermost one, where our own Lua code called error() because of
- * what the script did, only the function that the script called is shown.
+ * Invariant: a traceback ends at the script's outermost frame; lariat's own frames outside of that
+ * are left out, those between two frames of the script are not. luaL_traceback writes all frames,
+ * so lines are removed from its end. Of the frames above the script's innermost one, where our own
+ * Lua code called error() for a mistake of the script, only the function it called is shown.
  */
 #include "task/traceback.h"
 
@@ -50,9 +50,10 @@ bool traceback_push_message(lua_State *L, int index) {
 
 /* ---- tracebacks ---- */
 
-#define OUTERMOST 20 /* frames looked at: luaL_traceback shows fewer of a deep stack's outer end */
+#define OUTERMOST \
+    20 /* frames examined; luaL_traceback shows fewer of the outer end of a deep stack */
 
-/* How many levels there are. Reaching a level takes as many steps, so they are not counted. */
+/* The number of frames. lua_getstack takes time linear in the level: so a binary search. */
 static int depth(lua_State *of) {
     lua_Debug frame;
     int below = 0, above = 1;
@@ -71,12 +72,12 @@ static int depth(lua_State *of) {
     return below;
 }
 
-/* How many frames are further out than the outermost of the script's; 0 if there is none. */
+/* The number of frames outside of the script's outermost one; 0 if the script has none. */
 static int frames_behind(lua_State *of, int level) {
     lua_Debug frame;
     int all = depth(of);
     for (int behind = 0; behind < OUTERMOST && all - behind > level; behind++) {
-        if (lua_getstack(of, all - behind - 1, &frame) && place_is_script(of, &frame)) {
+        if (lua_getstack(of, all - behind - 1, &frame) && location_is_script(of, &frame)) {
             return behind;
         }
     }
@@ -96,7 +97,7 @@ static int level_of_call(lua_State *of, int level) {
         return level;
     }
     int called = level;
-    while (lua_getstack(of, called + 1, &frame) && !place_is_script(of, &frame) &&
+    while (lua_getstack(of, called + 1, &frame) && !location_is_script(of, &frame) &&
            *frame.what != 'C') {
         called++;
     }
@@ -125,7 +126,7 @@ void traceback_push(lua_State *L, lua_State *of, const char *message, int level)
     for (; behind > 0; behind--) {
         size_t rest = without_line(text, size);
         if (strncmp(text + rest, "\n\t...", 5) == 0) {
-            break; /* it has skipped some of them */
+            break; /* luaL_traceback has left out the frames before */
         }
         size = rest;
         while (last_line_is(text, size, "\n\t(...tail calls...)")) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Errors of usage that C functions and Lua code have in common; the Lua half is
- * lua/lariat/internal/usage.lua, which is loaded when it is first needed.
+ * Hints in usage errors. The Lua half is lua/lariat/internal/usage.lua, loaded at its first use.
  */
 #include "task/usage.h"
 

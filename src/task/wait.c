@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * Waiting: how a task suspends itself, and what its continuation finds. Holds the only lua_yieldk that
- * suspends a task (coroutine.c passes that yield through coroutines of the script's own).
+ * Waiting: how a task suspends itself, and how its continuation begins. Has the only lua_yieldk
+ * that suspends a task (coroutine.c passes that yield through the script's own coroutines).
  *
- * Invariant: whatever can raise (Lua cannot suspend here, the task was cancelled) is checked by
- * task_prepare, before a place in any queue is taken; a continuation has left all of them before
- * anything else happens.
+ * Invariant: all that can raise (Lua cannot yield here, the task was cancelled) is checked by
+ * task_prepare, before the task enters any queue; a continuation leaves all queues before it does
+ * anything else.
  */
 #include "task/task.h"
-#include "base/clock.h"
-#include "base/memory.h"
-#include "base/state.h"
-#include "task/location.h"
 
 #include <lauxlib.h>
 #include <string.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/state.h"
 
 void task_leave_queues(struct task *task) {
     waitq_leave(&task->interest);
@@ -24,7 +24,7 @@ void task_leave_queues(struct task *task) {
     task->set_count = 0;
 }
 
-/* ---- interruptions: rare, so they are kept here and not in each task ---- */
+/* ---- interruptions: rare, so they are in a list here and not in each task ---- */
 
 static struct interruption {
     struct interruption *next;
@@ -74,7 +74,7 @@ bool task_must_raise(void) {
 int task_raise(lua_State *L) {
     struct task *task = scheduler.current;
     if (task->closing) {
-        return lua_yield(L, 0); /* and is never resumed: see coroutine.c */
+        return lua_yield(L, 0); /* not resumed: resume() in coroutine.c closes L */
     }
     if (task->interrupted) {
         char *message = task_take_interruption(task);
@@ -92,7 +92,8 @@ static int raise_later(lua_State *L, int status, lua_KContext ctx) {
     return task_raise(L);
 }
 
-/* A loop that catches its cancellation and tries again has its turn like everybody else. */
+/* A loop that catches the cancellation and waits again must not starve others: each raise
+ * counts. */
 void task_prepare(lua_State *L, const char *what) {
     if (!task_can_wait(L)) {
         lua_pushfstring(L,
@@ -111,7 +112,7 @@ void task_prepare(lua_State *L, const char *what) {
     }
 }
 
-/* A coroutine of the script's own has its task on top of its stack while it waits: see coroutine.c. */
+/* A script's own coroutine yields its task, which coroutine.c finds on top of its stack. */
 static int suspend(lua_State *L, struct task *task, lua_KContext ctx, lua_KFunction k) {
     bool own = L == task->co;
     scheduler.parking = true;

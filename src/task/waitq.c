@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Queues of waiting tasks: see waitq.h. A place belongs to the waiting task, which leaves it in its
- * continuation and not before; a wake-up only takes it out of the line. Leaving those who were woken
- * in line was rejected: each further wake-up had to pass over them, which is N * N for N of them.
+ * Wait queues. An interest belongs to the waiting task, which leaves the queue in its continuation
+ * and not before; a wake-up only takes the interest out of the line. Leaving woken tasks in line
+ * was rejected: each further wake-up had to skip them, which is N * N steps for N tasks.
  */
 #include "task/waitq.h"
 
