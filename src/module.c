@@ -17,7 +17,6 @@
 #include "exact/exact.h"
 #include "loop/interrupt.h"
 #include "task/location.h"
-#include "net/resolve.h"
 #include "sim/sim.h"
 #include "task/task.h"
 #include "base/clock.h"
@@ -35,6 +34,7 @@ static const struct socket_methods socket_methods[] = {
     {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), send_methods},
     {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), receive_methods},
     {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), peek_methods},
+    {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), pipe_methods},
     {ANY_DGRAM, datagram_methods},
     {ANY_UDP, udp_methods},
     {ANY_UNIX_DGRAM, unix_dgram_methods},
@@ -88,7 +88,7 @@ static int open_socket_core(lua_State *L) {
         {NULL, NULL},
     };
     luaL_newlib(L, functions);
-    resolve_open_dns(L);
+    dns_open(L);
     lua_setfield(L, -2, "dns");
     return 1;
 }

@@ -285,3 +285,12 @@ void address_push_text(lua_State *L, const struct address *a) {
     lua_replace(L, top + 1);
     lua_settop(L, top + 1);
 }
+
+const struct address *address_keep(lua_State *L, const struct address *a) {
+    if (a == NULL) {
+        return NULL;
+    }
+    struct address *kept = lua_newuserdatauv(L, sizeof(*kept), 0);
+    *kept = *a;
+    return kept;
+}

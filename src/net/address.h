@@ -30,5 +30,7 @@ int address_push(lua_State *L, const struct address *a); /* host, port, family -
 int address_push_host_port(lua_State *L, const struct address *a);
 /* "127.0.0.1:80", "[::1]:80", "unix:/path" or "unix:(no name)"; nil for other families */
 void address_push_text(lua_State *L, const struct address *a);
+/* Pushes a copy, and returns that: it is anchored by the stack. Of NULL: pushes nothing, returns NULL. */
+const struct address *address_keep(lua_State *L, const struct address *a);
 
 #endif

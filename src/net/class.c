@@ -13,12 +13,12 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "net/datagram.h"
+#include "base/clock.h"
 #include "kernel/driver.h"
+#include "net/datagram.h"
 #include "net/methods.h"
 #include "net/result.h"
 #include "net/socket.h"
-#include "base/clock.h"
 
 #define HAS_STATS (ANY_STREAM | ANY_DGRAM)
 

@@ -15,12 +15,12 @@
 #include <poll.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/state.h"
 #include "kernel/driver.h"
 #include "net/options.h"
 #include "net/resolve.h"
 #include "net/result.h"
-#include "base/clock.h"
-#include "base/state.h"
 #include "task/task.h"
 
 #define RACE_DELAY_NS (250ull * 1000 * 1000) /* RFC 8305, Connection Attempt Delay */
@@ -35,8 +35,9 @@ static int connect_failed(lua_State *L, struct op *op, const char *why) {
 
 static int attempt_connect(lua_State *L, struct op *op) {
     struct socket *s = op->socket;
-    int err = s->watch.driver->connect(s->watch.fd, (const struct sockaddr *)&op->as.to->storage,
-                                       op->as.to->length);
+    int err =
+        s->watch.driver->connect(s->watch.fd, (const struct sockaddr *)&op->as.connect.to->storage,
+                                 op->as.connect.to->length);
     bool begun = s->connecting;
     if (err == -EINPROGRESS || err == -EALREADY) {
         s->connecting = true;
@@ -59,7 +60,11 @@ static int attempt_connect(lua_State *L, struct op *op) {
     return result_fail(L, err);
 }
 
-static const struct op_type connect_op = {"connect", attempt_connect, connect_failed, true};
+static void keep_address(lua_State *L, struct op *op) {
+    op->as.connect.to = address_keep(L, op->as.connect.to);
+}
+
+static const struct op_type connect_op = {"connect", attempt_connect, connect_failed, keep_address};
 
 int connect_to_address(lua_State *L, struct socket *s, const struct address *a, uint64_t start) {
     struct op op;
@@ -73,7 +78,7 @@ int connect_to_address(lua_State *L, struct socket *s, const struct address *a, 
     }
     op.once = socket_timeout(s)->block == 0 || socket_timeout(s)->total == 0;
     op.start = start;
-    op.as.to = a;
+    op.as.connect.to = a;
     return op_run(L, &op);
 }
 

@@ -25,9 +25,9 @@
 #include <poll.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "kernel/driver.h"
 #include "net/socket.h"
-#include "base/memory.h"
 
 #define BATCH 32
 #define LARGEST 65536         /* room for one received datagram */

@@ -17,11 +17,11 @@
 #include <errno.h>
 #include <poll.h>
 
-#include "kernel/driver.h"
-#include "net/socket.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/state.h"
+#include "kernel/driver.h"
+#include "net/socket.h"
 
 #define SECOND 1000000000ull
 #define DRAIN_NS (30 * SECOND)           /* without progress; and the most for discarding */

@@ -19,8 +19,8 @@
 
 #include <string.h>
 
-#include "base/pool.h"
 #include "base/memory.h"
+#include "base/pool.h"
 #include "base/state.h"
 #include "net/socket.h"
 

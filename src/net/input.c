@@ -12,11 +12,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/memory.h"
+#include "base/state.h"
 #include "kernel/driver.h"
 #include "net/inplace.h"
 #include "net/socket.h"
-#include "base/memory.h"
-#include "base/state.h"
 
 #define SMALLEST 4096
 

@@ -24,6 +24,7 @@ int udp_create6(lua_State *L);
 int unix_create_stream(lua_State *L);
 int unix_create_dgram(lua_State *L);
 int socket_select(lua_State *L);
+int dns_open(lua_State *L);    /* pushes the table of socket.dns */
 int select_wait(lua_State *L); /* task.wait */
 int socket_setoption(lua_State *L);
 int socket_getoption(lua_State *L);
@@ -33,6 +34,7 @@ int socket_methods_of(lua_State *L);
 extern const luaL_Reg receive_methods[];
 extern const luaL_Reg peek_methods[];
 extern const luaL_Reg send_methods[];
+extern const luaL_Reg pipe_methods[];
 extern const luaL_Reg server_methods[];
 extern const luaL_Reg tcp_methods[];
 extern const luaL_Reg datagram_methods[];

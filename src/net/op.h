@@ -14,11 +14,15 @@
 
 #include "task/task.h"
 
-#define WANT_READ (-1)
-#define WANT_WRITE (-2)
-#define WANT_PAUSE (-3)      /* readiness cannot be reported: try again after a back-off */
-#define WANT_TURN (-4)       /* it could go on, but has used up its turn; among the readers */
-#define WANT_WRITE_TURN (-5) /* the same, of an operation that writes: readers do not wait for it */
+/* What an attempt needs before it can be repeated. No -errno has such a value (the kernel's and libuv's
+ * end at -4095), nor has NO_MEMORY. */
+enum {
+    WANT_READ = -2000005, /* op->socket is readable */
+    WANT_WRITE,           /* it is writable */
+    WANT_PAUSE,           /* nothing will tell: try again after a while, which gets longer */
+    WANT_TURN,            /* another turn: this one is used up; until then it counts as a reader */
+    WANT_WRITE_TURN,      /* the same, counted as a writer: readers do not wait for it */
+};
 
 struct address;
 struct op;
@@ -40,21 +44,31 @@ struct op_type {
     const char *name; /* what the script called, for messages and dumps */
     op_attempt attempt;
     op_fail fail;
-    bool addressed; /* `to` is moved to the caller's stack when the operation is parked */
+    /* Called before the operation first waits, if there is one: what it points to, and what lies in the
+     * memory of the C function that called, must be copied to memory anchored by the stack. May raise. */
+    void (*keep)(lua_State *L, struct op *op);
+};
+
+/* A second socket of an operation, in memory anchored by the caller's stack. */
+struct op_other {
+    struct socket *socket;    /* whose close ends the operation as well */
+    struct interest interest; /* in the socket's queue while the operation is parked */
 };
 
 /* One call. A parked one lies in its task and is attempted again there. */
 struct op {
     const struct op_type *type;
-    struct socket *socket; /* whose readiness and timeouts apply */
-    struct socket *other;  /* whose close ends it as well, or NULL */
-    uint64_t start;        /* when the call first had to wait; 0: not yet */
-    bool once;             /* with timeout 0: no second attempt */
-    bool queued;           /* it has waited in line: newcomers come after it */
-    bool begun;            /* part of its message is on its way: nobody may come between */
-    unsigned char pauses;  /* back-offs so far, up to the longest */
+    struct socket *socket;  /* whose readiness and timeouts apply */
+    struct op_other *other; /* NULL: there is none */
+    uint64_t start;         /* when the call first had to wait; 0: not yet */
+    bool once;              /* with timeout 0: no second attempt */
+    bool queued;            /* it has waited in line: newcomers come after it */
+    bool begun;             /* part of its message is on its way: nobody may come between */
+    unsigned char pauses;   /* back-offs so far, up to the longest */
     union {
-        const struct address *to; /* of those with an address: see op_type */
+        struct {
+            const struct address *to;
+        } connect;
         struct {
             size_t want;       /* bytes still wanted; the limit of receiveany */
             size_t scanned;    /* input already searched for the delimiter */
@@ -80,11 +94,10 @@ struct op {
         } send;
         struct {
             uint64_t moved;
-            struct interest *end; /* in the other stream's, while parked; anchored by the stack */
-            bool bulk;            /* much came last time, worth the way without copying */
+            bool bulk; /* much came in the last round: let the kernel move it */
         } pipe;
         struct {
-            const struct address *to; /* first: the same as `to` above */
+            const struct address *to; /* NULL: its socket is connected */
             size_t size;
             const char *data;
             long done;

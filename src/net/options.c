@@ -15,11 +15,11 @@
 #include <string.h>
 #include <sys/time.h>
 
-#include "net/datagram.h"
+#include "base/memory.h"
 #include "kernel/driver.h"
+#include "net/datagram.h"
 #include "net/methods.h"
 #include "net/result.h"
-#include "base/memory.h"
 #include "task/usage.h"
 
 enum kind {

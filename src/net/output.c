@@ -14,12 +14,12 @@
 #include <string.h>
 #include <sys/uio.h>
 
-#include "net/datagram.h"
-#include "kernel/driver.h"
-#include "net/socket.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/state.h"
+#include "kernel/driver.h"
+#include "net/datagram.h"
+#include "net/socket.h"
 
 #define FREE_BLOCKS 64 /* kept for reuse */
 

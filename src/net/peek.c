@@ -11,12 +11,12 @@
 #include <errno.h>
 #include <lauxlib.h>
 
+#include "base/memory.h"
 #include "net/methods.h"
 #include "net/op.h"
 #include "net/receive.h"
 #include "net/result.h"
 #include "net/socket.h"
-#include "base/memory.h"
 #include "task/task.h"
 
 #define LARGEST ((lua_Integer)1 << 48) /* no sum of three overflows */
@@ -71,7 +71,7 @@ static int attempt_peek(lua_State *L, struct op *op) {
     return push_shown(L, op);
 }
 
-static const struct op_type peek_op = {"peek", attempt_peek, failed, false};
+static const struct op_type peek_op = {"peek", attempt_peek, failed, NULL};
 
 static size_t check_size(lua_State *L, int index, lua_Integer n, lua_Integer least) {
     luaL_argcheck(L, n >= least && n <= LARGEST, index,

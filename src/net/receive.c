@@ -8,16 +8,17 @@
  * cancelled receive loses nothing, and an attempt that has consumed reads no state afterwards
  * (a finalizer may run in the push and use the same socket).
  */
+#include "net/receive.h"
+
 #include <errno.h>
 #include <lauxlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "net/methods.h"
 #include "net/pattern.h"
-#include "net/receive.h"
 #include "net/result.h"
 #include "net/socket.h"
-#include "base/memory.h"
 #include "task/task.h"
 #include "task/usage.h"
 
@@ -250,10 +251,10 @@ static bool complete_by_prefix(lua_State *L, struct op *op) {
     return op->as.receive.want == 0;
 }
 
-static const struct op_type receive_op = {"receive", attempt_receive, failed, false};
-static const struct op_type receiveany_op = {"receiveany", attempt_receive, failed, false};
-static const struct op_type receiveuntil_op = {"receiveuntil", attempt_receive, failed, false};
-static const struct op_type lines_op = {"lines", attempt_receive, failed, false};
+static const struct op_type receive_op = {"receive", attempt_receive, failed, NULL};
+static const struct op_type receiveany_op = {"receiveany", attempt_receive, failed, NULL};
+static const struct op_type receiveuntil_op = {"receiveuntil", attempt_receive, failed, NULL};
+static const struct op_type lines_op = {"lines", attempt_receive, failed, NULL};
 
 /* receive([pattern [, prefix]]) -> data, nil, nil | nil, message, partial */
 static int method_receive(lua_State *L) {

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <uv.h>
 
-#include "net/resolve.h"
 #include "kernel/threads.h"
+#include "net/resolve.h"
 
 const char *result_message(int err) {
     switch (err < 0 ? -err : err) {

@@ -10,13 +10,13 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "net/address.h"
 #include "net/datagram.h"
 #include "net/methods.h"
 #include "net/resolve.h"
 #include "net/result.h"
 #include "net/socket.h"
-#include "base/clock.h"
 #include "task/task.h"
 
 #define SELF 1
@@ -84,7 +84,7 @@ static int attempt_send_many(lua_State *L, struct op *op) {
     return 1;
 }
 
-static const struct op_type send_many_op = {"sendmany", attempt_send_many, send_many_failed, false};
+static const struct op_type send_many_op = {"sendmany", attempt_send_many, send_many_failed, NULL};
 
 static int send_all(lua_State *L) {
     struct op op;

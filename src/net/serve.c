@@ -16,12 +16,12 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "net/methods.h"
 #include "net/result.h"
 #include "net/server.h"
 #include "net/socket.h"
 #include "task/task.h"
-#include "base/clock.h"
 
 #define SERVICE_TYPE "lariat.service"
 
@@ -212,7 +212,7 @@ static int attempt(lua_State *L, struct op *op) {
     return 1;
 }
 
-static const struct op_type accept_op = {"accept", attempt, failed, false};
+static const struct op_type accept_op = {"accept", attempt, failed, NULL};
 
 static struct service *check_service(lua_State *L) {
     return luaL_checkudata(L, SELF, SERVICE_TYPE);

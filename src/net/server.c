@@ -4,13 +4,14 @@
  * order. The accepted socket inherits TCP_NODELAY from its listener (Linux), so accepting costs one
  * system call.
  */
+#include "net/server.h"
+
 #include <errno.h>
 #include <lauxlib.h>
 
 #include "kernel/driver.h"
 #include "net/methods.h"
 #include "net/result.h"
-#include "net/server.h"
 #include "net/socket.h"
 
 #define DEFAULT_BACKLOG 32 /* LuaSocket's */
@@ -108,7 +109,7 @@ static int attempt_accept(lua_State *L, struct op *op) {
     return err < 0 ? result_fail(L, err) : 1;
 }
 
-static const struct op_type accept_op = {"accept", attempt_accept, accept_failed, false};
+static const struct op_type accept_op = {"accept", attempt_accept, accept_failed, NULL};
 
 /* accept() -> client socket | nil, message */
 static int method_accept(lua_State *L) {

@@ -11,12 +11,12 @@
 #include <assert.h>
 #include <lauxlib.h>
 
-#include "net/datagram.h"
-#include "kernel/driver.h"
-#include "net/options.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/state.h"
+#include "kernel/driver.h"
+#include "net/datagram.h"
+#include "net/options.h"
 #include "task/task.h"
 
 /* ---- objects ---- */

@@ -15,8 +15,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "net/op.h"
 #include "kernel/watch.h"
+#include "net/op.h"
 
 /* LuaSocket's classes: one metatable each, all classes of a family with the same methods. */
 enum __attribute__((packed)) socket_class {

@@ -10,16 +10,16 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/state.h"
+#include "kernel/driver.h"
 #include "net/address.h"
 #include "net/connect.h"
-#include "kernel/driver.h"
 #include "net/methods.h"
 #include "net/options.h"
 #include "net/resolve.h"
 #include "net/result.h"
 #include "net/socket.h"
-#include "base/clock.h"
-#include "base/state.h"
 
 /* ---- create ---- */
 

@@ -8,14 +8,14 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+#include "kernel/driver.h"
 #include "net/address.h"
 #include "net/datagram.h"
-#include "kernel/driver.h"
 #include "net/methods.h"
 #include "net/resolve.h"
 #include "net/result.h"
 #include "net/socket.h"
-#include "base/memory.h"
 #include "task/task.h"
 
 #define LARGEST_DATAGRAM 65535
@@ -92,10 +92,10 @@ static int attempt_receive(lua_State *L, struct op *op) {
     return op->as.datagram.from ? 1 + address_push_host_port(L, &d.from) : 1;
 }
 
-static const struct op_type receive_op = {"receive", attempt_receive, datagram_failed, false};
+static const struct op_type receive_op = {"receive", attempt_receive, datagram_failed, NULL};
 static const struct op_type receivefrom_op = {"receivefrom", attempt_receive, datagram_failed,
-                                              false};
-static const struct op_type datagrams_op = {"datagrams", attempt_receive, iteration_failed, false};
+                                              NULL};
+static const struct op_type datagrams_op = {"datagrams", attempt_receive, iteration_failed, NULL};
 
 static int receive(lua_State *L, bool from) {
     struct op op;
@@ -166,7 +166,7 @@ static int attempt_many(lua_State *L, struct op *op) {
     return 1;
 }
 
-static const struct op_type receivemany_op = {"receivemany", attempt_many, datagram_failed, false};
+static const struct op_type receivemany_op = {"receivemany", attempt_many, datagram_failed, NULL};
 
 /* receivemany([max]) -> {{datagram, host, port}, ...}, at least one | nil, message */
 static int method_receivemany(lua_State *L) {
@@ -230,8 +230,12 @@ static int attempt_send(lua_State *L, struct op *op) {
     return sent(L, s, err, op->as.datagram.size);
 }
 
-static const struct op_type send_op = {"send", attempt_send, datagram_failed, true};
-static const struct op_type sendto_op = {"sendto", attempt_send, datagram_failed, true};
+static void keep_address(lua_State *L, struct op *op) {
+    op->as.datagram.to = address_keep(L, op->as.datagram.to);
+}
+
+static const struct op_type send_op = {"send", attempt_send, datagram_failed, keep_address};
+static const struct op_type sendto_op = {"sendto", attempt_send, datagram_failed, keep_address};
 
 /* The datagram at index 2, to a peer or (NULL) to the connected one. It is an operation only if it
  * has to wait: nearly always there is room in the batch. */

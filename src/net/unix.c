@@ -7,10 +7,10 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "kernel/driver.h"
 #include "net/address.h"
 #include "net/connect.h"
 #include "net/datagram.h"
-#include "kernel/driver.h"
 #include "net/methods.h"
 #include "net/result.h"
 #include "net/socket.h"
