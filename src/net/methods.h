@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The functions and methods of sockets, by file, for the module that scripts see (module.c) and for the
- * classes that share them. Each is a lua_CFunction as Lua calls it, unless it says otherwise.
+ * The functions and methods of sockets, by file: for src/module.c, which puts them where scripts find
+ * them, and for classes that share them. Each is called by Lua, with its arguments from index 1 on,
+ * unless a comment says otherwise.
  */
 #ifndef LARIAT_METHODS_H
 #define LARIAT_METHODS_H
@@ -30,7 +31,7 @@ int socket_setoption(lua_State *L);
 int socket_getoption(lua_State *L);
 int socket_methods_of(lua_State *L);
 
-/* methods, by file */
+/* methods, by file; each table ends with {NULL, NULL} */
 extern const luaL_Reg receive_methods[];
 extern const luaL_Reg peek_methods[];
 extern const luaL_Reg send_methods[];
@@ -45,7 +46,8 @@ extern const luaL_Reg unix_dgram_methods[];
 /* Is the function at `index` the iterator of box:lines()? */
 bool receive_is_lines_of(lua_State *L, int index, const struct socket_box *box);
 
-/* methods that several classes share under different names */
+/* methods that several classes share under different names; those with a socket as an argument are called
+ * with its box at index 1, and push results as Lua functions do */
 int inet_bind(lua_State *L, struct socket *s);
 int inet_getpeername(lua_State *L);
 int inet_getsockname(lua_State *L);
@@ -53,7 +55,7 @@ int inet_getfamily(lua_State *L);
 int datagram_send_many(lua_State *L);
 int datagram_send_to(lua_State *L, struct socket *s, const struct address *a);
 
-/* Pushes the constructor of services, for serve. */
+/* Pushes the function that makes a service, what serve() runs connections by. */
 void service_open(lua_State *L);
 
 #endif
