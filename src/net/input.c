@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Input bytes. Bytes are received into one shared buffer, which is lent to the socket until
- * somebody else receives; only then is what it left behind copied to memory of its own. So most
- * messages are never copied but into their Lua string, and an idle connection holds no buffer.
- * Large ones that are taken whole, one after the other, are not even that: they are received into a
- * room, which becomes the string (inplace.c).
+ * Input bytes. They are received into one shared buffer, which is lent to the socket until another one
+ * receives; only then is what is left in it copied to memory of the socket's own. So most messages are
+ * copied once, into their Lua string, and an idle connection holds no buffer. Large messages that are
+ * taken as a whole, one after the other, are not copied at all: they are received into memory that
+ * becomes the string (inplace.c).
  *
  * Invariant: while sockets.lent == s, s->in.base is the shared buffer; a socket without input
  * owns no memory.
@@ -30,7 +30,7 @@ static void release(struct socket *s) {
     s->in = (struct input){0};
 }
 
-/* Have `room` bytes free behind what the socket's own buffer holds. False: there is no memory. */
+/* Moves the input to the socket's own buffer, with `room` bytes free behind it. False: no memory. */
 static bool reserve(struct socket *s, size_t room) {
     struct input *in = &s->in;
     size_t size = in->end - in->begin;
@@ -68,7 +68,7 @@ static bool reserve(struct socket *s, size_t room) {
     return true;
 }
 
-/* The shared buffer is taken back: what its borrower has left in it is copied. */
+/* Takes the shared buffer back from a socket: its input is copied. False: there is no memory. */
 static __attribute__((noinline)) bool settle(struct socket *s) {
     if (s->in.begin < s->in.end) {
         return reserve(s, 0);
@@ -77,7 +77,6 @@ static __attribute__((noinline)) bool settle(struct socket *s) {
     return true;
 }
 
-/* Takes `size` bytes; they stay readable until input is next received or trimmed. */
 const char *input_take(struct socket *s, size_t size) {
     const char *data = s->in.base + s->in.begin;
     s->in.begin += size;
@@ -88,7 +87,6 @@ const char *input_take(struct socket *s, size_t size) {
     return data;
 }
 
-/* Undoes the last take: nothing has happened to the input since. */
 void input_untake(struct socket *s, size_t size) {
     s->in.begin -= size;
     if (s->box != NULL) {
@@ -96,8 +94,8 @@ void input_untake(struct socket *s, size_t size) {
     }
 }
 
-/* All that has come is taken at once. What is usual follows at once when that grows, and slowly
- * when it falls: little may come once in a while. */
+/* Notes that all input, `size` bytes, is taken as a whole. The usual size grows at once and falls slowly:
+ * a small message may come once in a while. */
 static void get_used_to(struct socket *s, size_t size) {
     size_t least = s->usual - s->usual / 8u;
     size_t usual = !s->watch.drained ? SHARED_SIZE : size < least ? least : size;
@@ -129,8 +127,8 @@ void input_discard(struct socket *s) {
     release(s);
 }
 
-/* The shared buffer becomes the socket's, which has no input. False: another one's input lies in it,
- * and there is no memory for that. */
+/* Lends the shared buffer to a socket without input. False: another socket's input lies in it, and there
+ * is no memory to copy that to. */
 static inline bool borrow(struct socket *s) {
     if (sockets.lent != NULL && sockets.lent != s && !settle(sockets.lent)) {
         return false;
@@ -141,17 +139,17 @@ static inline bool borrow(struct socket *s) {
     return true;
 }
 
-/* Where a socket without input receives: a room if what comes is much and taken whole, else the
- * shared buffer. Returns how much may come; 0: there is no memory. A simulation receives the same in
- * every state. */
+/* Gives a socket without input memory to receive into: memory that can become a string if its messages
+ * are usually large and taken as a whole, else the shared buffer. Returns its size; 0: there is no memory.
+ * In a simulation always the shared buffer, so that receives do not depend on what happened before. */
 static size_t prepare(struct socket *s, size_t wanted) {
     if (s->usual < INPLACE_LEAST || rt.world != NULL || !inplace_useful()) {
         return borrow(s) ? SHARED_SIZE : 0;
     }
     size_t size = s->usual < wanted ? wanted : s->usual;
-    size += size / 32 + 1; /* not filled: all has come */
+    size += size / 32 + 1; /* so that a receive which does not fill it has got everything */
     release(s);
-    size = size < SHARED_SIZE / 2 ? size : SHARED_SIZE; /* a torrent: as much as comes */
+    size = size < SHARED_SIZE / 2 ? size : SHARED_SIZE; /* bulk transfer: as much as comes */
     char *own = inplace_resize(NULL, 0, size);
     if (own == NULL) {
         return borrow(s) ? SHARED_SIZE : 0;

@@ -182,9 +182,8 @@ void accept_close_orphan(void); /* closes an accepted connection that no object 
 bool drain_start(struct socket *s, const struct socket_box *box, bool at_once);
 /* Its block was written, with the result of output_flush(): goes on, or ends and buries the socket. */
 void drain_flushed(struct socket *s, int err);
-void drains_open(void); /* once, at the start */
-void drain_hurry(
-    struct socket *s); /* the program ends: discard input for less time; no-op without */
+void drains_open(void);             /* once, at the start */
+void drain_hurry(struct socket *s); /* the program ends: it may discard input for less time */
 void drain_abort(struct socket *s); /* ends its drain, if it has one, and buries it */
 /* Bytes received and sent so far, also of a socket that is draining. */
 void drain_traffic(const struct socket *s, uint64_t *received, uint64_t *sent);
