@@ -58,7 +58,7 @@ static void push_resolved(lua_State *L, const char *name, const struct addrinfo 
     lua_setfield(L, -2, "ip");
 }
 
-/* What a lookup of either direction says of a host: its name, and its addresses as a list. */
+/* The name and the list of addresses of a host, from a lookup of either direction. */
 static void describe_host(struct lookup *lookup, const char **name, struct addrinfo *info) {
     if (lookup->reverse) {
         *name = lookup->host;
@@ -101,12 +101,13 @@ static int push_nameinfo(lua_State *L, struct lookup *lookup) {
     return 2;
 }
 
-/* What each function does with a finished lookup; the stack holds its arguments and this. */
+/* Pushes the results of a lookup that has succeeded. While it is under way, the stack of the call holds
+ * two arguments and the finisher. */
 typedef int (*finisher)(lua_State *L, struct lookup *lookup);
 
 static int wait_for(lua_State *L, struct lookup *lookup, finisher finish);
 
-/* toip() of an address: it is the answer, and is its own name if the name cannot be had. */
+/* An address whose name cannot be found: its text takes the place of the name, so that toip succeeds. */
 static void name_by_number(struct lookup *lookup) {
     const struct sockaddr *address = (const struct sockaddr *)&lookup->address;
     lookup->err = getnameinfo(address, sizeof(lookup->address), lookup->host, sizeof(lookup->host),
@@ -152,7 +153,7 @@ static int dns_getaddrinfo(lua_State *L) {
     return wait_for(L, lookup_start(host, AF_UNSPEC, SOCK_STREAM), push_addrinfo);
 }
 
-/* An address is looked up by its name and a name by its addresses, IPv4 as LuaSocket's. */
+/* Looks up the name of an address, or the IPv4 addresses of a name, as LuaSocket does. */
 static int look_up_host(lua_State *L, const char *what, int flags, finisher finish) {
     const char *host;
     usage_check_dot(L, "string");

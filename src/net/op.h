@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * An operation is an attempt that may be repeated: a blocking call's non-blocking heart. It says
- * DONE by returning how many results it pushed, or what it needs before it can be tried again.
+ * An operation is a blocking call written as an attempt that never blocks and may be repeated. The attempt
+ * returns how many results it has pushed, or what it needs before it can be repeated (WANT_*); op_run()
+ * suspends the task until then.
+ *
+ * Invariant: an operation that ends without its attempt (timeout, closed, cancelled) leaves nothing
+ * behind: it is in no queue, and has taken no bytes that are not returned.
  */
 #ifndef LARIAT_OP_H
 #define LARIAT_OP_H
@@ -34,12 +38,12 @@ struct timeout {
     double total; /* for the whole call */
 };
 
-/* Pushes results and returns their number, or WANT_*; sets op->socket to whom to wait for. */
+/* Pushes results and returns their number, or returns WANT_*, of op->socket, which it may set. May raise. */
 typedef int (*op_attempt)(lua_State *L, struct op *op);
 /* Pushes the results of an operation that ended without its attempt: "timeout", "closed", ... */
 typedef int (*op_fail)(lua_State *L, struct op *op, const char *why);
 
-/* What all calls of a method have in common. */
+/* The part that all calls of a method share. */
 struct op_type {
     const char *name; /* what the script called, for messages and dumps */
     op_attempt attempt;
@@ -55,16 +59,16 @@ struct op_other {
     struct interest interest; /* in the socket's queue while the operation is parked */
 };
 
-/* One call. A parked one lies in its task and is attempted again there. */
+/* One call. It begins on the C stack; when it first waits, it moves into its task. */
 struct op {
     const struct op_type *type;
     struct socket *socket;  /* whose readiness and timeouts apply */
     struct op_other *other; /* NULL: there is none */
     uint64_t start;         /* when the call first had to wait; 0: not yet */
-    bool once;              /* with timeout 0: no second attempt */
-    bool queued;            /* it has waited in line: newcomers come after it */
-    bool begun;             /* part of its message is on its way: nobody may come between */
-    unsigned char pauses;   /* back-offs so far, up to the longest */
+    bool once;              /* no further attempt when the time is up */
+    bool queued;            /* it has waited in line: it goes before operations that have not */
+    bool begun;           /* part of its message has been sent: no other message may come between */
+    unsigned char pauses; /* back-offs so far, up to the longest */
     union {
         struct {
             const struct address *to;
@@ -119,14 +123,15 @@ static inline void op_init(struct op *op, const struct op_type *type, struct soc
     op->socket = socket;
 }
 
-/* When a call that began at `start` must end. A timeout of 0 does not bound name lookups, which
- * cannot be asked without waiting. */
+/* When a name lookup of a call that began at `start` must end, by clock_now(); NEVER: no limit. A timeout
+ * of 0 is none, since names cannot be looked up without waiting. */
 uint64_t timeout_due(const struct timeout *timeout, uint64_t start);
 
-/* Runs an operation from a method: attempts, parks the task as often as needed, returns results. */
+/* Runs an operation, as the last thing that a method does: attempts it, and suspends the task as often as
+ * needed. Returns the number of results. Raises if the task is cancelled, or cannot wait. */
 int op_run(lua_State *L, struct op *op);
 
-/* The same for one that the method has attempted itself, and that needs `want`, one of WANT_*. */
+/* The same for an operation that the method has attempted itself, with the result `want` (WANT_*). */
 int op_wait(lua_State *L, struct op *op, int want);
 
 #endif

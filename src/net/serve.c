@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * A server at work: one task accepts, and each connection has a task of its own that runs the
- * handler. There may be very many of them, nearly all waiting, and they may come and go fast; so
- * accepting is one operation, however many connections it brings, and a handler's task has no
- * function of ours below the handler, no closure and no handle. What to do when accepting fails is
- * said in lua/lariat/internal/net/serve.lua.
+ * The C half of serve: one task accepts, and each connection has a task of its own that runs the handler.
+ * There may be very many of them, nearly all waiting, and they may come and go fast; so accepting is one
+ * operation, however many connections it brings, and a handler's task has no Lua function below the
+ * handler, no closure and no object. lua/lariat/internal/net/serve.lua decides what to do when accepting
+ * fails.
  *
- * Invariants: however a handler is left, by an error, a cancellation or its own end, its connection
- * is closed, in its task and where nothing can wait. However its task ends, also before it could
- * run the handler, it counts among those at work no longer. The service lies on the stack of each
- * of its tasks, which keeps it.
+ * Invariants: however a handler ends, by an error, a cancellation or by returning, its connection is
+ * closed, in its task and without waiting. However its task ends, also before it could run the handler,
+ * `active` is decremented. The service lies on the stack of each of its tasks, which keeps it alive.
  */
 
 #include <errno.h>
@@ -26,22 +25,22 @@
 #define SERVICE_TYPE "lariat.service"
 
 struct service {
-    struct task_service head; /* first: see task_ended */
+    struct task_service head; /* first: task_ended() casts */
     lua_Number limit;         /* handlers at once */
     lua_Number timeout;       /* seconds, given to each connection; negative: none */
     lua_Integer active;       /* handlers now */
     lua_Integer accepted;     /* connections so far */
-    struct waitq waiting;     /* for handlers to end */
+    struct waitq waiting;     /* tasks that wait for handlers to end */
     char text[];              /* the name */
 };
 
 /* ---- a handler's task ---- */
 
-/* Its stack once it has begun. */
+/* Indices on its stack, once it has begun. */
 enum { MESSAGE_HANDLER = 1, SERVICE, CONNECTION, HANDLER };
 
-/* Has lines() of the handler's own connection raised this, since the client failed it? Then it is no
- * mistake that a traceback helps to find. */
+/* Was the error raised by lines() of the handler's own connection, because the client failed? Then there
+ * is no mistake in the script that a traceback would help to find. */
 static bool client_failed(lua_State *L) {
     lua_Debug raised, outermost;
     const char *message = lua_tostring(L, 1);
@@ -59,7 +58,7 @@ static bool client_failed(lua_State *L) {
     return box != NULL && receive_is_lines_of(L, 2, box);
 }
 
-/* Message handler of handlers. */
+/* The message handler that handlers run under. */
 static int keep_traceback(lua_State *L) {
     bool alone = client_failed(L);
     lua_settop(L, 1);
@@ -73,7 +72,7 @@ static int keep_traceback(lua_State *L) {
     return 1;
 }
 
-/* With the error in place of the handler. */
+/* The error is at index HANDLER. */
 static void report_failure(lua_State *L, struct task *task, const struct address *peer) {
     lua_pushcfunction(L, report_error);
     lua_pushvalue(L, HANDLER);
@@ -121,8 +120,8 @@ static int body(lua_State *L) {
     return handled(L, lua_pcallk(L, 1, 0, MESSAGE_HANDLER, 0, handled), 0);
 }
 
-/* One that died before its body could begin, for want of memory, has the body on its stack still, in
- * the place of the message handler, and its arguments. */
+/* A task that ended before its body could begin, for want of memory, still has the body and its arguments
+ * on its stack, where a running one has the message handler and the same arguments. */
 static void task_ended(struct task *task) {
     struct service *service = (struct service *)task->service;
     if (lua_tocfunction(task->co, 1) == body) {
@@ -137,10 +136,10 @@ static void task_ended(struct task *task) {
 
 /* ---- accepting ---- */
 
-/* Stack of accept. */
+/* Indices on the stack of accept. */
 enum { SELF = 1, SERVER, FUNCTION };
 
-/* A task for the connection on top, which is taken. */
+/* Starts a task for the connection on top of the stack, and pops it. */
 static void start(lua_State *L, struct service *service) {
     struct socket_box *box = lua_touserdata(L, -1);
     box->timeout.block = service->timeout;
@@ -159,16 +158,16 @@ static int failed(lua_State *L, struct op *op, const char *why) {
     return result_error(L, why);
 }
 
-/* Is the connection or the machine the matter, and not the listener? Linux reports the network errors
- * of a connection that has ended before it was accepted: see accept(2). */
-static bool passes(int err) {
+/* May accepting succeed later? Yes, if the error is of one connection, or if resources are short. Linux
+ * reports the network errors of a connection that has ended before it was accepted: see accept(2). */
+static bool is_passing(int err) {
     switch (-err) {
-    case EMFILE: /* what there is too little of, for now */
+    case EMFILE: /* resources */
     case ENFILE:
     case ENOBUFS:
     case ENOMEM:
     case ENOSR:
-    case EHOSTDOWN: /* the new connection's errors */
+    case EHOSTDOWN: /* the connection's */
     case EHOSTUNREACH:
     case ENETDOWN:
     case ENETUNREACH:
@@ -186,17 +185,17 @@ static bool passes(int err) {
 
 static int accept_failed(lua_State *L, int err) {
     int n = result_fail(L, err);
-    lua_pushboolean(L, passes(err));
+    lua_pushboolean(L, is_passing(err));
     return n + 1;
 }
 
-/* Until nobody is there, the turn is used up, or there are as many handlers as there may be. Who
- * else accepts from this server has a turn after each connection. */
+/* Accepts until no connection is left, the turn is used up, or the limit of handlers is reached. Other
+ * tasks that accept from this server get a chance after each connection. */
 static int attempt(lua_State *L, struct op *op) {
     struct service *service = lua_touserdata(L, SELF);
     while ((lua_Number)service->active < service->limit) {
         if (op->socket->closed) {
-            return failed(L, op, "closed"); /* by a finalizer */
+            return failed(L, op, "closed"); /* closed by a finalizer */
         }
         int err = server_accept(L, op);
         if (err < 0) {
@@ -248,7 +247,7 @@ static int wait_below(lua_State *L, int status, lua_KContext ctx) {
     return task_park(L, "serve", NEVER, false, ctx, wait_below);
 }
 
-/* wait(): until there is room for another handler */
+/* wait(): until a handler has ended */
 static int method_wait(lua_State *L) {
     return wait_below(L, LUA_OK, (lua_KContext)check_service(L)->active);
 }
@@ -276,7 +275,7 @@ static int method_cancel(lua_State *L) {
     return 0;
 }
 
-/* service(name, limit, timeout) */
+/* service(name, limit, timeout) -> a service */
 static int service_new(lua_State *L) {
     size_t length;
     const char *name = luaL_checklstring(L, 1, &length);
@@ -289,7 +288,6 @@ static int service_new(lua_State *L) {
     return 1;
 }
 
-/* Pushes the function that makes one. */
 void service_open(lua_State *L) {
     static const luaL_Reg methods[] = {{"accept", method_accept},
                                        {"wait", method_wait},
