@@ -2,7 +2,7 @@
  *
  * Drains: when a script has closed a connection, what it sent is delivered in the background. First the
  * block is written, as long as the peer takes some of it every DRAIN_NS. If the peer had sent bytes that
- * nobody read, the sending side is then shut, and what still comes is discarded until the peer's end,
+ * were never read, the sending side is then shut, and what still comes is discarded until the peer's end,
  * within limits: a kernel that closes a TCP connection with unread input resets it, and the
  * reset destroys whatever of the answer is still on its way (RFC 2525, 2.17; nginx: lingering_close).
  *
@@ -41,7 +41,7 @@ struct drain {
     uint64_t received, sent; /* as its box had counted */
     uint64_t end;            /* at the latest; NEVER: while there is progress */
     size_t discarded;        /* bytes of input */
-    bool unread;             /* the peer has sent what nobody reads */
+    bool unread;             /* the peer has sent what is never read */
     bool shut;               /* all is sent, and the sending side shut */
 };
 
@@ -72,7 +72,7 @@ static int take_linger(const struct socket *s) {
     return linger.l_linger;
 }
 
-/* ---- input that nobody reads ---- */
+/* ---- input that were never reads ---- */
 
 /* May unread input make the kernel reset the connection, and so destroy what was sent? */
 static bool may_be_cut(const struct socket *s) {
@@ -137,7 +137,7 @@ static void prolong(struct drain *drain) {
     }
 }
 
-/* The block is empty, but the peer may send what nobody reads: shut the sending side, and wait for the
+/* The block is empty, but the peer may send what is never read: shut the sending side, and wait for the
  * peer's end. */
 static void shut(struct socket *s) {
     struct drain *drain = s->drain;

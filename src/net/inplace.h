@@ -17,7 +17,7 @@ void inplace_open(lua_State *L);
 /* Can such memory become a string in this state? If not, it can still be received into. */
 bool inplace_useful(void);
 
-/* As realloc, of memory with room for `capacity` bytes: NULL and capacity 0 make some, a new capacity of 0
+/* As realloc, of memory that holds `capacity` bytes: NULL and capacity 0 make some, a new capacity of 0
  * frees it. Returns NULL if there is no memory; the old block then stays as it is. */
 char *inplace_resize(char *bytes, size_t old_capacity, size_t capacity);
 

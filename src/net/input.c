@@ -30,18 +30,18 @@ static void release(struct socket *s) {
     s->in = (struct input){0};
 }
 
-/* Moves the input to the socket's own buffer, with `room` bytes free behind it. False: no memory. */
-static bool reserve(struct socket *s, size_t room) {
+/* Moves the input to the socket's own buffer, with `space` bytes free behind it. False: no memory. */
+static bool reserve(struct socket *s, size_t space) {
     struct input *in = &s->in;
     size_t size = in->end - in->begin;
-    if (in->base == in->own && in->own != NULL && in->capacity - in->end >= room) {
+    if (in->base == in->own && in->own != NULL && in->capacity - in->end >= space) {
         return true;
     }
-    if (size + room <= in->capacity) {
+    if (size + space <= in->capacity) {
         memmove(in->own, in->base + in->begin, size);
     } else {
         size_t capacity = in->capacity ? in->capacity : SMALLEST;
-        while (capacity < size + room) {
+        while (capacity < size + space) {
             capacity *= 2;
         }
         bool grows = in->begin == 0 && in->base == in->own;
@@ -164,7 +164,7 @@ static void charge(ssize_t n) {
 
 ssize_t input_fill(struct socket *s, size_t wanted) {
     struct input *in = &s->in;
-    size_t room;
+    size_t space;
     if (s->eof) {
         return 0;
     }
@@ -172,20 +172,20 @@ ssize_t input_fill(struct socket *s, size_t wanted) {
         return -EAGAIN;
     }
     if (in->begin == in->end && wanted <= SHARED_SIZE) {
-        room = prepare(s, wanted);
+        space = prepare(s, wanted);
     } else {
-        room = wanted < SMALLEST ? SMALLEST : wanted > SHARED_SIZE ? SHARED_SIZE : wanted;
-        room = reserve(s, room) ? in->capacity - in->end : 0;
+        space = wanted < SMALLEST ? SMALLEST : wanted > SHARED_SIZE ? SHARED_SIZE : wanted;
+        space = reserve(s, space) ? in->capacity - in->end : 0;
     }
-    if (room == 0) {
+    if (space == 0) {
         return NO_MEMORY;
     }
-    ssize_t n = s->watch.driver->recv(s->watch.fd, in->base + in->end, room);
+    ssize_t n = s->watch.driver->recv(s->watch.fd, in->base + in->end, space);
     s->received_in = state_tick_stamp();
     charge(n);
     if (n > 0) {
         in->end += (size_t)n;
-        s->watch.drained = (size_t)n < room;
+        s->watch.drained = (size_t)n < space;
         return n;
     }
     if (in->begin == in->end) {

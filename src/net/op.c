@@ -183,7 +183,7 @@ static int op_resumed(lua_State *L, int status, lua_KContext ctx) {
     if (why == WAKE_CLOSED || op->socket->closed) {
         return op->type->fail(L, op, "closed");
     }
-    op->queued = op->queued || ctx != AFTER_TURN; /* who gives a turn away is not in line */
+    op->queued = op->queued || ctx != AFTER_TURN; /* giving a turn away is not waiting in line */
     bool late =
         ctx == AFTER_READINESS ? why == WAKE_DEADLINE : op->start != 0 && clock_now() >= due(op);
     return late ? last_attempt(L, op) : attempt(L, op, ctx != AFTER_TURN);

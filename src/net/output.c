@@ -121,11 +121,11 @@ static inline char *extend(struct socket *s, size_t size) {
 
 /* Copies as much as fits into the block; returns how much. */
 static size_t add_some(struct socket *s, const char *data, size_t size) {
-    size_t room = ensure_block(s) ? OUTPUT_HIGH_WATER - s->out.size : 0;
-    if (room == 0) {
+    size_t space = ensure_block(s) ? OUTPUT_HIGH_WATER - s->out.size : 0;
+    if (space == 0) {
         return 0;
     }
-    size = size < room ? size : room;
+    size = size < space ? size : space;
     memcpy(extend(s, size), data, size);
     return size;
 }

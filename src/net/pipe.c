@@ -50,7 +50,7 @@ static int ended(lua_State *L, struct op *op, struct socket *to, ssize_t n) {
 }
 
 /* Makes `to` ready to take bytes: 0, -EAGAIN if it must be waited for, or -errno. */
-static int make_room(struct op *op, struct socket *to) {
+static int make_ready(struct op *op, struct socket *to) {
     if (send_line_up(op, to)) {
         return -EAGAIN;
     }
@@ -86,7 +86,7 @@ static void wait_for(struct op *op, struct socket *s, struct socket *other) {
 /* One round: make `to` ready, receive, write. 1: something was moved, 0: the end of `from`, WANT_* or
  * -errno. */
 static ssize_t move_some(struct op *op, struct socket *from, struct socket *to) {
-    ssize_t n = make_room(op, to);
+    ssize_t n = make_ready(op, to);
     wait_for(op, from, to);
     if (n == -EAGAIN) {
         wait_for(op, to, from);

@@ -117,9 +117,9 @@ static struct watch *watch_for(struct entry *e) {
     if (e->socket != NULL) {
         return &e->socket->watch;
     }
-    struct watch *owner = rt.driver->watch_of(e->fd);
-    if (owner != NULL) {
-        return owner;
+    struct watch *existing = rt.driver->watch_of(e->fd);
+    if (existing != NULL) {
+        return existing;
     }
     watch_init(&e->watch, rt.driver, e->fd);
     return &e->watch;
