@@ -38,6 +38,7 @@ static const struct socket_methods socket_methods[] = {
     {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), send_methods},
     {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), receive_methods},
     {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), peek_methods},
+    {ANY_TCP | ANY_UNIX | CLASS(FILE_STREAM), pipe_methods},
     {ANY_DGRAM, datagram_methods},
     {ANY_UDP, udp_methods},
     {ANY_UNIX_DGRAM, unix_dgram_methods},
@@ -91,7 +92,7 @@ static int open_socket_core(lua_State *L) {
         {NULL, NULL},
     };
     luaL_newlib(L, functions);
-    resolve_open_dns(L);
+    dns_open(L);
     lua_setfield(L, -2, "dns");
     return 1;
 }
@@ -212,7 +213,7 @@ static int open_lariat_core(lua_State *L) {
     readline_open(L);
     lua_setfield(L, -2, "readline");
     resolver_open(L);
-    lua_pushcfunction(L, resolve_by_system);
+    lua_pushcfunction(L, dns_by_system);
     lua_setfield(L, -2, "system");
     lua_setfield(L, -2, "resolver");
     return 1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Addresses: numeric text, wildcards, ports and unix paths. Never asks a name server.
+ * Addresses: numeric text, wildcards, ports and unix paths.
  */
 #include "net/address.h"
 
@@ -43,7 +43,7 @@ static bool has_control(const char *text) {
     return *text != '\0';
 }
 
-/* One colon, and behind it a number or nothing: two are an IPv6 address. */
+/* Has it one colon, with a number or nothing behind it? (Two colons are in an IPv6 address.) */
 static bool has_port(const char *host) {
     const char *colon = strchr(host, ':');
     return colon != NULL && colon[1 + strspn(colon + 1, "0123456789")] == '\0';
@@ -51,7 +51,7 @@ static bool has_port(const char *host) {
 
 #define HOST_IS "; a host is a name or an address"
 
-/* The mistakes that people make; everything else is the resolver's to judge. */
+/* Finds the mistakes that people make; anything else is left to the resolver. */
 const char *address_host_fault(lua_State *L, const char *host) {
     const char *fault = NULL;
     if (*host == '\0' || has_control(host)) {
@@ -83,14 +83,13 @@ int address_check_host(lua_State *L, const char *host) {
     return 2;
 }
 
-/* A port that is missing is often in the host before it, as "localhost:80". */
+/* Raises a better message if the port is missing because the host contains it, as "localhost:80". */
 static void check_port_given(lua_State *L, int index) {
     bool missing = lua_isnoneornil(L, index) && lua_type(L, index - 1) == LUA_TSTRING;
     const char *fault = missing ? address_host_fault(L, lua_tostring(L, index - 1)) : NULL;
     luaL_argcheck(L, fault == NULL, index - 1, fault);
 }
 
-/* A port is an integer, or a string holding one, as LuaSocket takes it. */
 int address_check_port(lua_State *L, int index, int *port) {
     int is_integer;
     lua_Integer n = lua_tointegerx(L, index, &is_integer);
@@ -131,7 +130,7 @@ static bool read_ipv4(const char *text, struct in_addr *address) {
             return false;
         }
         recent.address = *address;
-        strcpy(recent.text, text); /* which is canonical: inet_pton takes nothing else */
+        strcpy(recent.text, text); /* canonical: inet_pton takes no other spelling */
     }
     *address = recent.address;
     return true;
@@ -156,7 +155,7 @@ static bool parse_plain(const char *host, int family, struct address *a) {
     return false;
 }
 
-/* And the others: "127.1", "fe80::1%eth0". */
+/* The other spellings: "127.1", "fe80::1%eth0". */
 static bool parse_unusual(const char *host, int family, struct address *a) {
     struct addrinfo hints = {.ai_family = family, .ai_flags = AI_NUMERICHOST}, *info = NULL;
     if (getaddrinfo(host, NULL, &hints, &info) != 0) {
@@ -183,7 +182,6 @@ void address_wildcard(int family, int port, struct address *a) {
     address_set_port(a, port);
 }
 
-/* A path starting with a zero byte is Linux's abstract namespace. */
 int address_unix(const char *path, size_t size, struct address *a) {
     struct sockaddr_un *un = (struct sockaddr_un *)&a->storage;
     memset(a, 0, sizeof(*a));
@@ -210,7 +208,7 @@ static int push_unix(lua_State *L, const struct address *a) {
     return 1;
 }
 
-/* As inet_ntop, which goes through snprintf: it was a third of what a datagram costs. */
+/* As inet_ntop, whose snprintf took a third of the time of a datagram. */
 static const char *write_ipv4(struct in_addr address) {
     const unsigned char *bytes = (const unsigned char *)&address;
     char *text = recent.text;
@@ -248,7 +246,10 @@ int address_push_host_port(lua_State *L, const struct address *a) {
     }
     if (a->storage.ss_family == AF_INET) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)&a->storage;
-        lua_pushstring(L, write_ipv4(in->sin_addr)); /* finds what it was last given there */
+        lua_pushstring(
+            L,
+            write_ipv4(
+                in->sin_addr)); /* the same memory each time: Lua finds the string by its address */
         lua_pushinteger(L, ntohs(in->sin_port));
         return 2;
     }
@@ -284,4 +285,13 @@ void address_push_text(lua_State *L, const struct address *a) {
     }
     lua_replace(L, top + 1);
     lua_settop(L, top + 1);
+}
+
+const struct address *address_keep(lua_State *L, const struct address *a) {
+    if (a == NULL) {
+        return NULL;
+    }
+    struct address *kept = lua_newuserdatauv(L, sizeof(*kept), 0);
+    *kept = *a;
+    return kept;
 }

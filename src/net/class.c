@@ -4,21 +4,21 @@
  * every method, and the methods that all sockets have.
  *
  * Invariants: a box's metatable is always that of its class; changing the class of a socket
- * (socket_become) changes both. A userdata of a box's size that begins with the mark is a box, or
- * lies where a dead one did, whose socket is NULL: looking at the mark costs half of what fetching
- * and comparing the metatable does.
+ * (socket_become) changes both. A userdata of a box's size that begins with one of the marks is a box, or
+ * lies in the memory of a box that has been collected, whose socket is NULL. Looking at the mark costs
+ * half of what fetching and comparing the metatable does.
  */
 #include <lauxlib.h>
 #include <limits.h>
 #include <string.h>
 
 #include "base/arena.h"
-#include "net/datagram.h"
+#include "base/clock.h"
 #include "kernel/driver.h"
+#include "net/datagram.h"
 #include "net/methods.h"
 #include "net/result.h"
 #include "net/socket.h"
-#include "base/clock.h"
 
 #define HAS_STATS (ANY_STREAM | ANY_DGRAM)
 
@@ -36,7 +36,7 @@ static const char *const class_names[SOCKET_CLASSES] = {
     [FILE_STREAM] = "stream",
 };
 
-static const char marks[SOCKET_CLASSES]; /* whose addresses are the marks */
+static const char marks[SOCKET_CLASSES]; /* the mark of a class is the address of its element */
 
 /* ---- classes and checks ---- */
 
@@ -48,7 +48,7 @@ const char *socket_class_name(enum socket_class class) {
     return class_names[class];
 }
 
-static const struct socket_methods *class_methods; /* by classes_open */
+static const struct socket_methods *class_methods; /* set by classes_open */
 
 void classes_open(const struct socket_methods *rows) {
     class_methods = rows;
@@ -56,8 +56,8 @@ void classes_open(const struct socket_methods *rows) {
 
 static void make_class(lua_State *L, enum socket_class class);
 
-/* A class is made when it is first asked for: most scripts use a few, and many none. It is no part
- * of the simulation that may run just then. */
+/* A class is made when it is first asked for: most scripts use a few, and many none. Its memory does not
+ * belong to the simulation that may be running. */
 static void push_metatable(lua_State *L, enum socket_class class) {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &class_names[class]) == LUA_TNIL) {
         lua_pop(L, 1);
@@ -87,7 +87,8 @@ struct socket_box *socket_test(lua_State *L, int index) {
     return box_of(L, index, ANY_SOCKET);
 }
 
-/* The family, "tcp" of "tcp{client}", is the object's own if the method knows it. */
+/* The class whose family, "tcp" of "tcp{client}", an error names: the object's own if one of the classes
+ * is of it. */
 static const char *expected_family(const struct socket_box *box, unsigned classes) {
     for (int class = 0; box != NULL && class < SOCKET_CLASSES; class ++) {
         const char *own = class_names[socket_class(box)];
@@ -99,7 +100,7 @@ static const char *expected_family(const struct socket_box *box, unsigned classe
     return class_names[__builtin_ctz(classes)];
 }
 
-/* Why a socket of this class has no method of those classes; NULL: they are of another family. */
+/* Why a socket of a class lacks a method of other classes of its family; NULL: of another family. */
 static const char *why_not(enum socket_class own, unsigned classes) {
     if (CLASS(own) & ANY_UDP & ~classes && classes & ANY_UDP) {
         return own == UDP_CONNECTED ? "it has a peer, given by setpeername"
@@ -123,8 +124,8 @@ static const char *why_not(enum socket_class own, unsigned classes) {
     return "it is a client, by connect or accept";
 }
 
-/* Apart, so that the check itself stays short. LuaSocket's words, and behind them what is there
- * instead. */
+/* Raises LuaSocket's message, followed by what the value is instead. Apart, so that the check itself stays
+ * short. */
 static __attribute__((cold, noinline)) void wrong_class(lua_State *L, unsigned classes,
                                                         const char *role) {
     const struct socket_box *box = socket_test(L, 1);
@@ -176,7 +177,7 @@ static int method_close(lua_State *L) {
     return 1;
 }
 
-/* __gc and __close: nothing to say, and never an error. */
+/* __gc and __close: no results, no errors. */
 static int method_gc(lua_State *L) {
     struct socket_box *box = socket_test(L, 1);
     if (box != NULL && box->socket != NULL) {
@@ -185,7 +186,7 @@ static int method_gc(lua_State *L) {
     return 0;
 }
 
-/* ---- what all sockets can be asked ---- */
+/* ---- methods of all sockets ---- */
 
 static int method_tostring(lua_State *L) {
     struct socket_box *box = check_box(L, ANY_SOCKET, "any");
@@ -214,8 +215,8 @@ static int method_gettimeout(lua_State *L) {
     return 2;
 }
 
-/* What setstats has added to the count of received bytes: kept apart, in a table of the few objects
- * that it was called on, because peek and skip need the count itself. */
+/* How much setstats has added to the count of received bytes. It is kept in a table of the few objects
+ * that setstats was called on, since peek and skip need the count itself. */
 #define RESTATED "lariat.restated"
 
 static lua_Integer get_restated(lua_State *L) {
@@ -276,14 +277,14 @@ static int method_dirty(lua_State *L) {
     return 1;
 }
 
-/* Others have or had the descriptor: they may have sent, and set SO_LINGER. */
+/* Others have the descriptor, or had it: they may have sent or received, or set SO_LINGER. */
 static void share(struct socket *s) {
     watch_expose(&s->watch);
     s->watch.drained = false;
     s->out.wrote = s->out.lingers = true;
 }
 
-/* The descriptor is about to be used by somebody else: nothing of it may be pending with us. */
+/* getfd() -> the descriptor, which others are going to use: so nothing may be held back any more. */
 static int method_getfd(lua_State *L) {
     struct socket *s = socket_check(L, ANY_SOCKET, "any");
     if (s != NULL && s->watch.fd >= 0) {
@@ -297,12 +298,12 @@ static int method_getfd(lua_State *L) {
     return 1;
 }
 
-/* Raises unless the socket can have the descriptor. */
+/* Raises unless the descriptor can become this socket's. */
 static void check_descriptor(lua_State *L, const struct socket *s, lua_Integer fd) {
     const struct driver *driver = s->watch.driver;
     luaL_argcheck(L, fd >= -1 && fd <= INT_MAX, 2, "descriptor expected, or -1 for none");
-    struct watch *owner = fd >= 0 ? driver->watch_of((int)fd) : NULL;
-    luaL_argcheck(L, owner == NULL || owner == &s->watch, 2,
+    struct watch *other = fd >= 0 ? driver->watch_of((int)fd) : NULL;
+    luaL_argcheck(L, other == NULL || other == &s->watch, 2,
                   "descriptor belongs to another socket");
     int err = fd >= 0 && driver->adopt != NULL ? driver->adopt((int)fd) : 0;
     if (err < 0) {
@@ -310,7 +311,7 @@ static void check_descriptor(lua_State *L, const struct socket *s, lua_Integer f
     }
 }
 
-/* As LuaSocket's: the old descriptor is not closed, it has a new owner. */
+/* setfd(descriptor): the old one is not closed, as in LuaSocket: it is the caller's now. */
 static int method_setfd(lua_State *L) {
     struct socket *s = socket_check(L, ANY_SOCKET, "any");
     lua_Integer fd = luaL_checkinteger(L, 2);
@@ -327,7 +328,7 @@ static int method_setfd(lua_State *L) {
     s->out = (struct output){.immediate = s->out.immediate, .corked = s->out.corked};
     share(s);
     s->watch.fd = (int)fd;
-    waitq_wake_all(&s->watch.readers, WAKE_READY); /* nothing watches the old one for them */
+    waitq_wake_all(&s->watch.readers, WAKE_READY); /* the old one is watched no more */
     waitq_wake_all(&s->watch.writers, WAKE_READY);
     return 0;
 }
@@ -349,7 +350,7 @@ const luaL_Reg socket_shared_methods[] = {
 
 /* ---- classes ---- */
 
-/* To the metatable below the table of methods on top of the stack, or to that. */
+/* Adds methods to the table on top of the stack, and metamethods to the metatable below it. */
 static void add_methods(lua_State *L, const luaL_Reg *methods) {
     for (const luaL_Reg *m = methods; m->name != NULL; m++) {
         lua_pushcfunction(L, m->func);
@@ -357,8 +358,8 @@ static void add_methods(lua_State *L, const luaL_Reg *methods) {
     }
 }
 
-/* Pushes its metatable. Keys that come first are found first, at their own place in the table: so
- * "__index" leads, and the methods of a message (see module.c). */
+/* Makes and pushes the metatable of a class. A key that is set early gets its main position in the table,
+ * where it is found fastest: so "__index" is the first, and the methods that every message needs. */
 static void make_class(lua_State *L, enum socket_class class) {
     lua_createtable(L, 0, 8);
     lua_createtable(L, 0, 40);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Connecting a stream. To one address it is an operation whose attempt calls connect() again and
- * again (EALREADY is "not yet"). To a name with several addresses it is a race after RFC 8305: a
- * new attempt every 250 ms, or as soon as one fails, families alternating; the first to connect
- * gives its descriptor to the socket.
+ * Connecting a stream. Connecting to one address is an operation whose attempt calls connect() again
+ * (EALREADY is "not yet"). Connecting to a name with several addresses is a race after RFC 8305: a new
+ * attempt every 250 ms, or as soon as one fails, families alternating; the first to connect gives its
+ * descriptor to the socket.
  *
- * Invariant: a racer's descriptor is owned by the race, a userdata on the waiting task's stack,
- * until it has won. Whatever ends the race closes the others.
+ * Invariant: until a racer has won, its descriptor belongs to the race, a userdata on the waiting task's
+ * stack. Whatever ends the race closes all other descriptors.
  */
 #include "net/connect.h"
 
@@ -15,12 +15,12 @@
 #include <poll.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/state.h"
 #include "kernel/driver.h"
 #include "net/options.h"
 #include "net/resolve.h"
 #include "net/result.h"
-#include "base/clock.h"
-#include "base/state.h"
 #include "task/task.h"
 
 #define RACE_DELAY_NS (250ull * 1000 * 1000) /* RFC 8305, Connection Attempt Delay */
@@ -35,8 +35,9 @@ static int connect_failed(lua_State *L, struct op *op, const char *why) {
 
 static int attempt_connect(lua_State *L, struct op *op) {
     struct socket *s = op->socket;
-    int err = s->watch.driver->connect(s->watch.fd, (const struct sockaddr *)&op->as.to->storage,
-                                       op->as.to->length);
+    int err =
+        s->watch.driver->connect(s->watch.fd, (const struct sockaddr *)&op->as.connect.to->storage,
+                                 op->as.connect.to->length);
     bool begun = s->connecting;
     if (err == -EINPROGRESS || err == -EALREADY) {
         s->connecting = true;
@@ -46,7 +47,7 @@ static int attempt_connect(lua_State *L, struct op *op) {
         return WANT_WRITE;
     }
     if (err == -EAGAIN && s->family == AF_UNIX) {
-        return WANT_PAUSE; /* the listener's backlog is full: nothing tells when it is not */
+        return WANT_PAUSE; /* the listener's backlog is full, and no event tells when it is not */
     }
     s->connecting = false;
     if (err == 0 || (err == -EISCONN && begun && op->start != 0)) {
@@ -59,7 +60,11 @@ static int attempt_connect(lua_State *L, struct op *op) {
     return result_fail(L, err);
 }
 
-static const struct op_type connect_op = {"connect", attempt_connect, connect_failed, true};
+static void keep_address(lua_State *L, struct op *op) {
+    op->as.connect.to = address_keep(L, op->as.connect.to);
+}
+
+static const struct op_type connect_op = {"connect", attempt_connect, connect_failed, keep_address};
 
 int connect_to_address(lua_State *L, struct socket *s, const struct address *a, uint64_t start) {
     struct op op;
@@ -73,7 +78,7 @@ int connect_to_address(lua_State *L, struct socket *s, const struct address *a, 
     }
     op.once = socket_timeout(s)->block == 0 || socket_timeout(s)->total == 0;
     op.start = start;
-    op.as.to = a;
+    op.as.connect.to = a;
     return op_run(L, &op);
 }
 
@@ -102,7 +107,7 @@ static void drop(struct racer *r) {
     }
 }
 
-/* One that has connected as well must not wait as SO_LINGER may have it. */
+/* Another racer may have connected as well: SO_LINGER is switched off, so that close(2) does not wait. */
 static void race_drop_all(struct race *race) {
     struct linger off = {0, 0};
     for (size_t i = 0; i < race->count; i++) {
@@ -162,7 +167,7 @@ static void lost(struct race *race, struct racer *r, int err) {
     race->next_start = 0; /* RFC 8305: do not wait for the delay after a failure */
 }
 
-/* connect(), again if it has been started: true if it is connected. Else it is watched, or lost. */
+/* Calls connect(), for the first time or again. True: it is connected; else it is watched, or has lost. */
 static bool try_racer(struct race *race, struct racer *r) {
     int err = r->watch.driver->connect(r->watch.fd, (struct sockaddr *)&r->address.storage,
                                        r->address.length);
@@ -220,7 +225,8 @@ static int race_wait(lua_State *L, struct race *race, struct socket *s) {
     task->set = race->interests;
     task->set_count = 1 + (unsigned)race->started;
     memset(race->interests, 0, sizeof(race->interests));
-    watch_stop(&s->watch); /* an earlier attempt on its own descriptor is no matter here */
+    watch_stop(
+        &s->watch); /* only its close matters here, not an earlier attempt on its descriptor */
     waitq_join(&s->watch.writers, &race->interests[0], task, false);
     for (size_t i = 0; i < race->started; i++) {
         if (race->racers[i].watch.fd >= 0) {
@@ -259,7 +265,7 @@ static int race_step(lua_State *L, struct race *race) {
     return clock_now() >= race->end ? result_error(L, "timeout") : race_wait(L, race, box->socket);
 }
 
-/* A step that returns has ended the race: nothing is left to the collector. */
+/* When a step returns, the race is over: close what is left now, not when the race is collected. */
 static int race_run(lua_State *L, struct race *race) {
     int n = race_step(L, race);
     race_drop_all(race);
@@ -278,10 +284,10 @@ static int race_resumed(lua_State *L, int status, lua_KContext ctx) {
 
 /* ---- names ---- */
 
-/* A socket that is bound, or may not wait, keeps its descriptor: it tries the first address. */
+/* A socket that is bound, or that may not wait, keeps its descriptor and tries the first address only. */
 static bool may_race(const struct socket *s, const struct addrinfo *info) {
-    bool patient = socket_timeout(s)->block != 0 && socket_timeout(s)->total != 0;
-    return info->ai_next != NULL && patient && !s->bound;
+    bool may_wait = socket_timeout(s)->block != 0 && socket_timeout(s)->total != 0;
+    return info->ai_next != NULL && may_wait && !s->bound;
 }
 
 #define SELF 1
@@ -314,7 +320,6 @@ static int connect_looked_up(lua_State *L, int status, lua_KContext ctx) {
     return connect_to_address(L, s, &a, start);
 }
 
-/* connect(host, port) on the socket at index 1; lookup and connecting share the timeout. */
 int connect_to_host(lua_State *L, struct socket *s, const char *host, int port) {
     struct address a;
     if (strcmp(host, "*") == 0) {

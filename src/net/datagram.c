@@ -2,7 +2,7 @@
  *
  * Datagrams in batches, below UDP and unix datagram sockets alike.
  *
- * Receiving: one recvmmsg fills a shared area, which is lent to the socket until somebody else
+ * Receiving: one recvmmsg fills a shared area, which is lent to the socket until another one
  * receives; only then are datagrams left in it copied to memory of its own. Sending: one shared
  * batch of BATCH datagrams, sent by one sendmmsg when it is full, when all ready tasks have run, or
  * when another socket sends. Unix datagrams are not batched: there a full receiver is an error to
@@ -25,12 +25,12 @@
 #include <poll.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "kernel/driver.h"
 #include "net/socket.h"
-#include "base/memory.h"
 
 #define BATCH 32
-#define LARGEST 65536         /* room for one received datagram */
+#define LARGEST 65536         /* bytes for one received datagram */
 #define SEND_ROOM (64 * 1024) /* bytes in one batch to send */
 
 /* ---- receiving ---- */
@@ -74,7 +74,8 @@ static void take_from_area(unsigned i, struct datagram *d) {
     memcpy(&d->from.storage, &inbox.from[i], d->from.length);
 }
 
-/* Somebody else needs the area: copy what its borrower has not taken. False: there is no memory. */
+/* Takes the area back from the socket it is lent to: what that has not taken is copied. False: there is
+ * no memory. */
 static bool settle(void) {
     struct socket *s = inbox.lent;
     if (s == NULL || inbox.next == inbox.count) {
@@ -140,7 +141,7 @@ static int fill(struct socket *s) {
     return 0;
 }
 
-/* Called with the datagram's bytes copied: an emptied batch of its own goes. */
+/* A socket's own batch, all taken: freed by the next take, when the last datagram has been copied. */
 static struct datagrams *spent_batch;
 
 int datagrams_take(struct socket *s, struct datagram *d) {
@@ -185,7 +186,7 @@ static struct {
 
 /* ---- addresses that the kernel has refused ---- */
 
-#define MOST_REFUSED 16 /* the oldest makes room */
+#define MOST_REFUSED 16 /* a new one replaces the oldest */
 
 static struct {
     unsigned count, next;
@@ -195,7 +196,7 @@ static struct {
     } list[MOST_REFUSED];
 } refused;
 
-/* Which one it is, or `count`. */
+/* Its index in the list, or `count`. */
 static unsigned find_refused(const struct socket *s, const struct address *to) {
     unsigned i = 0;
     while (i < refused.count &&
@@ -225,13 +226,13 @@ static void forget_refused(unsigned i) {
 
 static void keep_error(struct socket *s, int err) {
     s->out.error = (short)-err;
-    if (is_connected(s)) { /* a receive that waits is the next call; no event tells it */
+    if (is_connected(s)) { /* a receive that waits must tell it, and no event wakes that */
         waitq_wake_first(&s->watch.readers, WAKE_READY);
     }
 }
 
-/* The batch's next datagram was not sent. The error may be its own; or the kernel has told that of an
- * earlier one, a refusal that came since, instead of sending: then it can be sent now. */
+/* The next datagram of the batch was not sent. The error may be its own, or the kernel may have reported
+ * that an earlier one was refused: so it is tried once more before it is given up. */
 static void not_sent(struct socket *s, int err, bool *again) {
     const struct msghdr *message = &outbox.headers[outbox.next].msg_hdr;
     keep_error(s, err);
@@ -270,7 +271,6 @@ static __attribute__((noinline)) int flush_batch(struct socket *s) {
     return 0;
 }
 
-/* 0: nothing is left; -EAGAIN: the kernel takes no more now. */
 int datagrams_flush(void) {
     return outbox.socket != NULL ? flush_batch(outbox.socket) : 0;
 }
@@ -294,8 +294,9 @@ static size_t largest_payload(const struct socket *s) {
     return s->family == AF_INET6 ? 65535 - 8 : 65535 - 8 - 20;
 }
 
-/* Addresses the kernel may refuse by themselves: these are not held back, to say so at once. */
-static bool sendable(const struct sockaddr *to) {
+/* May it be queued? Not to an address that the kernel may refuse as such: the call itself is then to tell
+ * the error. */
+static bool may_queue_to(const struct sockaddr *to) {
     const struct sockaddr_in *in = (const struct sockaddr_in *)to;
     if (to->sa_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)to;
@@ -320,13 +321,13 @@ static void enqueue(struct socket *s, const char *data, size_t size, const struc
     socket_count_sent(s, size);
 }
 
-/* Behind what has been queued before it. */
+/* Sends it at once, after what has been queued. */
 static int send_behind(struct socket *s, const char *data, size_t size, const struct address *to) {
     return datagrams_flush() == -EAGAIN && outbox.socket == s ? -EAGAIN
                                                               : send_now(s, data, size, to);
 }
 
-/* The connected socket that has sent last, and without the batch, since all output was flushed. */
+/* The connected socket that was the last to send a datagram at once, since all output was flushed. */
 static const struct socket *direct;
 
 void datagrams_end_batch(void) {
@@ -338,7 +339,7 @@ int datagram_queue(struct socket *s, const char *data, size_t size, const struct
     if (s->family == AF_UNIX || s->out.immediate) {
         return send_now(s, data, size, to);
     }
-    if (to != NULL && !sendable((const struct sockaddr *)&to->storage)) {
+    if (to != NULL && !may_queue_to((const struct sockaddr *)&to->storage)) {
         return send_behind(s, data, size, to);
     }
     if (to == NULL && direct != s) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The end of a connection that its script has closed: what was sent is delivered in the background (a
- * drain). First the block goes out, while the peer takes some of it every DRAIN_NS. If the peer had
- * sent what nobody read, the sending side is shut then, and what still comes is discarded until the
- * peer's end, within limits: a kernel that closes a TCP connection with unread input resets it, and the
+ * Drains: when a script has closed a connection, what it sent is delivered in the background. First the
+ * block is written, as long as the peer takes some of it every DRAIN_NS. If the peer had sent bytes that
+ * were never read, the sending side is then shut, and what still comes is discarded until the peer's end,
+ * within limits: a kernel that closes a TCP connection with unread input resets it, and the
  * reset destroys whatever of the answer is still on its way (RFC 2525, 2.17; nginx: lingering_close).
  *
  * SO_LINGER never makes close() wait: it is switched off before. {on, 0} resets at once; {on, t} bounds
@@ -11,17 +11,18 @@
  * can do that (TCP).
  *
  * Invariant: a close that has nothing pending and, as far as is known, nothing unread costs close(2)
- * alone. The kernel is asked only if something was sent, the peer has not ended, and it is not known
- * that the last receive left nothing, or so much was sent that part of it may still be in the kernel.
+ * alone. The kernel is asked for unread input only if something was sent and the peer has not ended, and
+ * only if the last receive may have left something, or if so much was sent that part of it may still be
+ * in the kernel.
  */
 #include <errno.h>
 #include <poll.h>
 
-#include "kernel/driver.h"
-#include "net/socket.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/state.h"
+#include "kernel/driver.h"
+#include "net/socket.h"
 
 #define SECOND 1000000000ull
 #define DRAIN_NS (30 * SECOND)           /* without progress; and the most for discarding */
@@ -35,18 +36,18 @@
 #define MUCH (16 * 1024)  /* bytes sent: more than leaves at once in an initial window */
 
 struct drain {
-    struct timer limit; /* first: see expired */
+    struct timer limit; /* first: expired() casts */
     struct socket *socket;
-    uint64_t received, sent; /* as its box has said */
+    uint64_t received, sent; /* as its box had counted */
     uint64_t end;            /* at the latest; NEVER: while there is progress */
     size_t discarded;        /* bytes of input */
-    bool unread;             /* the peer had sent, or sends, what nobody reads */
+    bool unread;             /* the peer has sent what is never read */
     bool shut;               /* all is sent, and the sending side shut */
 };
 
 /* ---- SO_LINGER ---- */
 
-/* Closing resets the connection, with what the kernel has yet to send. */
+/* Makes close(2) reset the connection: what the kernel has yet to send is dropped. */
 static void reset_on_close(const struct socket *s) {
     struct linger reset = {1, 0};
     if (s->watch.driver->setsockopt != NULL) {
@@ -54,8 +55,8 @@ static void reset_on_close(const struct socket *s) {
     }
 }
 
-/* The seconds of SO_LINGER, which is switched off unless they are 0; -1: it is not on. Asked only if
- * it has been set, or others have had the descriptor, who may have set it. */
+/* Returns the seconds of SO_LINGER, or -1 if it is off; switches it off unless they are 0. The kernel is
+ * asked only if the option may have been set: by the script, or by others that have the descriptor. */
 static int take_linger(const struct socket *s) {
     struct linger linger = {0, 0}, off = {0, 0};
     socklen_t length = sizeof(linger);
@@ -71,15 +72,15 @@ static int take_linger(const struct socket *s) {
     return linger.l_linger;
 }
 
-/* ---- input that nobody reads ---- */
+/* ---- input that were never reads ---- */
 
-/* May input come that harms what was sent? */
+/* May unread input make the kernel reset the connection, and so destroy what was sent? */
 static bool may_be_cut(const struct socket *s) {
     return (CLASS(s->class) & (CLASS(TCP_CLIENT) | CLASS(UNIX_CLIENT))) && s->out.wrote && !s->eof;
 }
 
-/* Must the kernel be asked whether it holds such input? That the last receive left nothing is true in
- * its tick, unless that takes long, and later while events are asked for. */
+/* Must the kernel be asked whether it holds such input? Not if the last receive left nothing and that is
+ * recent: it was in this tick, which has not lasted long, or events for input have been asked for since. */
 static bool is_doubtful(const struct socket *s, const struct socket_box *box) {
     bool known = s->watch.drained &&
                  ((s->watch.armed & POLLIN) || s->received_in == state_tick_stamp()) &&
@@ -87,7 +88,7 @@ static bool is_doubtful(const struct socket *s, const struct socket_box *box) {
     return !known || input_size(s) > 0 || box->sent >= MUCH;
 }
 
-/* Receives and forgets. 0: the peer's end, -EAGAIN: all that has come, another -errno; 1: there may be
+/* Receives and drops input. 0: the peer's end; -EAGAIN: that was all; another -errno; 1: there may be
  * more. */
 static __attribute__((noinline)) int discard(struct socket *s, size_t *discarded) {
     char scrap[SCRAP];
@@ -119,15 +120,15 @@ static void expired(struct timer *timer) {
     finish(((struct drain *)timer)->socket);
 }
 
-/* By the clock of its driver: a socket of the real world may be closed while a simulation runs. */
+/* The time by its driver's clock: a socket of the real world may be closed while a simulation runs. */
 static uint64_t now_for(const struct socket *s) {
     return s->watch.driver == rt.driver ? clock_now() : clock_now_outside();
 }
 
-/* There was progress: the time begins anew. */
+/* There was progress: restart the time limit. */
 static void prolong(struct drain *drain) {
-    uint64_t patience = !drain->shut ? DRAIN_NS : rt.closing ? QUIET_AT_EXIT_NS : QUIET_NS;
-    uint64_t due = now_for(drain->socket) + patience;
+    uint64_t limit = !drain->shut ? DRAIN_NS : rt.closing ? QUIET_AT_EXIT_NS : QUIET_NS;
+    uint64_t due = now_for(drain->socket) + limit;
     due = due < drain->end ? due : drain->end;
     if (drain->socket->watch.driver == rt.driver) {
         timer_set(&drain->limit, due);
@@ -136,7 +137,8 @@ static void prolong(struct drain *drain) {
     }
 }
 
-/* All is sent: if the peer sends what nobody reads, wait for its end. */
+/* The block is empty, but the peer may send what is never read: shut the sending side, and wait for the
+ * peer's end. */
 static void shut(struct socket *s) {
     struct drain *drain = s->drain;
     uint64_t end = now_for(s) + DRAIN_NS;
@@ -146,7 +148,7 @@ static void shut(struct socket *s) {
     prolong(drain);
 }
 
-/* Frees what has come, once nobody who was waiting for more gets it as a partial result. */
+/* Frees the input, unless a task that waited for more has yet to return it as a partial result. */
 static void forget_input(struct socket *s) {
     if (!socket_awaited(s)) {
         input_discard(s);
@@ -168,7 +170,7 @@ static __attribute__((noinline)) bool start(struct socket *s, const struct socke
         err = more == 1 || (more == -EAGAIN && unread) ? -EAGAIN : 0;
     }
     struct drain *drain = err == -EAGAIN ? memory_try(NULL, sizeof(*drain)) : NULL;
-    if (drain == NULL) { /* over; or there is no memory, and nobody to tell but the peer */
+    if (drain == NULL) { /* nothing to do, or no memory */
         if (s->out.size > 0) {
             reset_on_close(s);
         }
@@ -211,7 +213,7 @@ void drain_flushed(struct socket *s, int err) {
     }
 }
 
-/* Input has come that nobody waits for. */
+/* Called when input has come and no task waits for it. True: watch on. */
 static bool on_readable(struct watch *watch) {
     struct socket *s = (struct socket *)watch; /* its first member */
     struct drain *drain = socket_drain(s);

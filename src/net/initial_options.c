@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a new descriptor starts with: our defaults, and the options that the script has set before there
- * was a descriptor. They are kept until one is connected, and set on each that connecting may try.
+ * The options of a new descriptor: our defaults, and what the script set before there was one. The latter
+ * are kept until the socket is closed, and set on every descriptor that connecting tries.
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Input bytes. Bytes are received into one shared buffer, which is lent to the socket until
- * somebody else receives; only then is what it left behind copied to memory of its own. So most
- * messages are never copied but into their Lua string, and an idle connection holds no buffer.
- * Large ones that are taken whole, one after the other, are not even that: they are received into a
- * room, which becomes the string (inplace.c).
+ * Input bytes. They are received into one shared buffer, which is lent to the socket until another one
+ * receives; only then is what is left in it copied to memory of the socket's own. So most messages are
+ * copied once, into their Lua string, and an idle connection holds no buffer. Large messages that are
+ * taken as a whole, one after the other, are not copied at all: they are received into memory that
+ * becomes the string (inplace.c).
  *
  * Invariant: while sockets.lent == s, s->in.base is the shared buffer; a socket without input
  * owns no memory.
@@ -12,11 +12,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/memory.h"
+#include "base/state.h"
 #include "kernel/driver.h"
 #include "net/inplace.h"
 #include "net/socket.h"
-#include "base/memory.h"
-#include "base/state.h"
 
 #define SMALLEST 4096
 
@@ -30,18 +30,18 @@ static void release(struct socket *s) {
     s->in = (struct input){0};
 }
 
-/* Have `room` bytes free behind what the socket's own buffer holds. False: there is no memory. */
-static bool reserve(struct socket *s, size_t room) {
+/* Moves the input to the socket's own buffer, with `space` bytes free behind it. False: no memory. */
+static bool reserve(struct socket *s, size_t space) {
     struct input *in = &s->in;
     size_t size = in->end - in->begin;
-    if (in->base == in->own && in->own != NULL && in->capacity - in->end >= room) {
+    if (in->base == in->own && in->own != NULL && in->capacity - in->end >= space) {
         return true;
     }
-    if (size + room <= in->capacity) {
+    if (size + space <= in->capacity) {
         memmove(in->own, in->base + in->begin, size);
     } else {
         size_t capacity = in->capacity ? in->capacity : SMALLEST;
-        while (capacity < size + room) {
+        while (capacity < size + space) {
             capacity *= 2;
         }
         bool grows = in->begin == 0 && in->base == in->own;
@@ -68,7 +68,7 @@ static bool reserve(struct socket *s, size_t room) {
     return true;
 }
 
-/* The shared buffer is taken back: what its borrower has left in it is copied. */
+/* Takes the shared buffer back from a socket: its input is copied. False: there is no memory. */
 static __attribute__((noinline)) bool settle(struct socket *s) {
     if (s->in.begin < s->in.end) {
         return reserve(s, 0);
@@ -77,7 +77,6 @@ static __attribute__((noinline)) bool settle(struct socket *s) {
     return true;
 }
 
-/* Takes `size` bytes; they stay readable until input is next received or trimmed. */
 const char *input_take(struct socket *s, size_t size) {
     const char *data = s->in.base + s->in.begin;
     s->in.begin += size;
@@ -88,7 +87,6 @@ const char *input_take(struct socket *s, size_t size) {
     return data;
 }
 
-/* Undoes the last take: nothing has happened to the input since. */
 void input_untake(struct socket *s, size_t size) {
     s->in.begin -= size;
     if (s->box != NULL) {
@@ -96,8 +94,8 @@ void input_untake(struct socket *s, size_t size) {
     }
 }
 
-/* All that has come is taken at once. What is usual follows at once when that grows, and slowly
- * when it falls: little may come once in a while. */
+/* Notes that all input, `size` bytes, is taken as a whole. The usual size grows at once and falls slowly:
+ * a small message may come once in a while. */
 static void get_used_to(struct socket *s, size_t size) {
     size_t least = s->usual - s->usual / 8u;
     size_t usual = !s->watch.drained ? SHARED_SIZE : size < least ? least : size;
@@ -129,8 +127,8 @@ void input_discard(struct socket *s) {
     release(s);
 }
 
-/* The shared buffer becomes the socket's, which has no input. False: another one's input lies in it,
- * and there is no memory for that. */
+/* Lends the shared buffer to a socket without input. False: another socket's input lies in it, and there
+ * is no memory to copy that to. */
 static inline bool borrow(struct socket *s) {
     if (sockets.lent != NULL && sockets.lent != s && !settle(sockets.lent)) {
         return false;
@@ -141,17 +139,17 @@ static inline bool borrow(struct socket *s) {
     return true;
 }
 
-/* Where a socket without input receives: a room if what comes is much and taken whole, else the
- * shared buffer. Returns how much may come; 0: there is no memory. A simulation receives the same in
- * every state. */
+/* Gives a socket without input memory to receive into: memory that can become a string if its messages
+ * are usually large and taken as a whole, else the shared buffer. Returns its size; 0: there is no memory.
+ * In a simulation always the shared buffer, so that receives do not depend on what happened before. */
 static size_t prepare(struct socket *s, size_t wanted) {
     if (s->usual < INPLACE_LEAST || rt.world != NULL || !inplace_useful()) {
         return borrow(s) ? SHARED_SIZE : 0;
     }
     size_t size = s->usual < wanted ? wanted : s->usual;
-    size += size / 32 + 1; /* not filled: all has come */
+    size += size / 32 + 1; /* so that a receive which does not fill it has got everything */
     release(s);
-    size = size < SHARED_SIZE / 2 ? size : SHARED_SIZE; /* a torrent: as much as comes */
+    size = size < SHARED_SIZE / 2 ? size : SHARED_SIZE; /* bulk transfer: as much as comes */
     char *own = inplace_resize(NULL, 0, size);
     if (own == NULL) {
         return borrow(s) ? SHARED_SIZE : 0;
@@ -166,7 +164,7 @@ static void charge(ssize_t n) {
 
 ssize_t input_fill(struct socket *s, size_t wanted) {
     struct input *in = &s->in;
-    size_t room;
+    size_t space;
     if (s->eof) {
         return 0;
     }
@@ -174,20 +172,20 @@ ssize_t input_fill(struct socket *s, size_t wanted) {
         return -EAGAIN;
     }
     if (in->begin == in->end && wanted <= SHARED_SIZE) {
-        room = prepare(s, wanted);
+        space = prepare(s, wanted);
     } else {
-        room = wanted < SMALLEST ? SMALLEST : wanted > SHARED_SIZE ? SHARED_SIZE : wanted;
-        room = reserve(s, room) ? in->capacity - in->end : 0;
+        space = wanted < SMALLEST ? SMALLEST : wanted > SHARED_SIZE ? SHARED_SIZE : wanted;
+        space = reserve(s, space) ? in->capacity - in->end : 0;
     }
-    if (room == 0) {
+    if (space == 0) {
         return NO_MEMORY;
     }
-    ssize_t n = s->watch.driver->recv(s->watch.fd, in->base + in->end, room);
+    ssize_t n = s->watch.driver->recv(s->watch.fd, in->base + in->end, space);
     s->received_in = state_tick_stamp();
     charge(n);
     if (n > 0) {
         in->end += (size_t)n;
-        s->watch.drained = (size_t)n < room;
+        s->watch.drained = (size_t)n < space;
         return n;
     }
     if (in->begin == in->end) {

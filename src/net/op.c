@@ -27,15 +27,14 @@
 #include <poll.h>
 #include <string.h>
 
-#include "net/address.h"
+#include "base/clock.h"
+#include "base/state.h"
+#include "base/world.h"
 #include "kernel/driver.h"
 #include "net/datagram.h"
 #include "net/result.h"
 #include "net/socket.h"
 #include "task/task.h"
-#include "base/world.h"
-#include "base/clock.h"
-#include "base/state.h"
 
 #define FIRST_PAUSE_NS (1000 * 1000)
 #define LONGEST_PAUSE 6 /* doublings: 64 ms */
@@ -69,33 +68,30 @@ static uint64_t due(struct op *op) {
     return wait_end < end ? wait_end : end;
 }
 
-static bool no_patience(const struct op *op) {
+static bool may_not_wait(const struct op *op) {
     const struct timeout *t = socket_timeout(op->socket);
     return t->block == 0 || t->total == 0;
 }
 
 static int op_resumed(lua_State *L, int status, lua_KContext ctx);
 
-/* Why a parked operation is attempted again. */
+/* What a parked operation waits for, beside its end. */
 enum resume_after { AFTER_READINESS, AFTER_PAUSE, AFTER_TURN };
 
-/* The address of an operation that waits for the first time is in the memory of a C function. False:
- * making room for it ran a finalizer that has closed the socket. */
-static bool keep_address(lua_State *L, struct op *op) {
-    if (op->type->addressed && op->as.to != NULL && !op->queued) {
-        struct address *kept = lua_newuserdatauv(L, sizeof(*kept), 0);
-        *kept = *op->as.to;
-        op->as.to = kept;
+/* Before the operation waits. False: keeping what it needs ran a finalizer, which closed the socket. */
+static bool keep(lua_State *L, struct op *op) {
+    if (op->type->keep != NULL && !op->queued) {
+        op->type->keep(L, op);
     }
-    return !op->socket->closed && !(op->paired && op->as.pipe.other->closed);
+    return !op->socket->closed && !(op->other != NULL && op->other->socket->closed);
 }
 
 static bool wants_turn(int want) {
     return want == WANT_TURN || want == WANT_WRITE_TURN;
 }
 
-/* Moves the operation into its task, whose place keeps the socket's memory and, if `exclusive`, others
- * from interleaving. */
+/* Moves the operation into its task. The task's interest will keep the socket's memory, and if
+ * `exclusive` keep other operations from interleaving. */
 static inline struct task *move_in(struct op *op, bool exclusive) {
     struct task *task = scheduler.current;
     if (op != op_of(task)) {
@@ -109,28 +105,29 @@ static inline struct task *move_in(struct op *op, bool exclusive) {
 static inline void join(struct op *op, struct waitq *queue, bool front) {
     struct task *task = move_in(op, true);
     waitq_join(queue, &task->interest, task, front);
-    if (op->paired) {
-        task->set = op_of(task)->as.pipe.end;
+    if (op->other != NULL) {
+        task->set = &op->other->interest;
         task->set_count = 1;
         *task->set = (struct interest){0};
-        waitq_join_line(&op->as.pipe.other->pipes, task->set, task);
+        waitq_join_line(&op->other->socket->pipes, task->set, task);
     }
 }
 
-/* Runs again in the next tick. */
+/* Suspends the task until the next tick; it counts in the queue but is not in line for a wake-up. */
 static int give_way(lua_State *L, struct op *op, struct waitq *queue, bool exclusive) {
     struct task *task = move_in(op, exclusive);
     waitq_hold(queue, &task->interest, task);
     return task_give_way(L, AFTER_TURN, op_resumed);
 }
 
-/* `again`: the task has waited for this operation before and keeps its place in line. */
+/* Suspends the task until what the operation wants has come, or its time is up. `again`: it was woken as
+ * the first in line, and has not got all it needs; it becomes the first again. */
 static int park(lua_State *L, struct op *op, int want, bool again) {
     task_prepare(L, op->type->name);
     if (op->socket->watch.driver != rt.driver) {
-        world_refuse(L, op->type->name); /* a socket of the world outside */
+        world_refuse(L, op->type->name); /* a socket of the real world, in a simulation */
     }
-    if (!keep_address(L, op)) {
+    if (!keep(L, op)) {
         return op->type->fail(L, op, "closed");
     }
     uint64_t end = due(op);
@@ -158,7 +155,8 @@ static int park(lua_State *L, struct op *op, int want, bool again) {
     return task_park(L, op->type->name, end, true, after, op_resumed);
 }
 
-/* The time is up: show what was held back, ask the kernel and not a hint, then give up. */
+/* The time is up. Attempt once more, but flush output first, which the peer may wait for, and ask the
+ * kernel even if nothing is known to have come. */
 static int last_attempt(lua_State *L, struct op *op) {
     if (op->once) {
         return op->type->fail(L, op, "timeout");
@@ -172,7 +170,7 @@ static int last_attempt(lua_State *L, struct op *op) {
 /* The attempt has asked for `want`, one of WANT_*. */
 static int not_yet(lua_State *L, struct op *op, int want, bool again) {
     while (wants_turn(want) && !task_can_wait(L)) {
-        scheduler.budget = TASK_BUDGET; /* nobody else can have a turn here */
+        scheduler.budget = TASK_BUDGET; /* this cannot give its turn away */
         want = op->type->attempt(L, op);
     }
     if (want >= 0) {
@@ -181,7 +179,7 @@ static int not_yet(lua_State *L, struct op *op, int want, bool again) {
     if (op->socket->closed) {
         return op->type->fail(L, op, "closed");
     }
-    bool late = !wants_turn(want) && no_patience(op);
+    bool late = !wants_turn(want) && may_not_wait(op);
     return late ? last_attempt(L, op) : park(L, op, want, again);
 }
 
@@ -219,7 +217,7 @@ static int op_resumed(lua_State *L, int status, lua_KContext ctx) {
     if (why == WAKE_CLOSED || op->socket->closed) {
         return op->type->fail(L, op, "closed");
     }
-    op->queued = op->queued || ctx != AFTER_TURN; /* a turn given up is no place in line */
+    op->queued = op->queued || ctx != AFTER_TURN; /* giving a turn away is not waiting in line */
     bool late =
         ctx == AFTER_READINESS ? why == WAKE_DEADLINE : op->start != 0 && clock_now() >= due(op);
     return late ? last_attempt(L, op) : attempt(L, op, ctx != AFTER_TURN);
@@ -229,14 +227,14 @@ int op_wait(lua_State *L, struct op *op, int want) {
     return not_yet(L, op, want, false);
 }
 
-/* Between the method's look at the socket and now a finalizer may have closed it. */
+/* The socket may be closed: by a finalizer that ran after the method looked at it. */
 int op_run(lua_State *L, struct op *op) {
     if (op->socket->closed) {
         return op->type->fail(L, op, "closed");
     }
     if (scheduler.budget <= 0 && task_can_wait(L)) {
         task_prepare(L, op->type->name);
-        if (!keep_address(L, op)) {
+        if (!keep(L, op)) {
             return op->type->fail(L, op, "closed");
         }
         return give_way(L, op, &op->socket->watch.readers, false);

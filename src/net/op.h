@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * An operation is an attempt that may be repeated: a blocking call's non-blocking heart. It says
- * DONE by returning how many results it pushed, or what it needs before it can be tried again.
+ * An operation is a blocking call written as an attempt that never blocks and may be repeated. The attempt
+ * returns how many results it has pushed, or what it needs before it can be repeated (WANT_*); op_run()
+ * suspends the task until then.
+ *
+ * Invariant: an operation that ends without its attempt (timeout, closed, cancelled) leaves nothing
+ * behind: it is in no queue, and has taken no bytes that are not returned.
  */
 #ifndef LARIAT_OP_H
 #define LARIAT_OP_H
@@ -14,11 +18,15 @@
 
 #include "task/task.h"
 
-#define WANT_READ (-1)
-#define WANT_WRITE (-2)
-#define WANT_PAUSE (-3)      /* readiness cannot be reported: try again after a back-off */
-#define WANT_TURN (-4)       /* it could go on, but has used up its turn; among the readers */
-#define WANT_WRITE_TURN (-5) /* the same, of an operation that writes: readers do not wait for it */
+/* What an attempt needs before it can be repeated. No -errno has such a value (the kernel's and libuv's
+ * end at -4095), nor has NO_MEMORY. */
+enum {
+    WANT_READ = -2000005, /* op->socket is readable */
+    WANT_WRITE,           /* it is writable */
+    WANT_PAUSE,           /* nothing will tell: try again after a while, which gets longer */
+    WANT_TURN,            /* another turn: this one is used up; until then it counts as a reader */
+    WANT_WRITE_TURN,      /* the same, counted as a writer: readers do not wait for it */
+};
 
 struct address;
 struct op;
@@ -30,31 +38,41 @@ struct timeout {
     double total; /* for the whole call */
 };
 
-/* Pushes results and returns their number, or WANT_*; sets op->socket to whom to wait for. */
+/* Pushes results and returns their number, or returns WANT_*, of op->socket, which it may set. May raise. */
 typedef int (*op_attempt)(lua_State *L, struct op *op);
 /* Pushes the results of an operation that ended without its attempt: "timeout", "closed", ... */
 typedef int (*op_fail)(lua_State *L, struct op *op, const char *why);
 
-/* What all calls of a method have in common. */
+/* The part that all calls of a method share. */
 struct op_type {
     const char *name; /* what the script called, for messages and dumps */
     op_attempt attempt;
     op_fail fail;
-    bool addressed; /* `to` is moved to the caller's stack when the operation is parked */
+    /* Called before the operation first waits, if there is one: what it points to, and what lies in the
+     * memory of the C function that called, must be copied to memory anchored by the stack. May raise. */
+    void (*keep)(lua_State *L, struct op *op);
 };
 
-/* One call. A parked one lies in its task and is attempted again there. */
+/* A second socket of an operation, in memory anchored by the caller's stack. */
+struct op_other {
+    struct socket *socket;    /* whose close ends the operation as well */
+    struct interest interest; /* in the socket's queue while the operation is parked */
+};
+
+/* One call. It begins on the C stack; when it first waits, it moves into its task. */
 struct op {
     const struct op_type *type;
-    struct socket *socket; /* whose readiness and timeouts apply */
-    uint64_t start;        /* when the call first had to wait; 0: not yet */
-    bool once;             /* with timeout 0: no second attempt */
-    bool queued;           /* it has waited in line: newcomers come after it */
-    bool begun;            /* part of its message is on its way: nobody may come between */
-    bool paired;           /* a pipe: the close of another socket ends it as well */
-    unsigned char pauses;  /* back-offs so far, up to the longest */
+    struct socket *socket;  /* whose readiness and timeouts apply */
+    struct op_other *other; /* NULL: there is none */
+    uint64_t start;         /* when the call first had to wait; 0: not yet */
+    bool once;              /* no further attempt when the time is up */
+    bool queued;            /* it has waited in line: it goes before operations that have not */
+    bool begun;           /* part of its message has been sent: no other message may come between */
+    unsigned char pauses; /* back-offs so far, up to the longest */
     union {
-        const struct address *to; /* of those with an address: see op_type */
+        struct {
+            const struct address *to;
+        } connect;
         struct {
             size_t want;       /* bytes still wanted; the limit of receiveany */
             size_t scanned;    /* input already searched for the delimiter */
@@ -80,13 +98,10 @@ struct op {
         } send;
         struct {
             uint64_t moved;
-            struct socket *other; /* of its two streams the one that is not `socket` */
-            struct interest *end; /* in the other's line of pipes, while parked; anchored by the
-                                     stack */
-            bool bulk;            /* much came last time, worth the way without copying */
+            bool bulk; /* much came in the last round: let the kernel move it */
         } pipe;
         struct {
-            const struct address *to; /* first: the same as `to` above */
+            const struct address *to; /* NULL: its socket is connected */
             size_t size;
             const char *data;
             long done;
@@ -108,14 +123,15 @@ static inline void op_init(struct op *op, const struct op_type *type, struct soc
     op->socket = socket;
 }
 
-/* When a call that began at `start` must end. A timeout of 0 does not bound name lookups, which
- * cannot be asked without waiting. */
+/* When a name lookup of a call that began at `start` must end, by clock_now(); NEVER: no limit. A timeout
+ * of 0 is none, since names cannot be looked up without waiting. */
 uint64_t timeout_due(const struct timeout *timeout, uint64_t start);
 
-/* Runs an operation from a method: attempts, parks the task as often as needed, returns results. */
+/* Runs an operation, as the last thing that a method does: attempts it, and suspends the task as often as
+ * needed. Returns the number of results. Raises if the task is cancelled, or cannot wait. */
 int op_run(lua_State *L, struct op *op);
 
-/* The same for one that the method has attempted itself, and that needs `want`, one of WANT_*. */
+/* The same for an operation that the method has attempted itself, with the result `want` (WANT_*). */
 int op_wait(lua_State *L, struct op *op, int want);
 
 #endif

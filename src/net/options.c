@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * setoption and getoption: one row an option, LuaSocket 3.1's names, values and words. An option set
- * on a TCP socket that is not connected yet is remembered, and set again on each descriptor that
- * connecting may try.
+ * setoption and getoption: a row for each option, with LuaSocket 3.1's names, values and messages. An
+ * option set on a TCP socket that is not connected yet is kept, and set again on each descriptor that
+ * connecting tries (initial_options.c).
  */
 #include "net/options.h"
 
@@ -15,11 +15,11 @@
 #include <string.h>
 #include <sys/time.h>
 
-#include "net/datagram.h"
+#include "base/memory.h"
 #include "kernel/driver.h"
+#include "net/datagram.h"
 #include "net/methods.h"
 #include "net/result.h"
-#include "base/memory.h"
 #include "task/usage.h"
 
 enum kind {
@@ -93,7 +93,7 @@ static const struct option *find(lua_State *L, enum socket_class class, enum acc
             return o;
         }
     }
-    lua_newtable(L); /* of those that there are: one may be meant */
+    lua_newtable(L); /* of the names there are, for the hint */
     for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
         if ((options[i].classes & CLASS(class)) && (options[i].access & access)) {
             lua_pushboolean(L, 1);
@@ -115,7 +115,7 @@ static int apply(lua_State *L, struct socket *s, const struct option *o, const v
             return result_ok(L, 1);
         }
     }
-    datagrams_flush(); /* those sent before go as the option was then */
+    datagrams_flush(); /* what was sent before must leave with the option as it was */
     int err = s->watch.driver->setsockopt(s->watch.fd, o->level, o->number, value, (socklen_t)size);
     return err < 0 ? result_error(L, "setsockopt failed") : result_ok(L, 1);
 }
@@ -125,7 +125,7 @@ static bool check_boolean(lua_State *L, int index) {
     return lua_toboolean(L, index);
 }
 
-/* Any number in the range of what the kernel takes, cut to an integer as LuaSocket does. */
+/* Any number in the range of an int, with its fraction cut off as LuaSocket does. */
 static int check_int(lua_State *L, int index) {
     lua_Number n = luaL_checknumber(L, index);
     luaL_argcheck(L, n >= INT_MIN && n <= INT_MAX, 3, "number out of range");

@@ -1,48 +1,49 @@
 /* SPDX-License-Identifier: MIT
  *
- * Output bytes, corked per tick: send appends to the socket's block and puts the socket on one dirty
- * list, flushed when all ready tasks have run (or when the tick is late, from 1 ms on, or by whatever
- * could show the delay). Sixteen pipelined replies so cost one system call.
+ * Output bytes, held back ("corked") until the end of the tick: send appends to the socket's block and
+ * puts the socket on the dirty list, which is flushed when all ready tasks have run, when the tick has
+ * lasted too long (from 1 ms on), or by a call that could show the delay. So sixteen pipelined replies
+ * cost one system call.
  *
  * Many sockets have left the cache when the tick ends. So when a task that has just written to a socket
  * waits for input from it, which most often means that it has said all, the socket is one of a group of
  * PARTED, flushed together: echo of 1,000 connections .99 -> 1.02 of C, of 3,000 1.035 -> 1.05, of 64 and
  * chat as before. Flushing each at once instead would give up the rest of corking: 20 to 35 % slower.
  *
- * Invariants: a socket with a block is on the dirty list or is `blocked` with POLLOUT armed; bytes
- * in a block are the runtime's and are never reported as unsent; a block never holds more than the
- * high-water mark. Blocks come from a free list, so in a busy loop always the one in cache. Without
- * memory for a block nothing is held back: what the kernel does not take stays with its sender.
+ * Invariants: a socket with a block is on the dirty list or is `blocked` with POLLOUT armed; bytes in a
+ * block are never reported as unsent; a block never holds more than OUTPUT_HIGH_WATER. Blocks come from
+ * a free list, so that in a busy loop it is always the one in cache. Without memory for a block nothing
+ * is held back: what the kernel does not take stays with its sender.
  */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/uio.h>
 
-#include "net/datagram.h"
-#include "kernel/driver.h"
-#include "net/socket.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/state.h"
+#include "kernel/driver.h"
+#include "net/datagram.h"
+#include "net/socket.h"
 
 #define FREE_BLOCKS 64 /* kept for reuse */
 #define PARTED 32
 
-/* How long a tick may hold output back: as long as the last flush for lateness took, times
- * FLUSH_SHARE, within these bounds. */
+/* How long a tick may hold output back: FLUSH_SHARE times as long as the last such flush took, within
+ * these bounds. */
 #define LATE_NS (1000ull * 1000)
 #define LATEST_NS (20 * LATE_NS)
 #define FLUSH_SHARE 4
 
-/* Bytes alone: how many they are is known to the socket, whose memory a send looks at anyway. */
+/* Holds bytes only; how many is in the socket, whose memory a send touches anyway. */
 union output_block {
     union output_block *next; /* in the free list */
     char data[OUTPUT_HIGH_WATER];
 };
 
-/* The socket has a block. False: there is no memory, and nothing can be held back. */
-static inline bool have_block(struct socket *s) {
+/* Gives the socket a block, unless it has one. False: there is no memory. */
+static inline bool ensure_block(struct socket *s) {
     union output_block *block = sockets.free_blocks;
     if (s->out.block != NULL) {
         return true;
@@ -114,8 +115,8 @@ static inline bool mark_dirty(struct socket *s) {
     return true;
 }
 
-/* Where `size` more bytes, which are known to fit, are to be copied to. With many sockets in turn each
- * finds its next line of memory far away: it is asked for now. */
+/* Counts `size` more bytes, which are known to fit, and returns where they must be copied to. Prefetches
+ * the memory behind them: with many sockets in turn it is out of the cache by the next send. */
 static inline char *extend(struct socket *s, size_t size) {
     char *end = s->out.block->data + s->out.size;
     __builtin_prefetch(end + 2 * size, 1);
@@ -124,40 +125,42 @@ static inline char *extend(struct socket *s, size_t size) {
     return end;
 }
 
-/* Copies what does fit; how much that was. */
+/* Copies as much as fits into the block; returns how much. */
 static size_t add_some(struct socket *s, const char *data, size_t size) {
-    size_t room = have_block(s) ? OUTPUT_HIGH_WATER - s->out.size : 0;
-    if (room == 0) {
+    size_t space = ensure_block(s) ? OUTPUT_HIGH_WATER - s->out.size : 0;
+    if (space == 0) {
         return 0;
     }
-    size = size < room ? size : room;
+    size = size < space ? size : space;
     memcpy(extend(s, size), data, size);
     return size;
 }
 
-/* With many sockets a flush takes long itself: the more of them share one, the less is spent on it. */
-static uint64_t patience_after(uint64_t flush_ns) {
-    uint64_t patience = FLUSH_SHARE * flush_ns;
-    return patience < LATE_NS ? LATE_NS : patience > LATEST_NS ? LATEST_NS : patience;
+/* The next tick may hold output back for so long. With many sockets a flush takes long itself: flushing
+ * less often then makes each socket's share cheaper. */
+static uint64_t limit_after(uint64_t flush_ns) {
+    uint64_t limit = FLUSH_SHARE * flush_ns;
+    return limit < LATE_NS ? LATE_NS : limit > LATEST_NS ? LATEST_NS : limit;
 }
 
-/* The clock is asked at every eighth cork: it costs a third of one. */
+/* Reads the clock at every eighth cork only: a reading costs a third of a cork. */
 static void flush_if_late(void) {
     static unsigned corks;
-    static uint64_t patience = LATE_NS;
+    static uint64_t limit = LATE_NS;
     if (++corks % 8 != 0 || rt.world != NULL) {
         return; /* in a simulation no time passes within a tick */
     }
     uint64_t now = clock_now();
-    if (now - rt.tick > patience) {
+    if (now - rt.tick > limit) {
         outputs_flush();
         rt.tick = clock_now();
-        patience = patience_after(rt.tick - now);
+        limit = limit_after(rt.tick - now);
     }
 }
 
-/* May `size` bytes be held back now, and do they fit? */
-static inline bool corks(struct socket *s, size_t size) {
+/* Makes the socket ready to hold back `size` more bytes. False: they must not be held back, do not fit,
+ * or there is no memory. */
+static inline bool prepare_cork(struct socket *s, size_t size) {
     size_t held = s->out.size;
     if (s->out.blocked) {
         return held + size <= OUTPUT_HIGH_WATER;
@@ -165,11 +168,11 @@ static inline bool corks(struct socket *s, size_t size) {
     if (s->out.immediate || !s->connected || s->eof || held + size >= OUTPUT_DIRECT) {
         return false;
     }
-    return have_block(s) && mark_dirty(s);
+    return ensure_block(s) && mark_dirty(s);
 }
 
 bool output_cork(struct socket *s, const char *data, size_t size) {
-    if (!corks(s, size)) {
+    if (!prepare_cork(s, size)) {
         return false;
     }
     memcpy(extend(s, size), data, size);
@@ -178,7 +181,7 @@ bool output_cork(struct socket *s, const char *data, size_t size) {
 }
 
 bool output_cork_pieces(struct socket *s, const struct iovec *pieces, size_t count, size_t size) {
-    if (!corks(s, size)) {
+    if (!prepare_cork(s, size)) {
         return false;
     }
     char *end = extend(s, size);
@@ -199,7 +202,8 @@ static void block_on_kernel(struct socket *s) {
     }
 }
 
-/* One sendmsg of block and data together; advances both. 0, -EAGAIN or -errno. */
+/* One sendmsg of block and data together; removes from the block, and adds to `sent`, what the kernel has
+ * taken. 0: all; -EAGAIN or another -errno. */
 static int write_once(struct socket *s, const char *data, size_t size, size_t *sent) {
     size_t held = s->out.size;
     struct iovec parts[2];
@@ -236,8 +240,6 @@ static void finish_shutdown(struct socket *s) {
     }
 }
 
-/* Writes block and data; what the kernel refuses is kept up to the high-water mark. `sent` counts
- * the bytes of data that are the kernel's or the runtime's by now. */
 int output_write(struct socket *s, const char *data, size_t size, size_t *sent) {
     if (s->out.error != 0) {
         return -s->out.error;
@@ -271,7 +273,6 @@ int output_flush(struct socket *s) {
     return err != 0 ? err : s->out.size > 0 ? -EAGAIN : 0;
 }
 
-/* As output_write, but keeps nothing: what the kernel refuses is not counted in `sent`. */
 int output_through(struct socket *s, const char *data, size_t size, size_t *sent) {
     int err = output_flush(s);
     if (err == 0) {

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Patterns: what a receive asks for, and where in the input it ends. See pattern.h.
- *
- * Invariant: nothing here takes or moves input; `scanned` only spares looking at a byte twice. So an
- * attempt may ask as often as it is repeated.
+ * Patterns: what a receive asks for, and where in the input it ends. Apart from receive.c, which takes the
+ * bytes: nothing here does, so that an attempt may ask as often as it is repeated.
  */
 #include "net/pattern.h"
 
@@ -51,8 +49,8 @@ bool pattern_find(struct op *op, size_t *size, size_t *shown) {
     }
 }
 
-/* What may be the beginning of the unit's end does not count: the answer must not depend on how the
- * bytes were cut. */
+/* Bytes that may be the beginning of the unit's end do not count: the answer must not depend on where the
+ * packets were cut. */
 bool pattern_exceeded(const struct op *op, bool found, size_t shown) {
     size_t max = op->as.receive.max;
     size_t held = input_size(op->socket);

@@ -3,7 +3,7 @@
  * Looking ahead in a stream: peek shows input without taking it, skip takes what peek has shown.
  * Together they let a parser look at a message as it arrives, each byte once, and take it when it is
  * whole. peek also tells how many bytes have been taken from the stream so far; given that number,
- * skip takes nothing if anybody has taken something since, so that a parser never takes bytes that
+ * skip takes nothing if bytes have been taken since, so that a parser never takes bytes that
  * it has not seen.
  *
  * Invariant: a peek takes nothing, whatever ends it; a skip never waits.
@@ -11,12 +11,12 @@
 #include <errno.h>
 #include <lauxlib.h>
 
+#include "base/memory.h"
 #include "net/methods.h"
 #include "net/op.h"
 #include "net/receive.h"
 #include "net/result.h"
 #include "net/socket.h"
-#include "base/memory.h"
 #include "task/task.h"
 
 #define LARGEST ((lua_Integer)1 << 48) /* no sum of three overflows */
@@ -38,7 +38,7 @@ static int push_shown(lua_State *L, const struct op *op) {
 
 /* How much to receive at once. If the call has not had to wait, there may be plenty: as much as it
  * may show. If it had to, the peer is slow, and its connection gets no large buffer. */
-static size_t room_for(const struct op *op) {
+static size_t size_to_receive(const struct op *op) {
     size_t lacking = op->as.peek.from + op->as.peek.want - input_size(op->socket);
     bool plenty = op->start == 0 && op->as.peek.most > lacking;
     return input_size(op->socket) == 0 ? 0 : plenty ? op->as.peek.most : lacking;
@@ -54,7 +54,7 @@ static int attempt_peek(lua_State *L, struct op *op) {
         if (scheduler.budget <= 0) {
             return WANT_TURN;
         }
-        ssize_t n = input_fill(s, room_for(op));
+        ssize_t n = input_fill(s, size_to_receive(op));
         if (n == -EAGAIN) {
             return WANT_READ;
         }
@@ -71,7 +71,7 @@ static int attempt_peek(lua_State *L, struct op *op) {
     return push_shown(L, op);
 }
 
-static const struct op_type peek_op = {"peek", attempt_peek, failed, false};
+static const struct op_type peek_op = {"peek", attempt_peek, failed, NULL};
 
 static size_t check_size(lua_State *L, int index, lua_Integer n, lua_Integer least) {
     luaL_argcheck(L, n >= least && n <= LARGEST, index,
@@ -93,7 +93,7 @@ static int method_peek(lua_State *L) {
 }
 
 /* skip(n [, taken]) -> have the next n bytes, which must have come, been taken? Not if a count is
- * given and is not what has been taken so far, nor while somebody else is receiving. */
+ * given and is not what has been taken so far, nor while another task receives. */
 static int method_skip(lua_State *L) {
     struct socket *s = socket_check(L, ANY_STREAM, "client");
     size_t n = check_size(L, 2, luaL_checkinteger(L, 2), 0);

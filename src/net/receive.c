@@ -2,27 +2,29 @@
  *
  * The receiving half of a stream: patterns served from the input buffer. Follows LuaSocket 3.1's
  * buffer.c in results (data, nil, nil | nil, message, partial) and in stripping every CR from "*l".
- * Where a unit ends is pattern.c's business.
+ * Where a unit ends is found by pattern.c.
  *
- * Invariant: bytes stay in the socket's input until the moment they are returned, so that a
- * cancelled receive loses nothing, and an attempt that has consumed reads no state afterwards
- * (a finalizer may run in the push and use the same socket).
+ * Invariant: bytes stay in the socket's input until they are returned, so that a cancelled receive loses
+ * nothing. An attempt that has taken bytes does not look at the socket's input afterwards: a finalizer
+ * may run in the push and use the same socket.
  */
+#include "net/receive.h"
+
 #include <errno.h>
 #include <lauxlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "net/methods.h"
 #include "net/pattern.h"
-#include "net/receive.h"
 #include "net/result.h"
 #include "net/socket.h"
-#include "base/memory.h"
 #include "task/task.h"
 #include "task/usage.h"
 
 #define PREFIX 3
-#define LARGE (32 * 1024) /* bytes of a result: what there may be no memory for */
+#define LARGE \
+    (32 * 1024) /* bytes of a result from which on a failure for want of memory must lose nothing */
 
 /* ---- pushing ---- */
 
@@ -54,7 +56,7 @@ static inline void take(lua_State *L, const struct op *op, size_t size, size_t s
     }
 }
 
-/* What a protected take is called with. */
+/* The argument of a protected take. */
 struct taking {
     const struct op *op;
     size_t size, shown;
@@ -67,8 +69,8 @@ static int protected_take(lua_State *L) {
     return 1;
 }
 
-/* The same for a large result: if there is no memory for it, what was taken is given back before the
- * error goes on. (If a finalizer has received from the socket meanwhile, it cannot be.) */
+/* As take(), for a large result: if there is no memory for it, the bytes are put back before the error is
+ * raised again, unless a finalizer has received from the socket meanwhile. */
 static __attribute__((noinline)) void take_large(lua_State *L, const struct op *op, size_t size,
                                                  size_t shown) {
     struct socket *s = op->socket;
@@ -101,8 +103,8 @@ static void push_taken(lua_State *L, const struct op *op, size_t size, size_t sh
     input_trim(op->socket);
 }
 
-/* A whole line that is in memory already is taken without an operation: what most calls of a busy
- * loop come to. False: there is more to it. */
+/* Takes a line without an operation, if a whole one is in memory already, as in most calls of a busy loop.
+ * False: it needs an operation. */
 static inline bool take_line(lua_State *L, struct socket *s, int pattern) {
     bool plain = input_size(s) > 0 && waitq_is_empty(&s->watch.readers) && s->max_receive == 0;
     const char *data = input_data(s);
@@ -153,8 +155,8 @@ static int failed(lua_State *L, struct op *op, const char *why) {
 
 const char *receive_failure(struct socket *s, ssize_t n) {
     if (n == -ECONNRESET) {
-        s->out.error = EPIPE; /* nobody is there to send to */
-        output_discard(s);    /* else select would go on waiting for room */
+        s->out.error = EPIPE; /* nothing can be sent any more */
+        output_discard(s);    /* else select would wait until it is writable */
     }
     return n == 0 || n == -ENOTCONN ? "closed" : result_message((int)n);
 }
@@ -169,7 +171,7 @@ static int ended(lua_State *L, struct op *op, ssize_t n) {
     }
     if (op->as.receive.max > 0 && input_size(op->socket) > op->as.receive.max) {
         receive_failure(op->socket, n);
-        return failed(L, op, "too long"); /* the beginning of the unit's end did not become one */
+        return failed(L, op, "too long"); /* what looked like the beginning of its end was not */
     }
     return failed(L, op, receive_failure(op->socket, n));
 }
@@ -245,7 +247,7 @@ static void parse_pattern(lua_State *L, struct op *op) {
     op->as.receive.want = n < 9e15 ? (size_t)n : (size_t)9e15;
 }
 
-/* Takes the prefix off what a count still wants: true if it is all that was wanted. */
+/* Subtracts the prefix from the bytes wanted. True: the prefix is all that was wanted. */
 static bool complete_by_prefix(lua_State *L, struct op *op) {
     size_t prefix = 0;
     luaL_optlstring(L, PREFIX, "", &prefix);
@@ -257,10 +259,10 @@ static bool complete_by_prefix(lua_State *L, struct op *op) {
     return op->as.receive.want == 0;
 }
 
-static const struct op_type receive_op = {"receive", attempt_receive, failed, false};
-static const struct op_type receiveany_op = {"receiveany", attempt_receive, failed, false};
-static const struct op_type receiveuntil_op = {"receiveuntil", attempt_receive, failed, false};
-static const struct op_type lines_op = {"lines", attempt_receive, failed, false};
+static const struct op_type receive_op = {"receive", attempt_receive, failed, NULL};
+static const struct op_type receiveany_op = {"receiveany", attempt_receive, failed, NULL};
+static const struct op_type receiveuntil_op = {"receiveuntil", attempt_receive, failed, NULL};
+static const struct op_type lines_op = {"lines", attempt_receive, failed, NULL};
 
 /* A line is asked for, by name or by nothing, and there is no prefix. */
 static inline bool wants_line(lua_State *L) {
@@ -349,8 +351,8 @@ static int method_receiveuntil(lua_State *L) {
     return run(L, &op);
 }
 
-/* What lines() was asked for, understood once for all lines. The iterator's other upvalue is the
- * stream, and so keeps the box. */
+/* The arguments of lines(), parsed once for all lines. The iterator's other upvalue is the stream, which
+ * keeps the box. */
 struct lines {
     const struct socket_box *box;
     unsigned char pattern;

@@ -1,29 +1,26 @@
 /* SPDX-License-Identifier: MIT
  *
- * Names: lookups through the driver, and LuaSocket's dns functions on top of them. A lookup that a
- * thread works at cannot be stopped; its waiter can, and leaves it to free itself when it completes.
- * One that waits for a thread is taken back.
+ * Lookups of names through the driver, and what most methods do with one: resolve_then.
+ *
+ * Invariant: a lookup is freed exactly once. A task that stops waiting for one abandons it: it then
+ * frees itself when it ends, since the thread that works at it cannot be stopped. (One that no thread
+ * has begun is taken back, and ends soon.)
  */
 #include "net/resolve.h"
 
 #include <lauxlib.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "net/address.h"
-#include "kernel/driver.h"
-#include "net/methods.h"
 #include "net/resolver.h"
-#include "net/result.h"
-#include "net/socket.h"
-#include "base/world.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/state.h"
+#include "kernel/driver.h"
+#include "net/address.h"
+#include "net/result.h"
+#include "net/socket.h"
 #include "task/task.h"
-#include "task/usage.h"
 
 static struct lookup *start_by_driver(struct lookup *lookup) {
     int err = rt.driver->lookup(lookup);
@@ -40,7 +37,8 @@ static struct lookup *start(struct lookup *lookup) {
     return lookup->scripted ? lookup : start_by_driver(lookup);
 }
 
-/* Those of the simulation under way: it drops tasks, which then do not free what they wait for. */
+/* The lookups of the simulation under way. Its end drops tasks without running them, so that they do
+ * not free the lookups that they wait for: lookups_drop does. */
 static struct lookup *simulated;
 
 static void join_simulation(struct lookup *lookup) {
@@ -65,7 +63,7 @@ void lookups_drop(void) {
     }
 }
 
-/* Stands in for one that there is no memory for: it has failed. */
+/* Returned in place of a lookup that there was no memory for: it has failed. */
 static struct lookup no_memory = {.done = true, .err = UV_EAI_MEMORY};
 
 void lookup_free(struct lookup *lookup) {
@@ -82,6 +80,7 @@ void lookup_free(struct lookup *lookup) {
     memory_free(lookup);
 }
 
+/* Called by the driver. */
 static void ended(struct lookup *lookup) {
     lookup->done = true;
     if (lookup->abandoned) {
@@ -117,13 +116,13 @@ struct lookup *lookup_start(const char *host, int family, int type) {
     return lookup->done ? lookup : start(lookup);
 }
 
-static struct lookup *lookup_start_canonical(const char *host) {
+struct lookup *lookup_start_canonical(const char *host) {
     struct lookup *lookup = new_lookup(host, AF_INET, SOCK_STREAM);
     lookup->hints.ai_flags = AI_CANONNAME;
     return lookup->done ? lookup : start(lookup);
 }
 
-static struct lookup *lookup_start_service(const char *host, const char *service) {
+struct lookup *lookup_start_service(const char *host, const char *service) {
     struct lookup *lookup = new_lookup(host, AF_UNSPEC, SOCK_STREAM);
     strncpy(lookup->service, service, sizeof(lookup->service) - 1);
     return lookup->done ? lookup : start(lookup);
@@ -145,7 +144,17 @@ struct lookup *lookup_start_reverse(const struct sockaddr *address, int flags, b
     return lookup->done ? lookup : start(lookup);
 }
 
-/* task_prepare() has been called. A lookup that is done already takes one turn. */
+struct lookup *lookup_start_by_driver(const char *host) {
+    struct lookup *lookup = new_lookup(host, AF_UNSPEC, SOCK_STREAM);
+    return lookup->done ? lookup : start_by_driver(lookup);
+}
+
+struct lookup *lookup_reverse_by_driver(const struct sockaddr *address, int flags) {
+    struct lookup *lookup = new_reverse(address, flags, false);
+    return lookup->done ? lookup : start_by_driver(lookup);
+}
+
+/* If the lookup is done already, the task gives its turn away and goes on in the next tick. */
 int lookup_wait(lua_State *L, struct lookup *lookup, uint64_t due, lua_KFunction k) {
     if (lookup->done) {
         return task_give_way(L, (lua_KContext)lookup, k);
@@ -190,7 +199,7 @@ int lookup_take(lua_State *L, struct lookup *lookup, int port, struct address *a
 
 /* ---- a host for a socket ---- */
 
-/* On top of the call's own arguments: the port and the user. */
+/* On the stack: the call's own arguments, the port, and what to do with the address. */
 static int resolved(lua_State *L, int status, lua_KContext ctx) {
     struct lookup *lookup = (struct lookup *)ctx;
     struct address a;
@@ -228,221 +237,4 @@ int resolve_then(lua_State *L, const char *what, struct socket *s, const char *h
     lua_pushlightuserdata(L, (void *)(uintptr_t)use);
     return lookup_wait(L, lookup_start(host, s->family, socket_type(s)),
                        timeout_due(socket_timeout(s), clock_now()), resolved);
-}
-
-/* ---- socket.dns ---- */
-
-static void push_host(lua_State *L, const struct addrinfo *info) {
-    struct address a = {.length = info->ai_addrlen};
-    memcpy(&a.storage, info->ai_addr, info->ai_addrlen);
-    lua_pop(L, address_push_host_port(L, &a) - 1);
-}
-
-static void push_family_entry(lua_State *L, const struct addrinfo *info) {
-    lua_createtable(L, 0, 2);
-    lua_pushstring(L, address_family_name(info->ai_family));
-    lua_setfield(L, -2, "family");
-    push_host(L, info);
-    lua_setfield(L, -2, "addr");
-}
-
-static int push_addrinfo(lua_State *L, struct lookup *lookup) {
-    lua_newtable(L);
-    lua_Integer i = 1;
-    for (struct addrinfo *info = lookup->result; info != NULL; info = info->ai_next) {
-        push_family_entry(L, info);
-        lua_rawseti(L, -2, i++);
-    }
-    return 1;
-}
-
-/* The "resolved" table of toip and tohostname: {name=, alias={}, ip={...}}. */
-static void push_resolved(lua_State *L, const char *name, const struct addrinfo *info) {
-    lua_newtable(L);
-    lua_pushstring(L, name);
-    lua_setfield(L, -2, "name");
-    lua_newtable(L);
-    lua_setfield(L, -2, "alias");
-    lua_newtable(L);
-    for (lua_Integer i = 1; info != NULL; info = info->ai_next, i++) {
-        push_host(L, info);
-        lua_rawseti(L, -2, i);
-    }
-    lua_setfield(L, -2, "ip");
-}
-
-/* What a lookup of either direction says of a host: its name, and its addresses as a list. */
-static void describe_host(struct lookup *lookup, const char **name, struct addrinfo *info) {
-    if (lookup->reverse) {
-        *name = lookup->host;
-        *info = (struct addrinfo){.ai_addr = (struct sockaddr *)&lookup->address,
-                                  .ai_addrlen = sizeof(lookup->address)};
-    } else {
-        *info = *lookup->result;
-        *name = info->ai_canonname ? info->ai_canonname : lookup->host;
-    }
-}
-
-static int push_toip(lua_State *L, struct lookup *lookup) {
-    const char *name;
-    struct addrinfo info;
-    describe_host(lookup, &name, &info);
-    push_host(L, &info);
-    push_resolved(L, name, &info);
-    return 2;
-}
-
-static int push_tohostname(lua_State *L, struct lookup *lookup) {
-    const char *name;
-    struct addrinfo info;
-    describe_host(lookup, &name, &info);
-    lua_pushstring(L, name);
-    push_resolved(L, name, &info);
-    return 2;
-}
-
-static int push_nameinfo(lua_State *L, struct lookup *lookup) {
-    lua_createtable(L, 1, 0);
-    if (!lua_isnoneornil(L, 1)) {
-        lua_pushstring(L, lookup->host);
-        lua_rawseti(L, -2, 1);
-    }
-    if (lua_isnil(L, 2)) {
-        return 1;
-    }
-    lua_pushstring(L, lookup->service);
-    return 2;
-}
-
-/* What each function does with a finished lookup; the stack holds its arguments and this. */
-typedef int (*finisher)(lua_State *L, struct lookup *lookup);
-
-static int wait_for(lua_State *L, struct lookup *lookup, finisher finish);
-
-/* toip() of an address: it is the answer, and is its own name if the name cannot be had. */
-static void name_by_number(struct lookup *lookup) {
-    const struct sockaddr *address = (const struct sockaddr *)&lookup->address;
-    lookup->err = getnameinfo(address, sizeof(lookup->address), lookup->host, sizeof(lookup->host),
-                              NULL, 0, NI_NUMERICHOST);
-}
-
-static int finished(lua_State *L, int status, lua_KContext ctx) {
-    struct lookup *lookup = (struct lookup *)ctx;
-    (void)status;
-    if (lookup_resumed(lookup) != WAKE_READY) {
-        return task_raise(L);
-    }
-    finisher finish = (finisher)(uintptr_t)lua_touserdata(L, 3);
-    if (lookup->err == 0 && finish == push_nameinfo && !lookup->reverse) {
-        struct lookup *reverse = lookup_start_reverse(lookup->result->ai_addr, 0, !lua_isnil(L, 2));
-        lookup_free(lookup);
-        return wait_for(L, reverse, finish);
-    }
-    if (lookup->err != 0 && finish == push_toip && lookup->reverse) {
-        name_by_number(lookup);
-    }
-    int n = lookup->err ? result_error(L, result_lookup_message(lookup->err)) : finish(L, lookup);
-    lookup_free(lookup);
-    return n;
-}
-
-static int wait_for(lua_State *L, struct lookup *lookup, finisher finish) {
-    lua_settop(L, 2);
-    lua_pushlightuserdata(L, (void *)(uintptr_t)finish);
-    return lookup_wait(L, lookup, NEVER, finished);
-}
-
-/* getaddrinfo(host) -> {{family=, addr=}, ...} | nil, message */
-static int dns_getaddrinfo(lua_State *L) {
-    const char *host;
-    usage_check_dot(L, "string");
-    int bad = address_check_text(L, 1, "host", &host);
-    bad = bad ? bad : address_check_host(L, host);
-    if (bad) {
-        return bad;
-    }
-    task_prepare(L, "getaddrinfo");
-    return wait_for(L, lookup_start(host, AF_UNSPEC, SOCK_STREAM), push_addrinfo);
-}
-
-/* As getaddrinfo() of a name, or tohostname() of an address. */
-int resolve_by_system(lua_State *L) {
-    const char *host = luaL_checkstring(L, 1);
-    struct address a;
-    task_prepare(L, "getaddrinfo");
-    if (address_parse(host, 0, AF_UNSPEC, &a)) {
-        struct lookup *reverse = new_reverse((struct sockaddr *)&a.storage, NI_NAMEREQD, false);
-        return wait_for(L, reverse->done ? reverse : start_by_driver(reverse), push_tohostname);
-    }
-    struct lookup *lookup = new_lookup(host, AF_UNSPEC, SOCK_STREAM);
-    return wait_for(L, lookup->done ? lookup : start_by_driver(lookup), push_addrinfo);
-}
-
-/* An address is looked up by its name and a name by its addresses, IPv4 as LuaSocket's. */
-static int look_up_host(lua_State *L, const char *what, int flags, finisher finish) {
-    const char *host;
-    usage_check_dot(L, "string");
-    int bad = address_check_text(L, 1, "host", &host);
-    struct address a;
-    if (bad) {
-        return bad;
-    }
-    task_prepare(L, what);
-    if (address_parse(host, 0, AF_UNSPEC, &a)) {
-        const struct sockaddr *address = (const struct sockaddr *)&a.storage;
-        return wait_for(L, lookup_start_reverse(address, flags, false), finish);
-    }
-    bad = address_check_host(L, host);
-    return bad ? bad : wait_for(L, lookup_start_canonical(host), finish);
-}
-
-/* toip(host) -> address, resolved | nil, message */
-static int dns_toip(lua_State *L) {
-    return look_up_host(L, "toip", 0, push_toip);
-}
-
-/* tohostname(host) -> name, resolved | nil, message */
-static int dns_tohostname(lua_State *L) {
-    return look_up_host(L, "tohostname", NI_NAMEREQD, push_tohostname);
-}
-
-/* getnameinfo(host, service) -> {name}, service | nil, message; either may be nil */
-static int dns_getnameinfo(lua_State *L) {
-    const char *host = NULL, *service = NULL;
-    usage_check_dot(L, "string");
-    int bad = lua_isnoneornil(L, 1) ? 0 : address_check_text(L, 1, "host", &host);
-    bad = bad || host == NULL ? bad : address_check_host(L, host);
-    bad = bad || lua_isnoneornil(L, 2) ? bad : address_check_text(L, 2, "service", &service);
-    if (bad) {
-        return bad;
-    }
-    if (host == NULL && service == NULL) {
-        return luaL_error(L, "host and serv cannot be both nil");
-    }
-    task_prepare(L, "getnameinfo");
-    return wait_for(L, lookup_start_service(host ? host : "", service ? service : ""),
-                    push_nameinfo);
-}
-
-static int dns_gethostname(lua_State *L) {
-    char name[257] = "";
-    if (rt.world != NULL) {
-        lua_pushstring(L, rt.world->hostname());
-        return 1;
-    }
-    if (gethostname(name, sizeof(name) - 1) < 0) {
-        return result_error(L, "gethostname failed");
-    }
-    lua_pushstring(L, name);
-    return 1;
-}
-
-int resolve_open_dns(lua_State *L) {
-    static const luaL_Reg functions[] = {
-        {"getaddrinfo", dns_getaddrinfo}, {"toip", dns_toip},
-        {"tohostname", dns_tohostname},   {"getnameinfo", dns_getnameinfo},
-        {"gethostname", dns_gethostname}, {NULL, NULL},
-    };
-    luaL_newlib(L, functions);
-    return 1;
 }

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <uv.h>
 
-#include "net/resolve.h"
 #include "kernel/threads.h"
+#include "net/resolve.h"
 
 const char *result_message(int err) {
     switch (err < 0 ? -err : err) {
@@ -36,7 +36,7 @@ const char *result_lookup_message(int err) {
     switch (err) {
     case EAI_NONAME:
     case UV_EAI_NONAME:
-    case UV_EINVAL: /* libuv's, of what cannot be a name */
+    case UV_EINVAL: /* libuv's, for a text that cannot be a name */
     case UV_EAI_NODATA: return "host or service not provided, or not known";
     case EAI_AGAIN:
     case UV_EAI_AGAIN: return "temporary failure in name resolution";

@@ -1,217 +1,26 @@
 /* SPDX-License-Identifier: MIT
  *
- * socket.select over our sockets, over any object with `getfd` (and `dirty`), as LuaSocket's, and
- * over what tasks wait for among themselves: tasks, and objects with a gate `watchers` and `ready`.
- * A look at once decides by poll; otherwise the task waits with one interest an entry.
+ * socket.select, and task.wait, which is its strict form. A call looks at once, by poll. If nothing is
+ * ready, the task waits with one interest an entry, in all their queues; when it is woken it looks
+ * again, and waits again unless something is ready or the time is up.
  *
- * Invariant: a descriptor that is not one of our sockets is watched only while the task waits, by a
- * watch in the selection, which stops them even if it is collected.
+ * Invariant: a descriptor that is not one of our sockets is watched only while the task waits.
  */
 #include <errno.h>
 #include <lauxlib.h>
-#include <limits.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "net/datagram.h"
-#include "kernel/driver.h"
-#include "net/methods.h"
-#include "net/result.h"
-#include "net/socket.h"
 #include "base/clock.h"
 #include "base/state.h"
+#include "kernel/driver.h"
+#include "net/datagram.h"
+#include "net/methods.h"
+#include "net/result.h"
+#include "net/selection.h"
+#include "net/socket.h"
 #include "task/task.h"
 #include "task/usage.h"
-
-#define SELECTION_TYPE "lariat.selection"
-#define MOST_ENTRIES (1 << 24) /* of a list: so that sizes do not overflow */
-
-struct entry {
-    struct socket *socket;          /* NULL: a foreign object */
-    struct waitq *queue;            /* of a task, or of a gate that speaks for an object */
-    const struct task_object *task; /* ready when it has ended */
-    struct watch watch;             /* for a foreign descriptor */
-    int fd;
-    int events;        /* POLLIN or POLLOUT */
-    lua_Integer index; /* in the script's table */
-    bool dirty;        /* readable without asking the kernel */
-    bool ready;
-};
-
-struct selection {
-    size_t count;
-    uint64_t end;
-    struct interest *interests;
-    struct pollfd *polls;
-    struct entry entries[];
-};
-
-/* On the stack of a call. STRICT: what cannot be waited for is an error, and a closed socket ready. */
-enum { RECEIVERS = 1, SENDERS, SECONDS, STRICT };
-
-/* ---- collecting ---- */
-
-static size_t length_of(lua_State *L, int table) {
-    if (lua_isnoneornil(L, table)) {
-        return 0;
-    }
-    luaL_checktype(L, table, LUA_TTABLE);
-    lua_Integer n = luaL_len(L, table);
-    luaL_argcheck(L, n >= 0 && n <= MOST_ENTRIES, table, "list is too long");
-    return (size_t)n;
-}
-
-/* The object on top can be indexed, or is no element of a list of sockets. */
-static void check_indexable(lua_State *L, const struct entry *e) {
-    int type = luaL_getmetafield(L, -1, "__index");
-    if (type != LUA_TNIL) {
-        lua_pop(L, 1);
-    } else if (!lua_istable(L, -1)) {
-        location_argerror(L, e->events == POLLIN ? RECEIVERS : SENDERS,
-                          lua_pushfstring(L, "element %I: socket expected, got %s", e->index,
-                                          luaL_typename(L, -1)));
-    }
-}
-
-/* Calls the method on top, with the object below it. */
-static void ask(lua_State *L, const struct entry *e, const char *method) {
-    if (luaL_getmetafield(L, -1, "__call") != LUA_TNIL) {
-        lua_pop(L, 1);
-    } else if (!lua_isfunction(L, -1)) {
-        location_argerror(
-            L, e->events == POLLIN ? RECEIVERS : SENDERS,
-            lua_pushfstring(L, "element %I: its '%s' is no function", e->index, method));
-    }
-    lua_pushvalue(L, -2);
-    lua_call(L, 1, 1);
-}
-
-/* The object on top, by its methods: what LuaSocket asks of anything that can be indexed. */
-static void ask_foreign(lua_State *L, struct entry *e) {
-    int top = lua_gettop(L);
-    e->fd = -1;
-    check_indexable(L, e);
-    if (lua_getfield(L, top, "getfd") != LUA_TNIL) {
-        ask(L, e, "getfd");
-        lua_Number fd = lua_tonumber(L, -1);
-        e->fd = lua_isnumber(L, -1) && fd >= 0 && fd <= INT_MAX ? (int)fd : -1;
-    }
-    lua_settop(L, top);
-    if (e->events == POLLIN && lua_getfield(L, top, "dirty") != LUA_TNIL) {
-        ask(L, e, "dirty");
-        e->dirty = lua_toboolean(L, -1);
-    }
-    lua_settop(L, top);
-}
-
-/* The object on top if it is one of those that tasks wake: it has a queue, and no descriptor. */
-static bool ask_waitable(lua_State *L, struct entry *e) {
-    int top = lua_gettop(L);
-    struct task_object *handle = luaL_testudata(L, top, TASK_TYPE);
-    e->task = handle;
-    if (handle != NULL) {
-        e->queue = &handle->joiners;
-    } else if (lua_istable(L, top) && lua_getfield(L, top, "watchers") != LUA_TNIL) {
-        e->queue = condition_test(L, -1);
-    }
-    lua_settop(L, top);
-    e->fd = -1;
-    return e->queue != NULL;
-}
-
-/* A socket twice in one list is listed once, as a descriptor in a set is. Nothing of the script's runs
- * between the mark and its end. */
-static void drop_repeated(struct selection *sel, size_t first) {
-    size_t count = first;
-    for (size_t i = first; i < sel->count; i++) {
-        struct socket *s = sel->entries[i].socket;
-        if (s != NULL && s->selected) {
-            continue;
-        }
-        if (s != NULL) {
-            s->selected = true;
-        }
-        if (count < i) {
-            sel->entries[count] = sel->entries[i];
-        }
-        count++;
-    }
-    sel->count = count;
-    for (size_t i = first; i < count; i++) {
-        if (sel->entries[i].socket != NULL) {
-            sel->entries[i].socket->selected = false;
-        }
-    }
-}
-
-static void collect(lua_State *L, struct selection *sel, int table, size_t n, int events) {
-    size_t first = sel->count;
-    for (size_t i = 1; i <= n; i++) {
-        struct entry *e = &sel->entries[sel->count];
-        memset(e, 0, sizeof(*e));
-        e->events = events;
-        e->index = (lua_Integer)i;
-        lua_geti(L, table, (lua_Integer)i);
-        struct socket_box *box = socket_test(L, -1);
-        if (box != NULL) {
-            e->socket = box->socket;
-            e->fd = box->socket ? box->socket->watch.fd : -1;
-        } else if (!ask_waitable(L, e)) {
-            ask_foreign(L, e);
-        }
-        lua_pop(L, 1);
-        if (lua_toboolean(L, STRICT) && e->queue == NULL && e->fd < 0) {
-            if (box == NULL) {
-                location_argerror(L, 1,
-                                  lua_pushfstring(L, "object %d cannot be waited for", (int)i));
-            }
-            e->socket = NULL; /* that is what it is ready to say */
-            e->dirty = true;
-            sel->count++;
-            continue;
-        }
-        sel->count += e->queue != NULL || e->fd >= 0;
-    }
-    drop_repeated(sel, first);
-}
-
-/* Another task's selection may wait on our watch of a descriptor: it must make its own. Its place in
- * the queue is gone once it is woken. */
-static void stop_foreign(struct selection *sel) {
-    for (size_t i = 0; i < sel->count; i++) {
-        struct entry *e = &sel->entries[i];
-        if (e->socket == NULL && e->queue == NULL) {
-            watch_stop(&e->watch);
-            waitq_wake_all(&e->watch.readers, WAKE_READY);
-            waitq_wake_all(&e->watch.writers, WAKE_READY);
-        }
-    }
-}
-
-static int selection_gc(lua_State *L) {
-    stop_foreign(lua_touserdata(L, 1));
-    return 0;
-}
-
-static struct selection *selection_new(lua_State *L) {
-    size_t receivers = length_of(L, RECEIVERS), senders = length_of(L, SENDERS);
-    size_t n = receivers + senders;
-    struct selection *sel;
-    size_t each = sizeof(*sel->entries) + sizeof(*sel->interests) + sizeof(*sel->polls);
-    sel = lua_newuserdatauv(L, sizeof(*sel) + n * each, 0);
-    sel->count = 0;
-    sel->interests = (struct interest *)(sel->entries + n);
-    sel->polls = (struct pollfd *)(sel->interests + n);
-    if (luaL_newmetatable(L, SELECTION_TYPE)) {
-        lua_pushcfunction(L, selection_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
-    collect(L, sel, RECEIVERS, receivers, POLLIN);
-    collect(L, sel, SENDERS, senders, POLLOUT);
-    return sel;
-}
 
 /* ---- looking ---- */
 
@@ -221,12 +30,12 @@ static bool ready_without_kernel(const struct entry *e) {
         return e->dirty;
     }
     if (s->closed) {
-        return true; /* another task closed it: the next call says so */
+        return true; /* closed by another task: the next call says so */
     }
     return e->events == POLLIN && (input_size(s) > 0 || s->eof || datagrams_waiting(s));
 }
 
-/* Writable means that a send would be taken: nothing waits for the kernel. */
+/* A socket is writable only if a send would be taken: not while its block waits for the kernel. */
 static bool ready_by_kernel(const struct entry *e, int revents) {
     if (!(revents & (e->events | POLLERR | POLLHUP | POLLNVAL))) {
         return false;
@@ -234,7 +43,7 @@ static bool ready_by_kernel(const struct entry *e, int revents) {
     return e->events == POLLIN || e->socket == NULL || !e->socket->out.blocked;
 }
 
-/* A gate's object says itself whether it is ready. */
+/* A task is ready once it has ended; an object with a condition is asked by its method `ready`. */
 static bool waitable_ready(lua_State *L, const struct entry *e) {
     if (e->task != NULL) {
         return e->task->task == NULL;
@@ -248,12 +57,13 @@ static bool waitable_ready(lua_State *L, const struct entry *e) {
     return ready;
 }
 
+/* Which entries are ready now? Flushes output first: a peer may wait for it. True if any is. */
 static bool look(lua_State *L, struct selection *sel) {
     bool any = false;
     outputs_flush();
     for (size_t i = 0; i < sel->count; i++) {
         struct entry *e = &sel->entries[i];
-        e->fd = e->socket ? e->socket->watch.fd : e->fd; /* it may have another, or none, by now */
+        e->fd = e->socket ? e->socket->watch.fd : e->fd; /* setfd, or close */
         sel->polls[i] = (struct pollfd){.fd = e->fd, .events = (short)e->events};
     }
     rt.driver->poll(sel->polls, sel->count);
@@ -302,21 +112,21 @@ static int results(lua_State *L, const struct selection *sel, bool any) {
 
 static int select_resumed(lua_State *L, int status, lua_KContext ctx);
 
-/* The watch to wait on; a foreign descriptor that poll cannot report is ready by definition. */
+/* The watch to wait on: its socket's, else the one that the descriptor has already, else a new one. */
 static struct watch *watch_for(struct entry *e) {
     if (e->socket != NULL) {
         return &e->socket->watch;
     }
-    struct watch *owner = rt.driver->watch_of(e->fd);
-    if (owner != NULL) {
-        return owner;
+    struct watch *existing = rt.driver->watch_of(e->fd);
+    if (existing != NULL) {
+        return existing;
     }
     watch_init(&e->watch, rt.driver, e->fd);
     return &e->watch;
 }
 
-/* Has all of them watched that have a descriptor: 0 or -errno. Sockets first: one that is also listed
- * as a foreign descriptor takes that over. */
+/* Watches every entry that has a descriptor: 0 or -errno. Sockets come first, so that a descriptor which
+ * is in the lists both as a socket and by another object is watched once, by the socket's watch. */
 static int arm(struct selection *sel) {
     int err = 0;
     for (int foreign = 0; foreign <= 1; foreign++) {
@@ -330,10 +140,10 @@ static int arm(struct selection *sel) {
     return err;
 }
 
-/* What cannot be watched is not waited for: select raises, as LuaSocket's. A descriptor that was
- * closed since it was looked at counts as ready. */
+/* A descriptor cannot be watched: select raises, as LuaSocket's does. If it was closed since the last
+ * look, it counts as ready instead. */
 static int not_watched(lua_State *L, struct selection *sel, int err) {
-    stop_foreign(sel);
+    selection_stop(sel);
     if (err == -EBADF && look(L, sel)) {
         return results(L, sel, true);
     }
@@ -355,7 +165,7 @@ static int wait(lua_State *L, struct selection *sel) {
     for (size_t i = 0; i < sel->count; i++) {
         struct entry *e = &sel->entries[i];
         struct waitq *queue = e->queue;
-        sel->interests[i].stays = e->socket != NULL; /* which must not go before this has looked */
+        sel->interests[i].stays = e->socket != NULL; /* keeps its memory until the next look */
         if (queue == NULL) {
             struct watch *w = watch_for(e);
             queue = e->events == POLLIN ? &w->readers : &w->writers;
@@ -370,7 +180,7 @@ static int select_resumed(lua_State *L, int status, lua_KContext ctx) {
     struct selection *sel = (struct selection *)ctx;
     (void)status;
     enum wake why = task_resumed();
-    stop_foreign(sel);
+    selection_stop(sel);
     if (why == WAKE_CANCELLED) {
         return task_raise(L);
     }
@@ -379,18 +189,8 @@ static int select_resumed(lua_State *L, int status, lua_KContext ctx) {
                                                                   : wait(L, sel);
 }
 
-/* The script may change its tables while the task waits: results come from copies. */
-static void keep_list(lua_State *L, int table) {
-    lua_Integer n = (lua_Integer)length_of(L, table);
-    lua_createtable(L, n < INT_MAX ? (int)n : 0, 0);
-    for (lua_Integer i = 1; i <= n; i++) {
-        lua_geti(L, table, i);
-        lua_rawseti(L, -2, i);
-    }
-    lua_replace(L, table);
-}
-
-/* Copying the lists may run finalizers, and these may close a socket, set an event or read ahead. */
+/* Has anything become ready that no event tells of? Copying the lists may have run finalizers, and these
+ * may have closed a socket, set an event or read ahead. */
 static bool made_ready(lua_State *L, const struct selection *sel) {
     bool any = false;
     for (size_t i = 0; i < sel->count && !any; i++) {
@@ -412,8 +212,7 @@ static int select_now(lua_State *L, int status, lua_KContext ctx) {
         return results(L, sel, any);
     }
     sel->end = clock_after(seconds);
-    keep_list(L, RECEIVERS);
-    keep_list(L, SENDERS);
+    selection_copy_lists(L);
     any = made_ready(L, sel) && look(L, sel);
     return any ? results(L, sel, any) : wait(L, sel);
 }
@@ -421,8 +220,7 @@ static int select_now(lua_State *L, int status, lua_KContext ctx) {
 static int choose(lua_State *L, bool strict) {
     lua_settop(L, SECONDS);
     lua_pushboolean(L, strict);
-    length_of(L, RECEIVERS);
-    length_of(L, SENDERS);
+    selection_check_lists(L);
     task_opt_seconds(L, SECONDS);
     if (scheduler.budget <= 0 && task_can_wait(L)) {
         task_prepare(L, "select");
@@ -437,7 +235,7 @@ int socket_select(lua_State *L) {
     return choose(L, false);
 }
 
-/* wait(objects, nil, seconds): the same for lua/lariat/task.lua, which wants no surprises */
+/* wait(objects, nil, seconds): the strict form, for lua/lariat/task.lua */
 int select_wait(lua_State *L) {
     return choose(L, true);
 }

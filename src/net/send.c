@@ -1,23 +1,82 @@
 /* SPDX-License-Identifier: MIT
  *
- * The sending half of a stream: send, flush, shutdown and pipe. Output goes through output.c, which
- * corks it per tick. Results follow LuaSocket 3.1: last, nil, nil | nil, message, last, where `last`
- * is the index of the last byte that the runtime or the kernel owns: resuming at last + 1 repeats
- * and loses nothing.
+ * The sending half of a stream: send, flush and shutdown. Output goes through output.c, which corks it
+ * per tick. Results follow LuaSocket 3.1: last, nil, nil | nil, message, last, where `last` is the index
+ * of the last byte that has been handed to the runtime or the kernel: a script that goes on at last + 1
+ * repeats and loses nothing.
  *
- * Messages are whole: while one send waits, another task's send queues behind it.
+ * Invariant: a message is sent as a whole. While one send waits, another task's send queues behind it.
  */
+#include "net/send.h"
+
 #include <errno.h>
 #include <lauxlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "kernel/driver.h"
-#include "net/gather.h"
 #include "net/methods.h"
 #include "net/result.h"
 #include "net/socket.h"
-#include "base/memory.h"
 #include "task/task.h"
+
+/* ---- tables ---- */
+
+/* A table given to send holds strings, numbers and such tables, which together are one message. A few
+ * strings are sent from where they lie; anything else is first made one string, which costs one copy,
+ * as table.concat does. */
+
+#define MOST_PIECES 16 /* sent from where they lie */
+
+/* The strings of the table at `index`, if it holds nothing else and at most MOST_PIECES: how many, and
+ * `size` bytes together. They are anchored by the table. 0: gather_string is needed. */
+static size_t gather_pieces(lua_State *L, int index, struct iovec *pieces, size_t *size) {
+    size_t count = lua_rawlen(L, index);
+    *size = 0;
+    for (size_t i = 0; i < count && count <= MOST_PIECES; i++) {
+        bool is_string = lua_rawgeti(L, index, (lua_Integer)i + 1) == LUA_TSTRING;
+        const char *data = is_string ? lua_tolstring(L, -1, &pieces[i].iov_len) : NULL;
+        lua_pop(L, 1); /* the table still anchors it */
+        if (data == NULL) {
+            return 0;
+        }
+        pieces[i].iov_base = (void *)(uintptr_t)data;
+        *size += pieces[i].iov_len;
+    }
+    return count <= MOST_PIECES ? count : 0;
+}
+
+/* Appends a table's strings, numbers and tables, in order; guards against cycles by depth. */
+static void add_table(lua_State *L, luaL_Buffer *b, int index, int depth) {
+    luaL_argcheck(L, depth < 100, 2, "table is nested too deeply");
+    lua_Integer n = (lua_Integer)lua_rawlen(L, index);
+    luaL_checkstack(L, 4, "table is nested too deeply");
+    for (lua_Integer i = 1; i <= n; i++) {
+        int type = lua_rawgeti(L, index, i);
+        if (type == LUA_TTABLE) {
+            int nested = lua_gettop(L);
+            luaL_Buffer inner;
+            luaL_buffinit(L, &inner);
+            add_table(L, &inner, nested, depth + 1);
+            luaL_pushresult(&inner);
+            lua_remove(L, nested);
+        } else if (type != LUA_TSTRING && type != LUA_TNUMBER) {
+            luaL_error(L, "bad argument #1 to 'send' (element %I: string expected, got %s)", i,
+                       lua_typename(L, type));
+        }
+        luaL_addvalue(b);
+    }
+}
+
+/* Replaces the table at `index` by one string and returns that; raises if it holds anything else. */
+static const char *gather_string(lua_State *L, int index, size_t *size) {
+    luaL_Buffer b;
+    luaL_buffinit(L, &b);
+    add_table(L, &b, index, 0);
+    luaL_pushresult(&b);
+    lua_replace(L, index);
+    return lua_tolstring(L, index, size);
+}
 
 /* ---- send ---- */
 
@@ -40,27 +99,31 @@ static int sent_all(lua_State *L, struct op *op) {
     return push_last(L, (lua_Integer)op->as.send.size + op->as.send.first - 1);
 }
 
-/* What a script is told of an error here, shutdown does not tell again. */
-static int told(struct socket *s, int err) {
+int send_mark_told(struct socket *s, int err) {
     s->out.told |= err < 0 && err != -EAGAIN;
     return err;
 }
 
-/* Must wait: while somebody's message is under way and, coming new, for those in line. Who has been
- * in line already was woken as its first: those he finds there now are behind him, unless one of
- * them has begun. That one stays the first, else it would never be woken again. */
-static bool must_queue(struct op *op, const struct socket *s) {
+/* Must the operation wait for others that send? A new one waits for all that are in line. One that has
+ * been in line was woken as the first of it, so that those in line now came later: it waits only for a
+ * message that is under way. */
+static bool must_wait(const struct op *op, const struct socket *s) {
     const struct waitq *line = &s->watch.writers;
-    bool came_new = !op->queued;
-    bool must = came_new ? waitq_has_exclusive(line) : waitq_has_begun(line);
-    op->queued = came_new || !must;
-    return must;
+    return op->queued ? waitq_has_begun(line) : waitq_has_exclusive(line);
+}
+
+/* An operation that waits for a message under way goes behind it, not before: if the one that has begun
+ * were not the first in line, it would never be woken again. */
+bool send_line_up(struct op *op, const struct socket *s) {
+    bool wait = must_wait(op, s);
+    op->queued = !op->queued || !wait;
+    return wait;
 }
 
 static int attempt_send(lua_State *L, struct op *op) {
     struct socket *s = op->socket;
     size_t sent = 0;
-    if (!op->begun && must_queue(op, s)) {
+    if (!op->begun && send_line_up(op, s)) {
         return WANT_WRITE;
     }
     if (s->out.error != 0 || s->out.ended) {
@@ -80,10 +143,10 @@ static int attempt_send(lua_State *L, struct op *op) {
     if (err == -EAGAIN) {
         return WANT_WRITE;
     }
-    return told(s, err) < 0 ? send_failed(L, op, result_message(err)) : sent_all(L, op);
+    return send_mark_told(s, err) < 0 ? send_failed(L, op, result_message(err)) : sent_all(L, op);
 }
 
-/* An index as LuaSocket takes it: any number, cut to an integer. */
+/* An index as LuaSocket takes it: any number, with its fraction cut off. */
 static lua_Integer opt_index(lua_State *L, int index, lua_Integer otherwise) {
     lua_Number n = luaL_optnumber(L, index, (lua_Number)otherwise);
     luaL_argcheck(L, n == n, index, "index expected, got nan");
@@ -92,15 +155,15 @@ static lua_Integer opt_index(lua_State *L, int index, lua_Integer otherwise) {
                                    : -LUA_MAXINTEGER / 2;
 }
 
-/* Nothing keeps bytes from being sent now: nobody in line, no failure, no turn used up. (It is closed
- * if a finalizer did that while what to send was made a string.) */
+/* May bytes be sent without an operation? Only if nobody is in line, nothing has failed and the turn is
+ * not used up. (The socket is closed if a finalizer closed it while a table was made a string.) */
 static inline bool goes_at_once(const struct socket *s) {
     return s->box != NULL && waitq_is_empty(&s->watch.writers) && s->out.error == 0 &&
            !s->out.ended && !s->standard && scheduler.budget > 0;
 }
 
-/* What most sends come to: all of it is corked, or the kernel takes it. How much went is told in any
- * case; an error is kept for the operation to meet. */
+/* What most calls of send need: the bytes are corked, or the kernel takes them. Returns how many were
+ * taken; an error is kept in the socket, for the operation that sends the rest. */
 static inline size_t send_at_once(struct socket *s, const char *data, size_t size) {
     size_t sent = 0;
     if (!goes_at_once(s)) {
@@ -115,17 +178,17 @@ static inline size_t send_at_once(struct socket *s, const char *data, size_t siz
     return sent;
 }
 
-/* The strings of a table are corked as they are, if they are few. */
+/* Corks the strings of a table from where they lie. False: they are too many, or cannot be corked. */
 static bool send_pieces(lua_State *L, struct socket *s, size_t *size) {
-    struct iovec pieces[GATHER_MOST];
+    struct iovec pieces[MOST_PIECES];
     size_t count = goes_at_once(s) ? gather_pieces(L, 2, pieces, size) : 0;
     return count > 0 && *size > 0 && output_cork_pieces(s, pieces, count, *size);
 }
 
-static const struct op_type send_op = {"send", attempt_send, send_failed, false};
+static const struct op_type send_op = {"send", attempt_send, send_failed, NULL};
 
-/* An operation for what is not sent at once: a part of data, what must wait, what fails. Of the whole
- * `sent` bytes may have gone. */
+/* Runs an operation for what was not sent at once: part of a string, what must wait, what fails. `sent`
+ * bytes of the whole string may have been sent already. */
 static __attribute__((noinline)) int send_rest(lua_State *L, struct socket *s, const char *data,
                                                size_t size, size_t sent) {
     lua_Integer first = opt_index(L, 3, 1);
@@ -147,7 +210,7 @@ static __attribute__((noinline)) int send_rest(lua_State *L, struct socket *s, c
     if (s == NULL) {
         return send_failed(L, &op, "closed");
     }
-    bool under_way = sent > 0 && s->out.error == 0; /* nobody may come between */
+    bool under_way = sent > 0 && s->out.error == 0; /* no other message may come between */
     return under_way ? op_wait(L, &op, WANT_WRITE) : op_run(L, &op);
 }
 
@@ -184,7 +247,7 @@ static int result_only(lua_State *L, struct op *op, const char *why) {
 }
 
 static int attempt_flush(lua_State *L, struct op *op) {
-    if (must_queue(op, op->socket)) {
+    if (send_line_up(op, op->socket)) {
         return WANT_WRITE;
     }
     int err = output_flush(op->socket);
@@ -192,10 +255,10 @@ static int attempt_flush(lua_State *L, struct op *op) {
         return WANT_WRITE;
     }
     waitq_wake_first(&op->socket->watch.writers, WAKE_READY);
-    return result_ok(L, told(op->socket, err));
+    return result_ok(L, send_mark_told(op->socket, err));
 }
 
-static const struct op_type flush_op = {"flush", attempt_flush, result_only, false};
+static const struct op_type flush_op = {"flush", attempt_flush, result_only, NULL};
 
 /* flush() -> 1 once the kernel has everything that was sent | nil, message */
 static int method_flush(lua_State *L) {
@@ -206,12 +269,10 @@ static int method_flush(lua_State *L) {
 
 /* ---- shutdown ---- */
 
-/* Ends the sending side once everything sent has gone out. 0, or -errno of what could not be sent
- * and has not been reported before. */
-static int stream_shutdown_send(struct socket *s) {
+int send_end(struct socket *s) {
     int err = output_flush(s);
     if (s->standard) {
-        return err == -EAGAIN ? 0 : err; /* others use the same stream: it is not ours to end */
+        return err == -EAGAIN ? 0 : err; /* other processes use the same stream */
     }
     if (err == -EAGAIN) {
         s->out.shutdown = true;
@@ -237,154 +298,13 @@ static int method_shutdown(lua_State *L) {
         s->watch.drained = false;
         s->watch.driver->shutdown(s->watch.fd, SHUT_RD);
     }
-    int err = mode != RECEIVE ? stream_shutdown_send(s) : 0;
+    int err = mode != RECEIVE ? send_end(s) : 0;
     return result_ok(L, err < 0 ? err : 1);
-}
-
-/* ---- pipe ---- */
-
-#define PIPE_ERRNO 1000 /* keeps -errno apart from WANT_* */
-#define PIPE_BULK 16384 /* bytes in one round from which not copying them pays */
-
-static int pipe_failed(lua_State *L, struct op *op, const char *why) {
-    lua_pushnil(L);
-    lua_pushstring(L, why);
-    lua_pushinteger(L, (lua_Integer)op->as.pipe.moved);
-    return 3;
-}
-
-static struct socket *stream_at(lua_State *L, int index) {
-    return ((struct socket_box *)lua_touserdata(L, index))->socket;
-}
-
-static int pipe_ended(lua_State *L, struct op *op, struct socket *to, ssize_t n) {
-    if (n == NO_MEMORY) {
-        return memory_no_memory(L);
-    }
-    if (n < 0) {
-        return pipe_failed(L, op, result_message((int)n));
-    }
-    int err = stream_shutdown_send(to); /* what was sent before may have met an error as well */
-    if (err < 0) {
-        return pipe_failed(L, op, result_message(err));
-    }
-    lua_pushinteger(L, (lua_Integer)op->as.pipe.moved);
-    return 1;
-}
-
-/* Has `to` room? 0, -EAGAIN or -errno. */
-static int pipe_room(struct op *op, struct socket *to) {
-    if (must_queue(op, to)) {
-        return -EAGAIN;
-    }
-    return to->out.blocked ? told(to, output_flush(to)) : 0;
-}
-
-/* Receives into the input of `from`, unless `to`, which has nothing pending, can take it as it is. */
-static ssize_t pipe_receive(struct op *op, struct socket *from, struct socket *to) {
-    const struct driver *driver = from->watch.driver;
-    size_t moved = 0;
-    ssize_t n = -EOPNOTSUPP;
-    if (op->as.pipe.bulk && driver == to->watch.driver && driver->forward &&
-        output_flush(to) == 0) {
-        n = input_forward(from, to, &moved);
-        op->as.pipe.moved += moved;
-    }
-    if (n == -EOPNOTSUPP) {
-        n = input_fill(from, 0);
-    }
-    if (n >= 0) {
-        op->as.pipe.bulk = n >= PIPE_BULK && (moved == 0 || input_size(from) == 0);
-    }
-    return n;
-}
-
-/* One round: make room, receive, write. 1: moved something, 0: the end of `from`, WANT_* or -errno
- * below them. */
-static ssize_t pipe_round(struct op *op, struct socket *from, struct socket *to) {
-    ssize_t n = pipe_room(op, to);
-    op->socket = from;
-    op->as.pipe.other = to;
-    if (n == -EAGAIN) {
-        op->socket = to;
-        op->as.pipe.other = from;
-        return WANT_WRITE;
-    }
-    if (n == 0 && input_size(from) == 0) {
-        n = pipe_receive(op, from, to);
-        if (n == 0 || n == -EAGAIN) {
-            return n == 0 ? 0 : WANT_READ;
-        }
-    }
-    if (n < 0) {
-        return n - PIPE_ERRNO;
-    }
-    size_t sent = 0;
-    int err = 0;
-    if (input_size(from) > 0) {
-        err = told(to, output_write(to, input_data(from), input_size(from), &sent));
-        op->as.pipe.moved += sent;
-        input_take(from, sent);
-        input_trim(from);
-        if (err == -EAGAIN && to->out.size == 0) { /* no memory to hold back the rest */
-            op->socket = to;
-            op->as.pipe.other = from;
-            return WANT_WRITE;
-        }
-    }
-    op->queued = false; /* others may send between two rounds */
-    waitq_wake_first(&to->watch.writers, WAKE_READY);
-    return err < 0 && err != -EAGAIN ? err - PIPE_ERRNO : 1;
-}
-
-static int attempt_pipe(lua_State *L, struct op *op) {
-    for (;;) {
-        struct socket *from = stream_at(L, 1);
-        struct socket *to = stream_at(L, 2);
-        if (from == NULL || to == NULL) {
-            return pipe_failed(L, op, "closed");
-        }
-        if (waitq_has_exclusive(&from->watch.readers)) {
-            return pipe_failed(L, op, "socket busy reading");
-        }
-        if (scheduler.budget <= 0) {
-            op->socket = from;
-            op->as.pipe.other = to;
-            return WANT_TURN;
-        }
-        ssize_t n = pipe_round(op, from, to);
-        if (n == WANT_READ || n == WANT_WRITE) {
-            return (int)n;
-        }
-        if (n <= 0) {
-            return pipe_ended(L, op, to, n < 0 ? n + PIPE_ERRNO : 0);
-        }
-    }
-}
-
-static const struct op_type pipe_op = {"pipe", attempt_pipe, pipe_failed, false};
-
-/* a:pipe(b) -> bytes moved until a's end, which is passed on | nil, message, bytes moved */
-static int method_pipe(lua_State *L) {
-    struct op op;
-    op_init(&op, &pipe_op, socket_check(L, ANY_STREAM, "client"));
-    struct socket_box *to = socket_test(L, 2);
-    luaL_argcheck(L, to != NULL && (CLASS(socket_class(to)) & ANY_STREAM), 2,
-                  "stream socket expected");
-    if (op.socket == NULL || to->socket == NULL) {
-        return pipe_failed(L, &op, "closed");
-    }
-    lua_settop(L, 2);
-    op.paired = true;
-    op.as.pipe.other = to->socket;
-    op.as.pipe.end = lua_newuserdatauv(L, sizeof(*op.as.pipe.end), 0);
-    return op_run(L, &op);
 }
 
 const luaL_Reg send_methods[] = {
     {"send", method_send},
     {"flush", method_flush},
     {"shutdown", method_shutdown},
-    {"pipe", method_pipe},
     {NULL, NULL},
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * sendmany: a list of datagrams in one call. Two passes: the first checks every entry and finds its
- * address (a name may suspend the task), the second sends. So a bad entry sends nothing at all.
+ * address (a name may suspend the task), the second sends. So if one entry is bad, nothing is sent.
  *
  * Invariant: the list is the script's and may change while the task waits; the second pass takes
  * addresses from the first, and refuses an entry that no longer holds a string.
@@ -10,13 +10,13 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "net/address.h"
 #include "net/datagram.h"
 #include "net/methods.h"
 #include "net/resolve.h"
 #include "net/result.h"
 #include "net/socket.h"
-#include "base/clock.h"
 #include "task/task.h"
 
 #define SELF 1
@@ -25,9 +25,9 @@
 
 struct plan {
     lua_Integer count;
-    lua_Integer found; /* addresses known so far */
-    bool connected;    /* then there are none */
-    const char *host;  /* of the last entry, anchored by the user value: compared by address */
+    lua_Integer found; /* addresses found so far */
+    bool connected;    /* then no addresses are needed */
+    const char *host;  /* of the last entry, anchored by the user value; compared as a pointer */
     int port;          /* of the entry being looked up */
     struct address to[];
 };
@@ -84,7 +84,7 @@ static int attempt_send_many(lua_State *L, struct op *op) {
     return 1;
 }
 
-static const struct op_type send_many_op = {"sendmany", attempt_send_many, send_many_failed, false};
+static const struct op_type send_many_op = {"sendmany", attempt_send_many, send_many_failed, NULL};
 
 static int send_all(lua_State *L) {
     struct op op;
@@ -103,7 +103,8 @@ static int nothing_sent(lua_State *L, const char *why) {
     return 3;
 }
 
-/* The address of the next entry is known: 0, or the results of a socket that cannot reach it. */
+/* The address of the next entry has been found: 0, or the number of results if the socket cannot have a
+ * descriptor of its family. */
 static int accept_address(lua_State *L, struct plan *plan) {
     struct socket *s = socket_test(L, SELF)->socket;
     const struct address *a = &plan->to[plan->found];
@@ -129,7 +130,8 @@ static int looked_up(lua_State *L, int status, lua_KContext ctx) {
 
 enum found { NUMERIC, NAME, NOWHERE };
 
-/* The address of the entry on top, whose host is left on top; NOWHERE: results are. */
+/* Finds the address of the entry on top of the stack. NAME: it must be looked up, and the host is on top;
+ * NOWHERE: there is none, and the results are on top. */
 static enum found find_address(lua_State *L, struct socket *s, struct plan *plan) {
     lua_Integer i = plan->found + 1;
     struct address *a = &plan->to[plan->found];
@@ -174,7 +176,7 @@ static int look_up(lua_State *L, struct plan *plan) {
     while (!plan->connected && plan->found < plan->count) {
         struct socket *s = socket_test(L, SELF)->socket;
         if (s == NULL) {
-            break; /* closed meanwhile: send_all says so */
+            break; /* it was closed: send_all tells the script */
         }
         lua_settop(L, PLAN);
         if (lua_rawgeti(L, LIST, plan->found + 1) != LUA_TTABLE) {

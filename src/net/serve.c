@@ -1,26 +1,25 @@
 /* SPDX-License-Identifier: MIT
  *
- * A server at work: one task accepts, and each connection has a task of its own that runs the
- * handler. There may be very many of them, nearly all waiting, and they may come and go fast; so
- * accepting is one operation, however many connections it brings, and a handler's task has no
- * function of ours below the handler, no closure and no handle. What to do when accepting fails is
- * said in lua/lariat/internal/net/serve.lua.
+ * The C half of serve: one task accepts, and each connection has a task of its own that runs the handler.
+ * There may be very many of them, nearly all waiting, and they may come and go fast; so accepting is one
+ * operation, however many connections it brings, and a handler's task has no Lua function below the
+ * handler, no closure and no object. lua/lariat/internal/net/serve.lua decides what to do when accepting
+ * fails.
  *
- * Invariants: however a handler is left, by an error, a cancellation or its own end, its connection
- * is closed, in its task and where nothing can wait. However its task ends, also before it could
- * run the handler, it counts among those at work no longer. The service lies on the stack of each
- * of its tasks, which keeps it.
+ * Invariants: however a handler ends, by an error, a cancellation or by returning, its connection is
+ * closed, in its task and without waiting. However its task ends, also before it could run the handler,
+ * `active` is decremented. The service lies on the stack of each of its tasks, which keeps it alive.
  */
 #include <errno.h>
 #include <lauxlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "net/methods.h"
 #include "net/result.h"
 #include "net/server.h"
 #include "net/socket.h"
 #include "task/task.h"
-#include "base/clock.h"
 
 #define SERVICE_TYPE "lariat.service"
 
@@ -39,11 +38,11 @@ static void push_name(lua_State *L, const struct service *service) {
 
 /* ---- a handler's task ---- */
 
-/* Its stack once it has begun. */
+/* Indices on its stack, once it has begun. */
 enum { MESSAGE_HANDLER = 1, SERVICE, CONNECTION, HANDLER };
 
-/* Has lines() of the handler's own connection raised this, since the client failed it? Then it is no
- * mistake that a traceback helps to find. */
+/* Was the error raised by lines() of the handler's own connection, because the client failed? Then there
+ * is no mistake in the script that a traceback would help to find. */
 static bool client_failed(lua_State *L) {
     lua_Debug raised, outermost;
     const char *message = lua_tostring(L, 1);
@@ -61,7 +60,7 @@ static bool client_failed(lua_State *L) {
     return box != NULL && receive_is_lines_of(L, 2, box);
 }
 
-/* Message handler of handlers. */
+/* The message handler that handlers run under. */
 static int keep_traceback(lua_State *L) {
     bool alone = client_failed(L);
     lua_settop(L, 1);
@@ -75,7 +74,7 @@ static int keep_traceback(lua_State *L) {
     return 1;
 }
 
-/* With the error in place of the handler. */
+/* The error is at index HANDLER. */
 static void report_failure(lua_State *L, struct task *task, const struct address *peer) {
     lua_pushcfunction(L, report_error);
     lua_pushvalue(L, HANDLER);
@@ -123,8 +122,8 @@ static int body(lua_State *L) {
     return handled(L, lua_pcallk(L, 1, 0, MESSAGE_HANDLER, 0, handled), 0);
 }
 
-/* One that died before its body could begin, for want of memory, has the body on its stack still, in
- * the place of the message handler, and its arguments. */
+/* A task that ended before its body could begin, for want of memory, still has the body and its arguments
+ * on its stack, where a running one has the message handler and the same arguments. */
 static void task_ended(struct task *task) {
     if (lua_tocfunction(task->co, 1) == body) {
         const struct socket_box *box = lua_touserdata(task->co, CONNECTION);
@@ -136,10 +135,10 @@ static void task_ended(struct task *task) {
 
 /* ---- accepting ---- */
 
-/* Stack of accept. */
+/* Indices on the stack of accept. */
 enum { SELF = 1, SERVER, FUNCTION };
 
-/* A task for the connection on top, which is taken. */
+/* Starts a task for the connection on top of the stack, and pops it. */
 static void start(lua_State *L, struct server *server) {
     struct socket_box *box = lua_touserdata(L, -1);
     box->timeout.block = server->timeout;
@@ -215,13 +214,13 @@ static int accept_failed(lua_State *L, struct op *op, struct server *server, int
     return op->socket->closed ? failed(L, op, "closed") : WANT_PAUSE;
 }
 
-/* Until nobody is there, the turn is used up, or there are as many handlers as there may be. Who
- * else accepts from this server has a turn after each connection. */
+/* Accepts until no connection is left, the turn is used up, or the limit of handlers is reached. Other
+ * tasks that accept from this server get a chance after each connection. */
 static int attempt(lua_State *L, struct op *op) {
     struct server *server = lua_touserdata(L, SELF);
     while ((lua_Number)server->service.members < server->limit) {
         if (op->socket->closed) {
-            return failed(L, op, "closed"); /* by a finalizer */
+            return failed(L, op, "closed"); /* closed by a finalizer */
         }
         int err = server_accept(L, op);
         if (err == -EAGAIN) {
@@ -242,7 +241,7 @@ static int attempt(lua_State *L, struct op *op) {
     return 1;
 }
 
-static const struct op_type accept_op = {"accept", attempt, failed, false};
+static const struct op_type accept_op = {"accept", attempt, failed, NULL};
 
 static struct server *check_server(lua_State *L) {
     return luaL_checkudata(L, SELF, SERVICE_TYPE);
@@ -288,7 +287,7 @@ static int method_cancel(lua_State *L) {
     return 0;
 }
 
-/* service(name, limit, timeout) */
+/* service(name, limit, timeout) -> a service */
 static int service_new(lua_State *L) {
     size_t length;
     const char *name = luaL_checklstring(L, 1, &length);
@@ -302,7 +301,6 @@ static int service_new(lua_State *L) {
     return 1;
 }
 
-/* Pushes the function that makes one. */
 void service_open(lua_State *L) {
     static const luaL_Reg methods[] = {{"accept", method_accept},
                                        {"wait", method_wait},

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * Listening: listen and accept, the same for TCP and unix streams. Accepts of several tasks queue in
- * order. The accepted socket inherits TCP_NODELAY from its listener (Linux), so accepting costs one
+ * listen and accept, the same for TCP and unix streams. Tasks that accept from one server get connections
+ * in the order in which they came. The accepted socket inherits TCP_NODELAY from its listener (Linux), so accepting costs one
  * system call.
  */
+#include "net/server.h"
+
 #include <errno.h>
 #include <lauxlib.h>
 
 #include "kernel/driver.h"
 #include "net/methods.h"
 #include "net/result.h"
-#include "net/server.h"
 #include "net/socket.h"
 
 #define DEFAULT_BACKLOG 32 /* LuaSocket's */
@@ -40,8 +41,8 @@ static int accept_failed(lua_State *L, struct op *op, const char *why) {
     return result_error(L, why);
 }
 
-/* Looking it up costs a tenth of an accept's instructions: outside of tests it is asked once a
- * listener, since hardly any is accepted from in two places. */
+/* The script's line that accepts. Looking it up takes a tenth of an accept's instructions; so outside of
+ * tests it is looked up once for each listener, since hardly any is accepted from in two places. */
 static struct location accepting_line(lua_State *L, struct socket *s) {
     if (s->accept_at.file == 0 || sockets.exact_locations) {
         s->accept_at = location_here(L);
@@ -49,8 +50,8 @@ static struct location accepting_line(lua_State *L, struct socket *s) {
     return s->accept_at;
 }
 
-/* A connection that is accepted and in no object yet. Making that may raise (no memory, say): what is
- * still here at the end of the tick is nobody's. */
+/* A connection that has been accepted and has no object yet. Making one may raise, for want of memory: a
+ * connection that is still here at the end of the tick has none, and is closed. */
 static struct {
     const struct driver *driver; /* NULL: there is none */
     int fd;
@@ -108,7 +109,7 @@ static int attempt_accept(lua_State *L, struct op *op) {
     return err < 0 ? result_fail(L, err) : 1;
 }
 
-static const struct op_type accept_op = {"accept", attempt_accept, accept_failed, false};
+static const struct op_type accept_op = {"accept", attempt_accept, accept_failed, NULL};
 
 /* accept() -> client socket | nil, message */
 static int method_accept(lua_State *L) {

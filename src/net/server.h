@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Accepting, for those who accept otherwise than one at a time: see server.c.
+ * Accepting one connection, as a step of an operation (server.c's accept, serve.c's loop).
  */
 #ifndef LARIAT_SERVER_H
 #define LARIAT_SERVER_H
@@ -9,8 +9,9 @@
 
 #include "net/op.h"
 
-/* Accepts one connection as an attempt of `op`: 0 with the client's object pushed, or -errno;
- * -EAGAIN if nobody is there, or others have waited for longer. */
+/* Accepts a connection from op->socket, a server: 0, with the client's object pushed; -EAGAIN if there is
+ * none, or if tasks that came before `op` wait for one; or another -errno. Charges the task's turn. May
+ * raise, for want of memory: the connection is then closed at the end of the tick. */
 int server_accept(lua_State *L, struct op *op);
 
 #endif

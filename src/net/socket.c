@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * A socket's life: creation, adoption of descriptors, close. socket.h states who owns what; what
- * scripts see of every socket is in socket_lua.c.
+ * A socket's life: making, descriptors, closing. socket.h states who owns what; what scripts see of every
+ * socket is in class.c.
  *
- * `close`, `__gc` and `__close` are the same idempotent function and never yield. What a closed
- * socket has yet to send goes on in the background: see drain.c.
+ * Invariant: closing never waits and may be repeated. What a closed socket has yet to send is delivered
+ * in the background (drain.c).
  */
 #include "net/socket.h"
 
 #include <assert.h>
 #include <lauxlib.h>
 
-#include "net/datagram.h"
-#include "kernel/driver.h"
-#include "net/options.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/state.h"
+#include "kernel/driver.h"
+#include "net/datagram.h"
+#include "net/options.h"
 #include "task/task.h"
 
 /* ---- objects ---- */
@@ -73,7 +73,7 @@ int socket_create_descriptor(struct socket *s, int family) {
     return err;
 }
 
-/* ---- the end of a life ---- */
+/* ---- closing ---- */
 
 static void unlink_socket(struct socket *s) {
     sockets.open--;
@@ -118,7 +118,8 @@ static void end(struct socket *s, bool at_once) {
     }
 }
 
-/* getpeername() says ENOTCONN after a reset; SO_PEERNAME still knows, if asked for the exact size. */
+/* After a reset getpeername() fails with ENOTCONN; SO_PEERNAME still answers, if asked with the exact
+ * size of the address. */
 bool socket_peer(const struct socket *s, struct address *a) {
     const struct driver *driver = s->watch.driver;
     int fd = s->watch.fd;
@@ -142,7 +143,6 @@ void socket_abort(struct socket *s) {
     drain_abort(s);
 }
 
-/* Does a task wait for it? */
 bool socket_awaited(const struct socket *s) {
     return !waitq_is_empty(&s->watch.readers) || !waitq_is_empty(&s->watch.writers);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What all sockets share, and the lists they are in: see socket.h. Apart from socket.c, so that what a
- * socket consists of need not know how it is made and closed.
+ * The state that all sockets share. It is apart from socket.c so that the parts of a socket (input,
+ * output, class) need not call the file that makes and closes sockets.
  */
 #include "net/socket.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What is particular to TCP, in the order of a life: create, bind, connect, and the names of both
- * ends. Listening is in server.c, connecting in connect.c, bytes in receive.c and send.c.
+ * TCP's own methods: create, bind, connect, and the names of both ends (which UDP shares). Listening is
+ * in server.c, connecting in connect.c, bytes in receive.c and send.c.
  *
  * As in LuaSocket, tcp() has no descriptor until bind or connect knows the address family.
  */
@@ -10,16 +10,16 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/state.h"
+#include "kernel/driver.h"
 #include "net/address.h"
 #include "net/connect.h"
-#include "kernel/driver.h"
 #include "net/methods.h"
 #include "net/options.h"
 #include "net/resolve.h"
 #include "net/result.h"
 #include "net/socket.h"
-#include "base/clock.h"
-#include "base/state.h"
 
 /* ---- create ---- */
 
@@ -45,7 +45,7 @@ int tcp_create6(lua_State *L) {
 }
 
 /* copy(fd) -> a client on a copy of a descriptor that foreign code owns: the runtime waits on the
- * copy, which no close of the foreign code can take away under it. */
+ * copy, which stays open when the foreign code closes its own. */
 int tcp_copy(lua_State *L) {
     int fd = (int)luaL_checkinteger(L, 1);
     struct socket *s = socket_new(L, TCP_CLIENT, AF_UNSPEC);
@@ -54,7 +54,7 @@ int tcp_copy(lua_State *L) {
         return result_fail(L, errno);
     }
     socket_adopt(s, copy);
-    s->out.wrote = s->out.lingers = true; /* by the foreign code, perhaps */
+    s->out.wrote = s->out.lingers = true; /* perhaps by the foreign code */
     return 1;
 }
 
@@ -92,7 +92,7 @@ static int bind_looked_up(lua_State *L, int status, lua_KContext ctx) {
     return why ? result_error(L, why) : result_ok(L, err < 0 ? err : 1);
 }
 
-/* Shared by TCP and UDP: bind(host, port); "*" is every address. */
+/* bind(host, port) -> 1 | nil, message, for TCP and UDP; "*" is every address. */
 int inet_bind(lua_State *L, struct socket *s) {
     const char *host;
     int port = 0;

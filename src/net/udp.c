@@ -2,20 +2,20 @@
  *
  * Datagram sockets: UDP's methods, and those it shares with unix datagrams. Results follow
  * LuaSocket 3.1's udp.c; a receive buffer holds the largest datagram, so nothing is cut unless the
- * script asks for fewer bytes. Batching is datagram.c's.
+ * script asks for fewer bytes. datagram.c batches.
  */
 #include <errno.h>
 #include <lauxlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+#include "kernel/driver.h"
 #include "net/address.h"
 #include "net/datagram.h"
-#include "kernel/driver.h"
 #include "net/methods.h"
 #include "net/resolve.h"
 #include "net/result.h"
 #include "net/socket.h"
-#include "base/memory.h"
 #include "task/task.h"
 
 #define LARGEST_DATAGRAM 65535
@@ -69,7 +69,7 @@ static int attempt_receive(lua_State *L, struct op *op) {
         return result_error(L, "closed");
     }
     if (!op->queued && waitq_has_exclusive(&op->socket->watch.readers)) {
-        return WANT_READ; /* others came before */
+        return WANT_READ; /* others have waited for longer */
     }
     if (scheduler.budget <= 0 && !datagrams_waiting(op->socket)) {
         return WANT_TURN;
@@ -86,16 +86,16 @@ static int attempt_receive(lua_State *L, struct op *op) {
                                        : result_fail(L, err);
     }
     if (datagrams_waiting(op->socket)) {
-        waitq_wake_first(&op->socket->watch.readers, WAKE_READY); /* no event tells of these */
+        waitq_wake_first(&op->socket->watch.readers, WAKE_READY); /* these raise no event */
     }
     push_datagram(L, op, &d);
     return op->as.datagram.from ? 1 + address_push_host_port(L, &d.from) : 1;
 }
 
-static const struct op_type receive_op = {"receive", attempt_receive, datagram_failed, false};
+static const struct op_type receive_op = {"receive", attempt_receive, datagram_failed, NULL};
 static const struct op_type receivefrom_op = {"receivefrom", attempt_receive, datagram_failed,
-                                              false};
-static const struct op_type datagrams_op = {"datagrams", attempt_receive, iteration_failed, false};
+                                              NULL};
+static const struct op_type datagrams_op = {"datagrams", attempt_receive, iteration_failed, NULL};
 
 static int receive(lua_State *L, bool from) {
     struct op op;
@@ -119,8 +119,8 @@ static int method_receivefrom(lua_State *L) {
     return receive(L, true);
 }
 
-/* The bytes are copied by the first push: a finalizer that runs in any other may receive as well,
- * and what `d` points to is then gone. */
+/* Pushes {datagram, host, port}. The bytes are copied by the first push, since a finalizer that runs in a
+ * later one may receive, which invalidates d->data. */
 static void push_entry(lua_State *L, const struct op *op, const struct datagram *d) {
     push_datagram(L, op, d);
     lua_createtable(L, 3, 0);
@@ -158,7 +158,7 @@ static int attempt_many(lua_State *L, struct op *op) {
         err = more ? datagrams_take(op->socket, &d) : -EAGAIN;
     }
     if (err != -EAGAIN && err != NO_MEMORY) {
-        op->socket->out.error = (short)-err; /* the datagrams come first */
+        op->socket->out.error = (short)-err; /* the next call tells it */
     }
     if (datagrams_waiting(op->socket)) {
         waitq_wake_first(&op->socket->watch.readers, WAKE_READY);
@@ -166,7 +166,7 @@ static int attempt_many(lua_State *L, struct op *op) {
     return 1;
 }
 
-static const struct op_type receivemany_op = {"receivemany", attempt_many, datagram_failed, false};
+static const struct op_type receivemany_op = {"receivemany", attempt_many, datagram_failed, NULL};
 
 /* receivemany([max]) -> {{datagram, host, port}, ...}, at least one | nil, message */
 static int method_receivemany(lua_State *L) {
@@ -203,7 +203,7 @@ static int method_datagrams(lua_State *L) {
 
 /* ---- send ---- */
 
-/* The datagram's own error, else an earlier one's that no call has told. */
+/* Pushes the error of this datagram, else that of an earlier one which no call has told yet. */
 static __attribute__((noinline)) int not_sent(lua_State *L, struct socket *s, int err) {
     int earlier = datagrams_take_error(s);
     s->out.error = (short)(err < 0 && err != earlier ? -earlier : 0);
@@ -230,11 +230,15 @@ static int attempt_send(lua_State *L, struct op *op) {
     return sent(L, s, err, op->as.datagram.size);
 }
 
-static const struct op_type send_op = {"send", attempt_send, datagram_failed, true};
-static const struct op_type sendto_op = {"sendto", attempt_send, datagram_failed, true};
+static void keep_address(lua_State *L, struct op *op) {
+    op->as.datagram.to = address_keep(L, op->as.datagram.to);
+}
 
-/* The datagram at index 2, to a peer or (NULL) to the connected one. It is an operation only if it
- * has to wait: nearly always there is room in the batch. */
+static const struct op_type send_op = {"send", attempt_send, datagram_failed, keep_address};
+static const struct op_type sendto_op = {"sendto", attempt_send, datagram_failed, keep_address};
+
+/* Sends the datagram at index 2, to a peer or (NULL) to the connected one. It becomes an operation only
+ * if it must wait: nearly always it fits into the batch. */
 static int send_datagram(lua_State *L, const struct op_type *type, struct socket *s,
                          const struct address *to) {
     struct op op;

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * Unix sockets: what differs from TCP and UDP is that a path takes the place of host and port. The
- * methods follow LuaSocket 3.1's unixstream.c and unixdgram.c.
+ * Unix sockets: the methods that take a path where those of TCP and UDP take host and port. They follow LuaSocket 3.1's unixstream.c and unixdgram.c.
  */
 #include <errno.h>
 #include <lauxlib.h>
 #include <string.h>
 
+#include "kernel/driver.h"
 #include "net/address.h"
 #include "net/connect.h"
 #include "net/datagram.h"
-#include "kernel/driver.h"
 #include "net/methods.h"
 #include "net/result.h"
 #include "net/socket.h"
@@ -34,7 +33,7 @@ static int check_path(lua_State *L, int index, struct address *a) {
     size_t size;
     const char *path = luaL_checklstring(L, index, &size);
     if (size > 0 && path[0] != '\0' && strlen(path) < size) {
-        return result_error(L, "path contains a zero byte"); /* the kernel would cut it there */
+        return result_error(L, "path contains a zero byte"); /* the kernel would end it there */
     }
     return address_unix(path, size, a) < 0 ? result_error(L, "path too long") : 0;
 }

@@ -47,7 +47,7 @@ struct task_record {
 };
 
 /* Bytes in a task for the operation it is parked in. Only the floor above knows what is in them. */
-#define TASK_PARKED_SIZE 72
+#define TASK_PARKED_SIZE 80
 
 /* There may be very many: the members are ordered so that there is no padding. */
 struct task {
