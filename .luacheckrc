@@ -16,7 +16,7 @@ for bits = 8, 64, 8 do
     wire[#wire + 1] = sign .. bits .. "le"
   end
 end
-for _, folder in ipairs { "examples", "spec/wire", "bench", "lua/lariat/dns/message.lua" } do
+for _, folder in ipairs { "examples", "spec/wire", "bench", "lua/lariat/internal/dns/message.lua" } do
   files[folder].read_globals = wire
   files[folder].ignore = { "211/_ENV" }
 end

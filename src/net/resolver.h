@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Lookups that are answered in Lua: socket.dns.use("lariat"). The program, and each machine of a
- * simulation, has a table that lua/lariat/dns keeps what it knows in; the function at its index 1, if
+ * simulation, has a table that lua/lariat/dns.lua keeps what it knows in; the function at its index 1, if
  * any, answers the lookups of that program. See resolver.c.
  */
 #ifndef LARIAT_RESOLVER_H

@@ -116,7 +116,7 @@ local function finish(self, ok, err, traceback)
   if not ok then error(err, 0) end
 end
 
--- Its coroutine may be closed while it waits in f: then the group ends as a `<close>` variable does.
+-- Its coroutine may be closed while it waits in f: then the group ends like a `<close>` variable.
 local function body(within, f)
   local self <close> = new(within)
   local results = table.pack(xpcall(f, traced, self))
