@@ -128,8 +128,8 @@ void runtime_tick(void) {
     outputs_flush();
     sockets_free_dead();
     accept_close_orphan();
-    if (collect_tick()) {
-        outputs_flush(); /* what finalizers have sent */
+    if (scheduler.live > 0 && collect_tick()) { /* else the program ends, and closes the state */
+        outputs_flush();                        /* what finalizers have sent */
     }
 }
 
