@@ -12,19 +12,7 @@ local LARIAT = os.getenv "LARIAT" or "./lariat"
 
 local ANSWER = ("0123456789"):rep(30000) -- 300 kB: more than a peer's window
 
--- Sends until the peer, who does not read, holds it up. Returns how many bytes were taken.
-local function fill(sock)
-  local chunk, total = ("x"):rep(64 * 1024), 0
-  sock:settimeout(0)
-  while true do
-    local last, _, partial = sock:send(chunk)
-    total = total + (last or partial)
-    if not last then
-      sock:settimeout(nil)
-      return total
-    end
-  end
-end
+local fill = net.fill
 
 local function unix_pair()
   local path = os.tmpname()

@@ -3,20 +3,13 @@
 -- The examples in the documents run as they stand and print what the comments behind them say, and
 -- README.md names what is there.
 
+local files = require "spec.support.files"
 local peers = require "spec.support.peers"
 local socket = require "socket"
 local task = require "lariat.task"
 local test = require "lariat.test"
 
-local function read(path)
-  local file <close> = assert(io.open(path))
-  return assert(file:read "a")
-end
-
-local function exists(path)
-  local file <close> = io.open(path)
-  return file ~= nil
-end
+local read, exists = files.read, files.exists
 
 local reference, readme = read "docs/reference.md", read "README.md"
 

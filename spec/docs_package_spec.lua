@@ -3,18 +3,11 @@
 -- What the documents promise about the package: which other packages it needs, which C library, how
 -- long the examples are, and that what `make install` puts somewhere has no dead links there.
 
+local files = require "spec.support.files"
 local lariat = require "lariat"
 local peers = require "spec.support.peers"
 
-local function read(path)
-  local file <close> = assert(io.open(path))
-  return assert(file:read "a")
-end
-
-local function exists(path)
-  local file <close> = io.open(path)
-  return file ~= nil
-end
+local read, exists = files.read, files.exists
 
 local function output_of(command)
   local child <close> = assert(lariat.run(command))

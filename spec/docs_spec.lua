@@ -3,6 +3,7 @@
 -- The documents are complete: every function and method that scripts reach is in docs/reference.md
 -- and in docs/types, nothing else is, and the files they name exist.
 
+local files = require "spec.support.files"
 local core = require "socket.core"
 local dns = require "lariat.dns"
 local lariat = require "lariat"
@@ -15,15 +16,7 @@ local test = require "lariat.test"
 local unix = require "socket.unix"
 local wire = require "lariat.wire"
 
-local function read(path)
-  local file <close> = assert(io.open(path))
-  return assert(file:read "a")
-end
-
-local function exists(path)
-  local file <close> = io.open(path)
-  return file ~= nil
-end
+local read, exists = files.read, files.exists
 
 local reference, readme = read "docs/reference.md", read "README.md"
 

@@ -10,19 +10,7 @@ local task = require "lariat.task"
 local LARIAT = os.getenv "LARIAT" or "./lariat"
 local SCALE = tonumber(os.getenv "SCALE") or 1
 
--- Sends until the peer, who does not read, holds it up. Returns how many bytes were taken.
-local function fill(sock)
-  local chunk, total = ("x"):rep(64 * 1024), 0
-  sock:settimeout(0)
-  while true do
-    local last, _, partial = sock:send(chunk)
-    total = total + (last or partial)
-    if not last then
-      sock:settimeout(nil)
-      return total
-    end
-  end
-end
+local fill = net.fill
 
 local function arrived(sock)
   return (net.kernel_queues(sock))

@@ -57,4 +57,18 @@ function net.kernel_queues(sock)
   error "the kernel does not know this connection"
 end
 
+--- Sends until the peer, who does not read, holds it up. Returns how many bytes were taken.
+function net.fill(sock)
+  local chunk, total = ("x"):rep(64 * 1024), 0
+  sock:settimeout(0)
+  while true do
+    local last, _, partial = sock:send(chunk)
+    total = total + (last or partial)
+    if not last then
+      sock:settimeout(nil)
+      return total
+    end
+  end
+end
+
 return net
