@@ -154,7 +154,7 @@ local function run_action(action)
   else
     local global, module = action.value:match "^([^=]*)=(.*)$"
     module = module or action.value
-    -- What is not found is told as the command line's mistake, not with a line of this file.
+    -- A module that is not found is the command line's mistake: no line of this file is named.
     _G[global or module] = load("return (require(...))", "=(command line)")(module)
   end
 end

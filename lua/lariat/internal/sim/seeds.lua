@@ -12,7 +12,7 @@ local seeds = {}
 
 local LADDER = 100 -- packets shown
 
--- What the test said to busted's pending(), if it has called that.
+-- The text that the test gave to busted's pending(), if it has called that.
 local function pending_message(raised)
   local metatable = debug.getmetatable(raised)
   if not metatable or metatable.__type ~= "pending" then return nil end
