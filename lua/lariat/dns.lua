@@ -18,7 +18,8 @@ local TYPES = { A = true, AAAA = true, CNAME = true, MX = true, SRV = true, TXT 
 
 local OPTIONS = { servers = "string or table", timeout = "seconds", tcp = "boolean" }
 
--- The settings in force, with the options of one call. The time of the call is shared among the servers.
+-- The settings in force, with the options of one call.
+-- The time of the call is shared among the servers.
 local function with_options(options)
   local current = config.current(query.state())
   local conf = setmetatable({}, { __index = current })

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- The answers that a resolver keeps, for as long as it holds and within a bound. There are two generations:
+-- The answers that a resolver keeps, for as long as they hold and within a bound.
+-- There are two generations:
 -- when the younger one is full, the older one is dropped and they change places; what is asked for
 -- moves to the younger. So what is used stays, no list is kept in order, and nothing is swept.
 

@@ -131,7 +131,8 @@ local function rcode_of(m)
   return m.rcode
 end
 
--- The meaning of an answer for this server: the message, if it is one; nil: nothing has come of it yet.
+-- The meaning of an answer for this server:
+-- the message, if it is one; nil: nothing has come of it yet.
 function try:judge(m, seconds)
   local rcode = rcode_of(m)
   if self.edns and (rcode == "FORMERR" or rcode == "NOTIMP") then
